@@ -1,0 +1,64 @@
+"""Errors of the engine.
+
+BoxgateError            names what happened, where, what was expected and what to do
+├── UserMistake         exit code 2: the user can mend the input
+└── RunFailed           exit code 1: the run could not be finished; nothing of it is published
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BoxgateError(Exception):
+    """Any refusal or failure that is shown to a person or a program.
+
+    code: stable upper-case name, set by the leaf class or given at the call.
+    what: what happened, one clause. where: file, row, column, key path or sequence number.
+    expected: what would have been right. remedy: what the reader can do now.
+    seq: number of the event that was handled, if there was one.
+    """
+
+    code: ClassVar[str] = "ERROR"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, what: str, *, where: str, expected: str, remedy: str, code: str | None = None, seq: int | None = None
+    ) -> None:
+        super().__init__(f"{what} ({where}); expected {expected}; {remedy}")
+        self.error_code = code or self.code
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.remedy = remedy
+        self.seq = seq
+
+    def as_dict(self) -> dict[str, str | int]:
+        """Return the `error` object of the command line's JSON answers."""
+        fields: dict[str, str | int] = {
+            "code": self.error_code,
+            "what": self.what,
+            "where": self.where,
+            "expected": self.expected,
+            "remedy": self.remedy,
+        }
+        return fields if self.seq is None else {**fields, "seq": self.seq}
+
+
+class UserMistake(BoxgateError):
+    """The input is wrong and the user can mend it; nothing was computed."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class RunFailed(BoxgateError):
+    """The run could not be finished; nothing of it is published."""
+
+
+class SignalError(RunFailed):
+    """A signal that can never be right; a fault of the strategy.
+
+    Codes: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE.
+    """
+
+    code = "SIGNAL_RANGE"

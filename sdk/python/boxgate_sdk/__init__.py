@@ -1,0 +1,1 @@
+"""Write a strategy, serve it, test it."""

@@ -1,0 +1,1 @@
+"""The gateway: sidecars, sessions, runs and the command line."""
