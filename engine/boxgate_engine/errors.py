@@ -2,7 +2,9 @@
 
 BoxgateError            names what happened, where, what was expected and what to do
 ├── UserMistake         exit code 2: the user can mend the input
+│   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
+    └── DataDamaged     stored market data are not what their manifest says
 """
 
 from __future__ import annotations
@@ -62,3 +64,22 @@ class SignalError(RunFailed):
     """
 
     code = "SIGNAL_RANGE"
+
+
+class DataRefused(UserMistake):
+    """Market data, or the name of a dataset, that cannot be taken as it is; nothing was stored.
+
+    Codes: DATA_FORMAT, DATA_SCHEMA, DATA_ORDER, DATA_DUPLICATE, DATA_VALUE, DATA_TZ, DATA_GAP, DATA_INSTRUMENT,
+    DATA_CATALOGUE, DATASET_UNKNOWN, DATASET_NOT_FROZEN, SERIES_UNKNOWN, FRAME_UNAVAILABLE, NAME_INVALID.
+    """
+
+    code = "DATA_FORMAT"
+
+
+class DataDamaged(RunFailed):
+    """Stored market data are not what their manifest says; nothing is read from them.
+
+    Codes: DATA_HASH (content differs from its hash), SNAPSHOT_MUTATED (a mapped file changed during its use).
+    """
+
+    code = "DATA_HASH"
