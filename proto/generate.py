@@ -1,7 +1,7 @@
-"""Generate the Python stubs of the contract into proto/python/boxgate_proto.
+"""Generate the Python stubs of the contract into proto/python/boxgate_proto; `--check` only compares.
 
-Run by `make generate`. protoc emits absolute imports of `boxgate.…`; the stubs live in `boxgate_proto.…`, so that
-no namespace package is shared with anything else that calls itself `boxgate`.
+Run by `make generate` and `make check`. protoc emits absolute imports of `boxgate.…`; the stubs live in
+`boxgate_proto.…`, so that no namespace package is shared with anything else that calls itself `boxgate`.
 """
 
 from __future__ import annotations
@@ -20,27 +20,61 @@ _IMPORT = re.compile(r"^(from|import) boxgate\.", re.MULTILINE)
 _QUALIFIED = re.compile(r"(?<![\w./'\"])boxgate\.(strategy|host)\.v1\.")
 
 
-def generate(target: Path) -> None:
-    """Write the stubs of every proto file below PROTO_ROOT/boxgate to `target`, replacing what is there."""
-    sources = sorted(str(path.relative_to(PROTO_ROOT)) for path in (PROTO_ROOT / "boxgate").rglob("*.proto"))
+def main(arguments: list[str]) -> int:
+    """Write the stubs, or with `--check` name each file that differs and return 1."""
+    if arguments == ["--check"]:
+        differing = stale_stubs()
+        for name in differing:
+            print(f"proto/python/boxgate_proto/{name} is not what the contract gives; run make generate")
+        return 1 if differing else 0
+    if arguments:
+        print("usage: generate.py [--check]")
+        return 2
+    generate(PROTO_ROOT, STUBS_ROOT)
+    return 0
+
+
+def stale_stubs(proto_root: Path = PROTO_ROOT, stubs_root: Path = STUBS_ROOT) -> list[str]:
+    """Return the names, relative to `stubs_root`, of stubs that differ from, or are not in, what would be generated."""
     with tempfile.TemporaryDirectory() as scratch:
-        outputs = [f"--{kind}_out={scratch}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
-        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO_ROOT}", *outputs, *sources]
+        generate(proto_root, Path(scratch))
+        fresh = _contents(Path(scratch))
+    # What stands beside the areas is written by hand.
+    present = {name: content for name, content in _contents(stubs_root).items() if "/" in name}
+    return sorted(name for name in fresh | present if fresh.get(name) != present.get(name))
+
+
+def generate(proto_root: Path, target: Path) -> None:
+    """Write the stubs of every proto file below `proto_root`/boxgate to `target`, replacing the areas there."""
+    sources = sorted(str(path.relative_to(proto_root)) for path in (proto_root / "boxgate").rglob("*.proto"))
+    with tempfile.TemporaryDirectory() as scratch:
+        outputs = [f"--{kind}_out={scratch}" for kind in ("python", "grpc_python")]
+        outputs += [f"--{kind}_out=quiet:{scratch}" for kind in ("mypy", "mypy_grpc")]
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{proto_root}", *outputs, *sources]
         # The mypy plugins stand beside the interpreter that runs this file.
         search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         subprocess.run(command, check=True, env={**os.environ, "PATH": search_path})
         for area in sorted((Path(scratch) / "boxgate").iterdir()):
+            _finish(area)
             shutil.rmtree(target / area.name, ignore_errors=True)
             shutil.copytree(area, target / area.name)
-    for area in sorted(path for path in target.iterdir() if path.is_dir() and path.name != "__pycache__"):
-        for folder in [area, *sorted(path for path in area.rglob("*") if path.is_dir())]:
-            (folder / "__init__.py").touch()
-        for stub in sorted([*area.rglob("*.py"), *area.rglob("*.pyi")]):
-            text = _IMPORT.sub(r"\1 boxgate_proto.", stub.read_text(encoding="utf-8"))
-            if stub.suffix == ".pyi":
-                text = _QUALIFIED.sub(r"boxgate_proto.\1.v1.", text)
-            stub.write_text(text, encoding="utf-8")
+
+
+def _finish(area: Path) -> None:
+    """Make an importable, typed package below `boxgate_proto` of what protoc wrote."""
+    for folder in [area, *(path for path in area.rglob("*") if path.is_dir())]:
+        (folder / "__init__.py").touch()
+    for stub in sorted([*area.rglob("*.py"), *area.rglob("*.pyi")]):
+        text = _IMPORT.sub(r"\1 boxgate_proto.", stub.read_text(encoding="utf-8"))
+        if stub.suffix == ".pyi":
+            text = _QUALIFIED.sub(r"boxgate_proto.\1.v1.", text)
+        stub.write_text(text, encoding="utf-8")
+
+
+def _contents(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.suffix in {".py", ".pyi"})
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else STUBS_ROOT)
+    sys.exit(main(sys.argv[1:]))
