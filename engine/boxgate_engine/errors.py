@@ -2,6 +2,7 @@
 
 BoxgateError            names what happened, where, what was expected and what to do
 ├── UserMistake         exit code 2: the user can mend the input
+│   └── ConfigInvalid   the run config has problems; all that were found are listed
 │   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
     └── DataDamaged     stored market data are not what their manifest says
@@ -9,6 +10,8 @@ BoxgateError            names what happened, where, what was expected and what t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -83,3 +86,42 @@ class DataDamaged(RunFailed):
     """
 
     code = "DATA_HASH"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing that is wrong with the run config.
+
+    path: key path such as `costs.fees_bps`. source: file and line, or the override, where it stands; may be empty.
+    """
+
+    path: str
+    source: str
+    what: str
+    expected: str
+    remedy: str
+
+    @property
+    def where(self) -> str:
+        """Key path and source in one text."""
+        return ", ".join(part for part in (self.path, self.source) if part)
+
+
+class ConfigInvalid(UserMistake):
+    """The run config has one or more problems; `problems` lists all that were found."""
+
+    code = "CONFIG"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        assert problems, "an error needs a problem"
+        self.problems = tuple(problems)
+        if len(problems) == 1:
+            what = problems[0].what
+        else:
+            what = f"{len(problems)} problems: " + "; ".join(f"{p.path}: {p.what}" for p in problems)
+        super().__init__(
+            what,
+            where="; ".join(p.where for p in problems),
+            expected="; ".join(dict.fromkeys(p.expected for p in problems)),
+            remedy="; ".join(dict.fromkeys(p.remedy for p in problems)),
+        )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.tables import SCHEMAS, SIGNALS_DEBUG, Tables, build_table, empty_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 _ENUMERATED = {
     ("signals", "side"): ["BUY", "SELL", "FLAT"],

@@ -1,0 +1,48 @@
+"""The semantic part of a config: what makes a result, in one normal form."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from boxgate_engine.config.model import ParamValue, RunConfig
+from boxgate_engine.timestamps import format_utc
+
+_OPERATIONAL: Final[dict[str, Any]] = {
+    "data_provider": True,
+    "artifacts": True,
+    "report": True,
+    "limits": True,
+    "execution": {"delivery", "window_events"},
+}
+"""Keys that never change a result and so enter neither the identity nor config.json."""
+
+
+def resolve_config(
+    config: RunConfig, *, dataset: str, params: Mapping[str, ParamValue], start_ns: int, end_ns: int, folder: Path
+) -> RunConfig:
+    """Return the config as it was run: nothing in it depends on the machine or on what comes later.
+
+    dataset: hash. params: all parameters, defaults filled in. start_ns, end_ns: the window in nanoseconds.
+    folder: working directory; absolute paths of the strategy become relative to it.
+    """
+    strategy = config.strategy.model_copy(
+        update={
+            "params": dict(params),
+            "command": tuple(_relative(part, folder) for part in config.strategy.command),
+            "sources": tuple(_relative(part, folder) for part in config.strategy.sources),
+        }
+    )
+    window = config.window.model_copy(update={"start": format_utc(start_ns), "end": format_utc(end_ns)})
+    return config.model_copy(update={"strategy": strategy, "dataset": dataset, "window": window})
+
+
+def semantic_keys(config: RunConfig) -> dict[str, Any]:
+    """Return the keys that make a result, as JSON values; `RunConfig.model_validate` reads them back."""
+    return config.model_dump(mode="json", exclude=_OPERATIONAL)
+
+
+def _relative(part: str, folder: Path) -> str:
+    return Path(os.path.relpath(part, folder)).as_posix() if Path(part).is_absolute() else part
