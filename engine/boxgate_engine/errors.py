@@ -118,7 +118,7 @@ class ConfigInvalid(UserMistake):
         if len(problems) == 1:
             what = problems[0].what
         else:
-            what = f"{len(problems)} problems: " + "; ".join(f"{p.path}: {p.what}" for p in problems)
+            what = f"{len(problems)} problems: " + "; ".join(f"{p.path or p.source}: {p.what}" for p in problems)
         super().__init__(
             what,
             where="; ".join(p.where for p in problems),

@@ -1,7 +1,7 @@
 """The run config: what a run is, as a person writes it.
 
-`load_config` reads the YAML file, `RunConfig` is the validated value. Every key is public; docs/config.md of a
-release lists them. Semantic keys make the identity of a run, operational ones never do.
+`load_config` reads the YAML file, `RunConfig` is the validated value. Semantic keys make the identity of a run,
+operational ones never do.
 """
 
 from boxgate_engine.config.load import load_config, parse_config

@@ -75,7 +75,7 @@ def read_document(text: str, *, name: str, at: KeyPath = ()) -> Document:
         mark = error.problem_mark or error.context_mark
         document.refuse(
             at,
-            f"not valid YAML: {error.problem or error.context}",
+            f"not valid YAML: {', '.join(part for part in (error.context, error.problem) if part)}",
             expected="one YAML mapping of plain values",
             remedy="correct the line",
             source=f"{name}:{mark.line + 1}" if mark else name,

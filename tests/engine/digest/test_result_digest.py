@@ -173,7 +173,7 @@ def test_every_public_column_and_every_row_counts() -> None:
 
 def test_long_columns_are_encoded_like_short_ones() -> None:
     rng = np.random.default_rng(7)
-    columns = {name: {c: [] for c in schema.names} for name, schema in SCHEMAS.items()}
+    columns: dict[str, dict[str, list[Any]]] = {name: {c: [] for c in schema.names} for name, schema in SCHEMAS.items()}
     numbers = {c: rng.normal(size=3000) for c in SCHEMAS["equity"].names[1:]}
     times = np.arange(3000, dtype=np.int64) * 60_000_000_000
     columns["equity"] = {"time": times.tolist(), **{c: v.tolist() for c, v in numbers.items()}}
