@@ -1,0 +1,70 @@
+"""The answer of on_window, checked and put into the order of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boxgate_sdk._wire_rows import encode_signal_rows
+from boxgate_sdk.errors import AnswerMistyped
+from boxgate_sdk.signals import Signals
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from boxgate_sdk.columns import Columns
+
+
+def encode_answer(
+    answer: object, columns: Columns, instrument_of_series: Sequence[int], instruments_count: int
+) -> bytes:
+    """Write the entries of SignalWindow.signals, by event_index. Raises AnswerMistyped."""
+    if not isinstance(answer, Signals):
+        raise AnswerMistyped("on_window", answer, "None or Signals")
+    event_index = _column(answer, "event_index", np.int64, None, 0, columns.count - 1)
+    rows = len(event_index)
+    if not rows:
+        return b""
+    if answer.instrument is None:
+        instrument = np.asarray(instrument_of_series, dtype=np.int64)[columns.series[event_index]]
+    else:
+        instrument = _column(answer, "instrument", np.int64, rows, 0, instruments_count - 1)
+    fields = (
+        event_index,
+        instrument,
+        _column(answer, "side", np.int64, rows, 1, 3),
+        _column(answer, "qty", np.float64, rows),
+        _column(answer, "price", np.float64, rows),
+        _column(answer, "sl", np.float64, rows),
+        _column(answer, "tp", np.float64, rows),
+        _column(answer, "valid_until_ns", np.int64, rows),
+        _column(answer, "adjust_only", np.bool_, rows),
+    )
+    if np.any(event_index[1:] < event_index[:-1]):
+        order = np.argsort(event_index, kind="stable")
+        fields = tuple(field[order] for field in fields)  # type: ignore[assignment]  # same fields, same order
+    return encode_signal_rows(*fields)
+
+
+def _column(
+    answer: Signals, name: str, dtype: Any, rows: int | None, low: int | None = None, high: int | None = None
+) -> NDArray[Any]:
+    """Return one field as shape (rows,), one value repeated, absence as NaN, 0 or False."""
+    value = getattr(answer, name)
+    if value is None:
+        value = np.nan if dtype is np.float64 else 0
+    array = np.asarray(value)
+    if dtype is np.int64 and array.size and array.dtype.kind not in "iu":
+        raise AnswerMistyped(f"Signals.{name}", value, "whole numbers")
+    array = array.astype(dtype)
+    if rows is not None and array.shape != (rows,):
+        if array.ndim:
+            raise AnswerMistyped(f"Signals.{name}", value, f"one value or {rows} values, as event_index has")
+        array = np.broadcast_to(array, (rows,))
+    if rows is None and array.ndim != 1:
+        raise AnswerMistyped(f"Signals.{name}", value, "an array of one dimension")
+    if low is not None and high is not None and array.size and (array.min() < low or array.max() > high):
+        raise AnswerMistyped(f"Signals.{name}", value, f"numbers in [{low}, {high}]")
+    return array

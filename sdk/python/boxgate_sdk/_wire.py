@@ -1,0 +1,330 @@
+"""The bytes of the stream, read and written without the generated code.
+
+Columns are little-endian arrays on the wire, so a window is read by slicing and an answer written by packing; byte for
+byte what the generated code would give. Whatever is unusual (fields out of order, unknown, repeated, not packed; a
+big-endian machine) is left to the generated parser, which has the last word on what is valid.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Sequence
+from struct import Struct, error
+from typing import TYPE_CHECKING, Any, Literal
+
+from google.protobuf.message import DecodeError
+
+from boxgate_proto.strategy.v1 import strategy_pb2, window_pb2
+from boxgate_sdk.errors import WindowMalformed
+
+if TYPE_CHECKING:
+    from boxgate_sdk.signals import Signal
+
+    Format = Literal["d", "q", "I"]
+    Column = memoryview[Any]
+    """Values of one column: format d, q or I."""
+
+BAR_COLUMNS = ("open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close")
+TICK_COLUMNS = ("bid", "ask", "last", "volume")
+
+_SFIXED64 = Struct("<q")
+_FIXED32 = Struct("<I")
+_BAR_FORMATS: tuple[Format, ...] = ("q",) + ("d",) * 9
+_TICK_FORMATS: tuple[Format, ...] = ("d",) * 4
+_EMPTY: Column = memoryview(b"")
+
+
+class Marks:
+    """Values of the account at each event of a window."""
+
+    __slots__ = ("equity", "free_margin", "unrealised")
+
+    def __init__(self, equity: Column, free_margin: Column, unrealised: dict[int, Column]) -> None:
+        self.equity = equity
+        self.free_margin = free_margin
+        self.unrealised = unrealised
+        """By index of the instrument; absent without a position."""
+
+
+class Window:
+    """One EventWindow. Columns are views of the message; bars and ticks in the order of BAR_COLUMNS, TICK_COLUMNS."""
+
+    __slots__ = ("account", "bars", "count", "first_seq", "marks", "series", "ticks", "time_ns", "warmup")
+
+    def __init__(
+        self,
+        first_seq: int,
+        count: int,
+        warmup: bool,
+        time_ns: Column,
+        series: Column,
+        bars: list[Column] | None,
+        ticks: list[Column] | None,
+        account: bytes | None,
+        marks: Marks | None,
+    ) -> None:
+        self.first_seq = first_seq
+        self.count = count
+        self.warmup = warmup
+        self.time_ns = time_ns
+        self.series = series
+        self.bars = bars
+        self.ticks = ticks
+        self.account = account
+        self.marks = marks
+
+
+def decode_request(data: bytes) -> str | Window:
+    """Read one OnEventRequest: the session id of an `open`, or a window. Raises WindowMalformed."""
+    if data[:1] == b"\x12" and sys.byteorder == "little":
+        try:
+            return _checked(_read_window(data))
+        except (_Unusual, IndexError, ValueError, error):
+            pass
+    try:
+        request = strategy_pb2.OnEventRequest.FromString(data)
+    except DecodeError as failure:
+        raise WindowMalformed(
+            f"a message of {len(data)} bytes cannot be parsed", "a serialised OnEventRequest"
+        ) from failure
+    which = request.WhichOneof("message")
+    if which == "open":
+        return request.open.session_id
+    if which == "window":
+        return _checked(_from_generated(request.window))
+    raise WindowMalformed("a message is neither open nor window", "open first, windows after it")
+
+
+def encode_response(first_seq: int, consumed: int, signals: bytes) -> bytes:
+    """Write one OnEventResponse. signals: the concatenated results of encode_signal or encode_signal_rows."""
+    head = b"\x09" + _SFIXED64.pack(first_seq) if first_seq else b""
+    if consumed:
+        head += b"\x15" + _FIXED32.pack(consumed)
+    length = len(head) + len(signals)
+    return b"\x0a" + _varint(length) + head + signals
+
+
+_SIDE_QTY = Struct("<BBBd")
+_TAGGED_DOUBLE = Struct("<Bd")
+_TAGGED_SFIXED64 = Struct("<Bq")
+_TAGGED_FIXED32 = Struct("<BI")
+
+
+def encode_signal(event_index: int, instrument: int, signal: Signal, meta: bytes | None) -> bytes:
+    """Write one Signal as an entry of SignalWindow.signals. meta: a serialised Struct, None for none."""
+    body = _TAGGED_FIXED32.pack(0x0D, event_index) if event_index else b""
+    if instrument:
+        body += _TAGGED_FIXED32.pack(0x15, instrument)
+    if signal.qty is None:
+        body += bytes((0x18, signal.side))
+    else:
+        body += _SIDE_QTY.pack(0x18, signal.side, 0x21, signal.qty)
+    if signal.price is not None:
+        body += _TAGGED_DOUBLE.pack(0x29, signal.price)
+    if signal.sl is not None or signal.tp is not None:
+        risk = b"" if signal.sl is None else _TAGGED_DOUBLE.pack(0x09, signal.sl)
+        if signal.tp is not None:
+            risk += _TAGGED_DOUBLE.pack(0x11, signal.tp)
+        body += bytes((0x32, len(risk))) + risk
+    if signal.valid_until_ns is not None:
+        body += _TAGGED_SFIXED64.pack(0x39, signal.valid_until_ns)
+    if signal.adjust_only:
+        body += b"\x40\x01"
+    if meta is not None:
+        body += b"\x4a" + _varint(len(meta)) + meta
+    return b"\x1a" + _varint(len(body)) + body
+
+
+class _Unusual(Exception):
+    """The fast reader met something that it leaves to the generated parser."""
+
+
+def _read_window(data: bytes) -> Window:
+    """Read an OnEventRequest with nothing but a window whose fields are known, in order and packed."""
+    length, pos = _read_varint(data, 1)
+    end = len(data)
+    if pos + length != end:
+        raise _Unusual
+    view = memoryview(data)
+    first_seq = count = 0
+    time_ns = series = _EMPTY
+    bars = ticks = marks = account = None
+    warmup = False
+    last_tag = 0
+    while pos < end:
+        tag = data[pos]
+        if tag <= last_tag:
+            raise _Unusual
+        last_tag = tag
+        pos += 1
+        if tag == 0x09:
+            (first_seq,) = _SFIXED64.unpack_from(data, pos)
+            pos += 8
+        elif tag == 0x15:
+            (count,) = _FIXED32.unpack_from(data, pos)
+            pos += 4
+        elif tag == 0x48:
+            if data[pos] > 1:
+                raise _Unusual
+            warmup = data[pos] == 1
+            pos += 1
+        else:
+            length, pos = _read_varint(data, pos)
+            stop = pos + length
+            if stop > end:
+                raise _Unusual
+            part = view[pos:stop]
+            if tag == 0x1A:
+                time_ns = part.cast("q")
+            elif tag == 0x22:
+                series = part.cast("I")
+            elif tag == 0x2A:
+                bars = _read_columns(part, _BAR_FORMATS)
+            elif tag == 0x32:
+                ticks = _read_columns(part, _TICK_FORMATS)
+            elif tag == 0x3A:
+                account = bytes(part)
+            elif tag == 0x42:
+                marks = _read_marks(part)
+            else:
+                raise _Unusual
+            pos = stop
+    return Window(first_seq, count, warmup, time_ns, series, bars, ticks, account, marks)
+
+
+def _read_columns(part: memoryview, formats: tuple[Format, ...]) -> list[Column]:
+    """Read a message whose fields 1… are packed 8-byte values in the formats given."""
+    columns = [_EMPTY] * len(formats)
+    pos = 0
+    last_tag = 0
+    while pos < len(part):
+        tag = part[pos]
+        number = tag >> 3
+        if tag <= last_tag or tag & 7 != 2 or number > len(formats):
+            raise _Unusual
+        last_tag = tag
+        length, pos = _read_varint(part, pos + 1)
+        if pos + length > len(part):
+            raise _Unusual
+        columns[number - 1] = part[pos : pos + length].cast(formats[number - 1])
+        pos += length
+    return columns
+
+
+def _read_marks(part: memoryview) -> Marks:
+    equity: Column = _EMPTY
+    free_margin: Column = _EMPTY
+    unrealised: dict[int, Column] = {}
+    pos = 0
+    last_tag = 0
+    while pos < len(part):
+        tag = part[pos]
+        if tag <= last_tag and tag != 0x1A:
+            raise _Unusual
+        last_tag = tag
+        length, pos = _read_varint(part, pos + 1)
+        stop = pos + length
+        if stop > len(part):
+            raise _Unusual
+        if tag == 0x0A:
+            equity = part[pos:stop].cast("d")
+        elif tag == 0x12:
+            free_margin = part[pos:stop].cast("d")
+        elif tag == 0x1A:
+            instrument = 0
+            if part[pos] == 0x0D:
+                (instrument,) = _FIXED32.unpack_from(part, pos + 1)
+                pos += 5
+            if part[pos] != 0x12 or instrument in unrealised:
+                raise _Unusual
+            length, pos = _read_varint(part, pos + 1)
+            if pos + length != stop:
+                raise _Unusual
+            unrealised[instrument] = part[pos:stop].cast("d")
+        else:
+            raise _Unusual
+        pos = stop
+    return Marks(equity, free_margin, unrealised)
+
+
+def _from_generated(message: window_pb2.EventWindow) -> Window:
+    """Copy a parsed window into the same form that the fast reader gives."""
+
+    def columns(
+        part: window_pb2.BarColumns | window_pb2.TickColumns, names: Sequence[str], formats: tuple[Format, ...]
+    ) -> list[Column]:
+        return [memoryview(array(f, getattr(part, name))) for f, name in zip(formats, names, strict=True)]
+
+    marks = None
+    if message.HasField("marks"):
+        marks = Marks(
+            memoryview(array("d", message.marks.equity)),
+            memoryview(array("d", message.marks.free_margin)),
+            {m.instrument: memoryview(array("d", m.unrealised_pnl)) for m in message.marks.instruments},
+        )
+    return Window(
+        message.first_seq,
+        message.count,
+        message.warmup,
+        memoryview(array("q", message.time_ns)),
+        memoryview(array("I", message.series)),
+        columns(message.bars, BAR_COLUMNS, _BAR_FORMATS) if message.HasField("bars") else None,
+        columns(message.ticks, TICK_COLUMNS, _TICK_FORMATS) if message.HasField("ticks") else None,
+        message.account.SerializeToString() if message.HasField("account") else None,
+        marks,
+    )
+
+
+def _checked(window: Window) -> Window:
+    """Return the window. Raises WindowMalformed where the lengths of its columns do not fit one another."""
+    count = window.count
+    _check_length("time_ns", len(window.time_ns), count)
+    if len(window.series):
+        _check_length("series", len(window.series), count)
+    bars = len(window.bars[0]) if window.bars is not None else 0
+    ticks = len(window.ticks[0]) if window.ticks is not None else 0
+    if bars + ticks != count:
+        raise WindowMalformed(f"a window has {bars} bars and {ticks} ticks", f"{count} events, its count")
+    if window.bars is not None:
+        for name, column in zip(BAR_COLUMNS, window.bars, strict=True):
+            if len(column) or not name.startswith("ask_"):
+                _check_length(f"bars.{name}", len(column), bars)
+    if window.ticks is not None:
+        for name, column in zip(TICK_COLUMNS, window.ticks, strict=True):
+            if len(column) or name in ("bid", "ask"):
+                _check_length(f"ticks.{name}", len(column), ticks)
+    if window.marks is not None:
+        _check_length("marks.equity", len(window.marks.equity), count)
+        _check_length("marks.free_margin", len(window.marks.free_margin), count)
+        for instrument, column in window.marks.unrealised.items():
+            _check_length(f"marks.instruments[{instrument}]", len(column), count)
+    return window
+
+
+def _check_length(name: str, have: int, want: int) -> None:
+    if have != want:
+        raise WindowMalformed(f"{name} has {have} values", f"{want} values")
+
+
+def _read_varint(data: bytes | memoryview, pos: int) -> tuple[int, int]:
+    """Return the value of at most five bytes and the position behind it."""
+    value = shift = 0
+    while True:
+        byte = data[pos]
+        pos += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, pos
+        shift += 7
+        if shift > 28:
+            raise _Unusual
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

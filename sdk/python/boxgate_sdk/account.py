@@ -1,0 +1,178 @@
+"""What a strategy with FEEDBACK sees of the account. Nothing here can be changed; signals change the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from boxgate_proto.strategy.v1 import account_pb2
+from boxgate_sdk.signals import Side
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """An open holding. side is BUY for long, SELL for short; qty > 0 in base units; sl and tp None for none."""
+
+    position_id: int
+    symbol: str
+    side: Side
+    qty: float
+    entry_price: float
+    sl: float | None
+    tp: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """What still works towards a target. side is that of the order; price None for a market order."""
+
+    client_id: str
+    symbol: str
+    side: Side
+    qty: float
+    price: float | None
+    valid_until_ns: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What the last accepted signal of an instrument asked for; qty_granted is what the position has reached of it."""
+
+    symbol: str
+    side: Side
+    qty_requested: float
+    qty_granted: float
+    price: float | None
+    sl: float | None
+    tp: float | None
+    valid_until_ns: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """One thing that became known with the event `seq`.
+
+    kind: FILL, REJECTION or EXPIRY. side, qty, price, fee and fill_reason (ENTRY, SIGNAL, STOP_LOSS, TAKE_PROFIT, END)
+    belong to fills, reject_reason to rejections; they are None or 0 elsewhere.
+    """
+
+    kind: str
+    symbol: str
+    seq: int
+    time_ns: int
+    side: Side | None
+    qty: float
+    price: float
+    fee: float
+    fill_reason: str | None
+    reject_reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """The account at the event that is handled.
+
+    cash: account currency, realised profit and fees included. positions and targets by symbol (a symbol without
+    position is absent, a target is there for every instrument). updates: what became known with this moment.
+    """
+
+    version: int
+    cash: float
+    positions: Mapping[str, Position]
+    orders: Sequence[Order]
+    targets: Mapping[str, Target]
+    updates: Sequence[Update]
+
+    def without_updates(self) -> Account:
+        """Return the account as later moments of the same window see it."""
+        return replace(self, updates=()) if self.updates else self
+
+
+def read_account(data: bytes, symbols: Sequence[str]) -> Account:
+    """Return the account of a serialised message; symbols by index of the instrument."""
+    message = account_pb2.Account.FromString(data)
+    targets = {symbol: flat_target(symbol) for symbol in symbols}
+    for t in message.targets:
+        symbol = symbols[t.instrument]
+        targets[symbol] = Target(
+            symbol=symbol,
+            side=Side(t.side),
+            qty_requested=t.qty_requested,
+            qty_granted=t.qty_granted,
+            price=t.price if t.HasField("price") else None,
+            sl=t.sl if t.HasField("sl") else None,
+            tp=t.tp if t.HasField("tp") else None,
+            valid_until_ns=t.valid_until_ns if t.HasField("valid_until_ns") else None,
+        )
+    positions = {
+        symbols[p.instrument]: Position(
+            position_id=p.position_id,
+            symbol=symbols[p.instrument],
+            side=Side(p.side),
+            qty=p.qty,
+            entry_price=p.entry_price,
+            sl=p.sl if p.HasField("sl") else None,
+            tp=p.tp if p.HasField("tp") else None,
+        )
+        for p in message.positions
+    }
+    return Account(
+        version=message.version,
+        cash=message.cash,
+        positions=MappingProxyType(positions),
+        orders=tuple(_order(o, symbols) for o in message.orders),
+        targets=MappingProxyType(targets),
+        updates=tuple(_update(u, symbols) for u in message.updates),
+    )
+
+
+def flat_target(symbol: str) -> Target:
+    """Return the target that every instrument begins with."""
+    return Target(
+        symbol=symbol,
+        side=Side.FLAT,
+        qty_requested=0.0,
+        qty_granted=0.0,
+        price=None,
+        sl=None,
+        tp=None,
+        valid_until_ns=None,
+    )
+
+
+def _order(o: account_pb2.Order, symbols: Sequence[str]) -> Order:
+    return Order(
+        client_id=o.client_id,
+        symbol=symbols[o.instrument],
+        side=Side(o.side),
+        qty=o.qty,
+        price=o.price if o.HasField("price") else None,
+        valid_until_ns=o.valid_until_ns if o.HasField("valid_until_ns") else None,
+    )
+
+
+def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
+    return Update(
+        kind=_name(account_pb2.AccountUpdateKind, u.kind, "ACCOUNT_UPDATE_KIND_") or "UNKNOWN",
+        symbol=symbols[u.instrument],
+        seq=u.seq,
+        time_ns=u.time_ns,
+        side=Side(u.side) if u.side else None,
+        qty=u.qty,
+        price=u.price,
+        fee=u.fee,
+        fill_reason=_name(account_pb2.FillReason, u.fill_reason, "FILL_REASON_"),
+        reject_reason=_name(account_pb2.RejectReason, u.reject_reason, "REJECT_REASON_"),
+    )
+
+
+def _name(enum: object, number: int, prefix: str) -> str | None:
+    """Return the name of an enum value without its prefix, None for 0, the number for one that is newer than this."""
+    if not number:
+        return None
+    try:
+        name: str = enum.Name(number)  # type: ignore[attr-defined]  # the three enum wrappers share no typed base
+    except ValueError:
+        return str(number)
+    return name.removeprefix(prefix)

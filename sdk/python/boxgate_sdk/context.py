@@ -1,0 +1,236 @@
+"""What a strategy knows of its session: ctx."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from boxgate_sdk.account import Account, read_account
+from boxgate_sdk.errors import FeedbackNotGranted, InstrumentUnknown, OutsideEvent, SeriesUnknown
+from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.grid import round_price, round_qty
+from boxgate_sdk.history import History
+from boxgate_sdk.philox import Random
+
+if TYPE_CHECKING:
+    from boxgate_sdk._wire import Marks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instrument:
+    """One tradable symbol. tick_size and lot_size are exact as (numerator, denominator)."""
+
+    index: int
+    symbol: str
+    tick_ratio: tuple[int, int]
+    lot_ratio: tuple[int, int]
+    contract_ratio: tuple[int, int] = (1, 1)
+    quote_currency: str = ""
+    inverse: bool = False
+
+    @property
+    def tick_size(self) -> float:
+        """Smallest price step, quote currency."""
+        return self.tick_ratio[0] / self.tick_ratio[1]
+
+    @property
+    def lot_size(self) -> float:
+        """Smallest quantity step and smallest quantity, base units."""
+        return self.lot_ratio[0] / self.lot_ratio[1]
+
+    def round_price(self, price: float) -> float:
+        """Return the nearest price on the tick grid, as the gateway will round it."""
+        return round_price(price, *self.tick_ratio)
+
+    def round_qty(self, qty: float) -> float:
+        """Return the quantity on the lot grid, toward zero, as the gateway will round it."""
+        return round_qty(qty, *self.lot_ratio)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """One instrument at one frame. price_basis: LAST, BID or MID. warmup_events precede the tape."""
+
+    index: int
+    symbol: str
+    frame: str
+    instrument: int
+    price_basis: str
+    has_ask: bool
+    warmup_events: int
+
+    @property
+    def is_tick(self) -> bool:
+        """True for ticks, False for bars."""
+        return self.frame == "tick"
+
+
+class Context:
+    """Facts of the session, and what holds at the event that is handled.
+
+    parameters: values by name. instruments: by symbol, in the order of the config. series: in the order of their
+    index. seed: of the random numbers. mode: "debug" or "prod". granted: capabilities, without prefix.
+    start_ns: events available after it are the tape. account_currency, leverage, fees_bps, slippage_bps: as configured.
+    """
+
+    def __init__(
+        self,
+        *,
+        parameters: Mapping[str, object],
+        instruments: tuple[Instrument, ...],
+        series: tuple[Series, ...],
+        seed: int,
+        mode: str,
+        granted: frozenset[str],
+        start_ns: int,
+        account_currency: str,
+        leverage: float,
+        fees_bps: float,
+        slippage_bps: float,
+        opening_account: Account,
+        history: History,
+    ) -> None:
+        self.parameters = MappingProxyType(dict(parameters))
+        self.instruments: Mapping[str, Instrument] = MappingProxyType({i.symbol: i for i in instruments})
+        self.series = series
+        self.seed = seed
+        self.mode = mode
+        self.granted = granted
+        self.start_ns = start_ns
+        self.account_currency = account_currency
+        self.leverage = leverage
+        self.fees_bps = fees_bps
+        self.slippage_bps = slippage_bps
+        self.needs: dict[int, int] = {}
+        """Events that require_history asked for beyond the warm-up, by index of the series."""
+        self._feedback = "FEEDBACK" in granted
+        self._history = history
+        self._random = Random(seed)
+        self._event: Bar | Tick | None = None
+        self._vector = False
+        # The account of the current window; enter_window sets it, current_account reads it when it is needed.
+        self._account = opening_account
+        self._account_later = opening_account.without_updates()
+        self._account_bytes: bytes | None = None
+        self._first_seq = 0
+        self._first_moment_end = 0
+        self._marks: Marks | None = None
+
+    @property
+    def rng(self) -> Random:
+        """Random numbers of the event that is handled: the same for the same seed and event, however it arrives."""
+        self._random.follow(self._event)
+        return self._random
+
+    @property
+    def account(self) -> Account:
+        """The account at the event that is handled. Raises FeedbackNotGranted."""
+        if not self._feedback:
+            raise FeedbackNotGranted("account")
+        account = self.current_account()
+        # An update is news in the moment that it became known with, wherever the window ends.
+        return account if self._index() < self._first_moment_end else self._account_later
+
+    @property
+    def equity(self) -> float:
+        """Cash and unrealised profit at the event, account currency. Raises FeedbackNotGranted."""
+        if not self._feedback:
+            raise FeedbackNotGranted("equity")
+        return self._account.cash if self._marks is None else float(self._marks.equity[self._index()])
+
+    @property
+    def free_margin(self) -> float:
+        """Equity less the margin in use at the event, account currency. Raises FeedbackNotGranted."""
+        if not self._feedback:
+            raise FeedbackNotGranted("free_margin")
+        return self._account.cash if self._marks is None else float(self._marks.free_margin[self._index()])
+
+    def unrealised(self, symbol: str) -> float:
+        """Return the profit of an open position at the event, account currency, 0.0 without a position.
+
+        Raises FeedbackNotGranted and InstrumentUnknown.
+        """
+        if not self._feedback:
+            raise FeedbackNotGranted("unrealised")
+        if symbol not in self.instruments:
+            raise InstrumentUnknown(symbol, self.instruments)
+        column = None if self._marks is None else self._marks.unrealised.get(self.instruments[symbol].index)
+        return 0.0 if column is None else float(column[self._index()])
+
+    def history(self, symbol: str, frame: str, events: int) -> list[Bar | Tick]:
+        """Return exactly the last `events` of a series, oldest first, the one being handled included.
+
+        Raises SeriesUnknown; HistoryBeyondDeclared if history_events() declares fewer; HistoryShort if fewer were
+        delivered so far; OutsideEvent in the vector form, which has columns instead.
+        """
+        if self._vector:
+            raise OutsideEvent("ctx.history", "keep what you need of the columns in the vector form")
+        return self._history.last(self._find(symbol, frame).index, events, symbol, frame)
+
+    def require_history(self, events: int, symbol: str | None = None, frame: str | None = None) -> None:
+        """Ask in on_init for at least so many events before the tape, of all series or of those named.
+
+        If the warm-up is shorter, the gateway starts over with more after on_init has returned.
+        """
+        for series in self.series:
+            if symbol not in (None, series.symbol) or frame not in (None, series.frame):
+                continue
+            self._history.require(series.index, events)
+            if series.warmup_events < events:
+                self.needs[series.index] = max(events, self.needs.get(series.index, 0))
+
+    def log(self, message: str, **fields: Any) -> None:
+        """Write one line to stderr in debug runs: the message, the number of the event, the fields as JSON."""
+        if self.mode != "debug":
+            return
+        seq = "" if self._event is None else f" seq={self._event.seq}"
+        extra = f" {json.dumps(fields, sort_keys=True, default=str)}" if fields else ""
+        sys.stderr.write(f"{message}{seq}{extra}\n")
+        sys.stderr.flush()
+
+    def enter_window(self, first_seq: int, first_moment_end: int, account: bytes | None, marks: Marks | None) -> None:
+        """Begin a window; its first moment ends before event first_moment_end. The session calls it."""
+        self._first_seq = first_seq
+        self._first_moment_end = first_moment_end
+        self._account_bytes = account
+        self._marks = marks
+
+    @property
+    def seq(self) -> int | None:
+        """Number of the event that is handled, or was handled last; None before the first."""
+        return None if self._event is None else self._event.seq
+
+    def enter_event(self, event: Bar | Tick | None) -> None:
+        """Make this the event that is handled. The session calls it."""
+        self._event = event
+
+    def enter_vector_form(self) -> None:
+        """Say that whole windows are answered. The session calls it."""
+        self._vector = True
+
+    def current_account(self) -> Account:
+        """Return the account of the window, with the updates of its first moment. The session calls it."""
+        if self._account_bytes is not None:
+            self._account = read_account(self._account_bytes, tuple(self.instruments))
+            self._account_later = self._account.without_updates()
+            self._account_bytes = None
+        return self._account
+
+    @property
+    def rings(self) -> list[deque[Bar | Tick]]:
+        """The history of each series. The session appends to it."""
+        return self._history.rings
+
+    def _index(self) -> int:
+        return 0 if self._event is None else self._event.seq - self._first_seq
+
+    def _find(self, symbol: str, frame: str) -> Series:
+        for series in self.series:
+            if series.symbol == symbol and series.frame == frame:
+                return series
+        raise SeriesUnknown(symbol, frame, [f"{s.symbol} {s.frame}" for s in self.series])

@@ -1,0 +1,352 @@
+"""Errors of the SDK.
+
+SdkError                        names what happened, where, what was expected and what to do
+├── StrategyMistake             the strategy class itself cannot be served
+├── EnvironmentMissing          the process was not started by a gateway
+├── Refusal                     raised by an author in on_init: this configuration cannot be run
+├── ParameterError              a value of the run config does not fit the schema
+│   ├── ParameterUnknown
+│   ├── ParameterMistyped
+│   ├── ParameterOutOfRange
+│   ├── ParameterNotAChoice
+│   └── ParameterConflict       raised by an author in check_parameters
+├── ContextError                ctx was asked for what it cannot give
+│   ├── FeedbackNotGranted
+│   ├── SeriesUnknown
+│   ├── HistoryBeyondDeclared
+│   ├── HistoryShort
+│   └── OutsideEvent
+├── AnswerError                 on_event or on_window answered what cannot be sent
+│   ├── AnswerMistyped
+│   ├── InstrumentUnknown
+│   ├── MetaInvalid
+│   └── SignalInvalid           raised by boxgate_sdk.testing where the gateway would fail the run
+└── ProtocolError               the gateway sent what the contract does not allow
+    ├── VersionMismatch
+    ├── SessionUnknown
+    ├── SessionLimit
+    ├── WindowMalformed
+    └── WindowOutOfOrder
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class SdkError(Exception):
+    """Any refusal or failure that the SDK itself reports.
+
+    code: stable upper-case name. what: what happened, one clause. where: the name of the parameter, series, event …
+    expected: what would have been right. remedy: what the reader can do now.
+    """
+
+    code: ClassVar[str] = "SDK_ERROR"
+
+    def __init__(self, what: str, *, where: str, expected: str, remedy: str) -> None:
+        super().__init__(f"{what} ({where}); expected {expected}; {remedy}")
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.remedy = remedy
+
+
+class StrategyMistake(SdkError):
+    """The strategy class itself cannot be served, whatever the run."""
+
+    code = "STRATEGY_MISTAKE"
+
+
+class EnvironmentMissing(SdkError):
+    """The process was not started by a gateway, or the gateway speaks no common version."""
+
+    code = "ENVIRONMENT_MISSING"
+
+
+class Refusal(SdkError):
+    """Raise it in on_init to refuse the run with a reason that debug runs show."""
+
+    code = "REFUSED"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            reason, where="on_init", expected="a configuration that this strategy can run", remedy="change the config"
+        )
+
+
+class ParameterError(SdkError):
+    """A value of the run config does not fit the parameter schema of the strategy."""
+
+    code = "PARAMETER"
+
+
+class ParameterUnknown(ParameterError):
+    """The run config names a parameter that the strategy does not have."""
+
+    code = "PARAMETER_UNKNOWN"
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=1)
+        remedy = f"did you mean {close[0]!r}?" if close else "remove it from strategy.params"
+        super().__init__(
+            f"the strategy has no parameter {name!r}",
+            where=f"strategy.params.{name}",
+            expected=f"one of {', '.join(names) or 'no parameter at all'}",
+            remedy=remedy,
+        )
+
+
+class ParameterMistyped(ParameterError):
+    """The value has another type than the parameter."""
+
+    code = "PARAMETER_TYPE"
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(
+            f"parameter {name!r} is {value!r}",
+            where=f"strategy.params.{name}",
+            expected=expected,
+            remedy="correct the value in the run config",
+        )
+
+
+class ParameterOutOfRange(ParameterError):
+    """The value is below the minimum or above the maximum of the parameter."""
+
+    code = "PARAMETER_RANGE"
+
+    def __init__(self, name: str, value: float, min_: float | None, max_: float | None) -> None:
+        low = "-∞" if min_ is None else f"{min_:g}"
+        high = "∞" if max_ is None else f"{max_:g}"
+        super().__init__(
+            f"parameter {name!r} is {value!r}",
+            where=f"strategy.params.{name}",
+            expected=f"a value in [{low}, {high}]",
+            remedy="correct the value in the run config",
+        )
+
+
+class ParameterNotAChoice(ParameterError):
+    """The text is none of the choices of the parameter."""
+
+    code = "PARAMETER_CHOICE"
+
+    def __init__(self, name: str, value: str, choices: Iterable[str]) -> None:
+        super().__init__(
+            f"parameter {name!r} is {value!r}",
+            where=f"strategy.params.{name}",
+            expected=f"one of {', '.join(choices)}",
+            remedy="correct the value in the run config",
+        )
+
+
+class ParameterConflict(ParameterError):
+    """Raise it in check_parameters where values that are right alone are wrong together."""
+
+    code = "PARAMETER_CONFLICT"
+
+    def __init__(self, what: str, *, where: str, expected: str) -> None:
+        super().__init__(
+            what, where=f"strategy.params.{where}", expected=expected, remedy="correct the values in the run config"
+        )
+
+
+class ContextError(SdkError):
+    """ctx was asked for something that it cannot give at this place."""
+
+    code = "CONTEXT"
+
+
+class FeedbackNotGranted(ContextError):
+    """The account was read in a session without FEEDBACK."""
+
+    code = "FEEDBACK_NOT_GRANTED"
+
+    def __init__(self, attribute: str) -> None:
+        super().__init__(
+            f"ctx.{attribute} needs the capability FEEDBACK",
+            where=f"ctx.{attribute}",
+            expected="a session with FEEDBACK",
+            remedy='return ["FEEDBACK"] from requires() of the strategy',
+        )
+
+
+class SeriesUnknown(ContextError):
+    """History was asked of a series that is not in the run."""
+
+    code = "SERIES_UNKNOWN"
+
+    def __init__(self, symbol: str, frame: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"the run has no series {symbol} {frame}",
+            where="ctx.history",
+            expected=f"one of {', '.join(known)}",
+            remedy="add the instrument or frame to the run config, or ask for another",
+        )
+
+
+class HistoryBeyondDeclared(ContextError):
+    """More history was asked than the strategy declares to need."""
+
+    code = "HISTORY_BEYOND_DECLARED"
+
+    def __init__(self, symbol: str, frame: str, asked: int, declared: int) -> None:
+        super().__init__(
+            f"{asked} events of {symbol} {frame} were asked, {declared} are declared",
+            where="ctx.history",
+            expected=f"at most {declared} events",
+            remedy=f"return at least {asked} from history_events(), or call ctx.require_history({asked}) in on_init",
+        )
+
+
+class HistoryShort(ContextError):
+    """Less history was delivered so far than was asked."""
+
+    code = "HISTORY_SHORT"
+
+    def __init__(self, symbol: str, frame: str, asked: int, have: int) -> None:
+        super().__init__(
+            f"{asked} events of {symbol} {frame} were asked, {have} were delivered so far",
+            where="ctx.history",
+            expected=f"at most {have} events",
+            remedy="lengthen the warm-up, or handle the first events without history",
+        )
+
+
+class OutsideEvent(ContextError):
+    """Something that belongs to one event was asked while no single event is handled."""
+
+    code = "OUTSIDE_EVENT"
+
+    def __init__(self, attribute: str, remedy: str) -> None:
+        super().__init__(
+            f"{attribute} belongs to one event", where=attribute, expected="a call inside on_event", remedy=remedy
+        )
+
+
+class AnswerError(SdkError):
+    """on_event or on_window answered something that cannot be sent."""
+
+    code = "ANSWER"
+
+
+class AnswerMistyped(AnswerError):
+    """The answer is neither nothing, nor a signal, nor signals."""
+
+    code = "ANSWER_TYPE"
+
+    def __init__(self, where: str, answer: object, expected: str) -> None:
+        super().__init__(
+            f"{where} returned {type(answer).__name__}",
+            where=where,
+            expected=expected,
+            remedy="return one of these",
+        )
+
+
+class InstrumentUnknown(AnswerError):
+    """A signal names an instrument that is not in the run."""
+
+    code = "INSTRUMENT_UNKNOWN"
+
+    def __init__(self, symbol: object, known: Iterable[str]) -> None:
+        super().__init__(
+            f"a signal names the instrument {symbol!r}",
+            where="Signal.instrument",
+            expected=f"one of {', '.join(known)}",
+            remedy="use a symbol of ctx.instruments, or leave it out for that of the event",
+        )
+
+
+class MetaInvalid(AnswerError):
+    """The meta of a signal holds a value that has no JSON form."""
+
+    code = "META_INVALID"
+
+    def __init__(self, where: str, value: object) -> None:
+        super().__init__(
+            f"meta holds a {type(value).__name__}",
+            where=where,
+            expected="None, bool, number, text, list or dict with text keys",
+            remedy="convert the value before it is put into meta",
+        )
+
+
+class SignalInvalid(AnswerError):
+    """A signal that can never be right; the gateway would fail the run."""
+
+    code = "SIGNAL_INVALID"
+
+
+class ProtocolError(SdkError):
+    """The gateway sent something that the contract does not allow."""
+
+    code = "PROTOCOL"
+
+
+class VersionMismatch(ProtocolError):
+    """The gateway asks for a contract version that this SDK does not speak."""
+
+    code = "PROTO_VERSION"
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        super().__init__(
+            f"the gateway speaks contract version {theirs}",
+            where="contract_version",
+            expected=f"version {ours}",
+            remedy="install a boxgate-sdk that fits the gateway",
+        )
+
+
+class SessionUnknown(ProtocolError):
+    """A call names a session that is not open."""
+
+    code = "SESSION_UNKNOWN"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"no session {session_id!r} is open",
+            where="session_id",
+            expected="the id of an accepted OnInit",
+            remedy="call OnInit first",
+        )
+
+
+class SessionLimit(ProtocolError):
+    """More sessions were asked at the same time than max_sessions."""
+
+    code = "SESSION_LIMIT"
+
+    def __init__(self, sessions_max: int) -> None:
+        super().__init__(
+            f"{sessions_max} session(s) are open already",
+            where="OnInit",
+            expected=f"at most {sessions_max} at the same time",
+            remedy="call OnStop first, or start another process",
+        )
+
+
+class WindowMalformed(ProtocolError):
+    """A message of the stream cannot be read, or its columns do not fit one another."""
+
+    code = "WINDOW_MALFORMED"
+
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(what, where="OnEvent", expected=expected, remedy="report it: this is a fault of the gateway")
+
+
+class WindowOutOfOrder(ProtocolError):
+    """A window does not begin where the last answer ended."""
+
+    code = "WINDOW_ORDER"
+
+    def __init__(self, got: int, expected: int) -> None:
+        super().__init__(
+            f"a window begins with event {got}",
+            where="OnEvent",
+            expected=f"event {expected}",
+            remedy="report it: this is a fault of the gateway",
+        )

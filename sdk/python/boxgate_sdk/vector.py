@@ -1,0 +1,64 @@
+"""Rolling values for the vector form: state is carried from window to window, and no result depends on the cuts.
+
+Needs NumPy: install boxgate-sdk[vector]. Every value equals that of boxgate_sdk.rolling to the last bit, because both
+add the same numbers in the same order. Prefix sums over a window do not: their rounding depends on where it begins,
+and a tie between two averages is then decided by the cut.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxgate_sdk.rolling import block_offsets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+
+class RollingSum:
+    """The sums of the last n values at each of the values pushed; NaN until there are n."""
+
+    def __init__(self, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"a rolling sum needs n >= 1, got {n}")
+        self.n = n
+        self._offsets = block_offsets(n)
+        self._tail: Floats = np.full(n - 1, np.nan)
+
+    def push(self, values: Floats) -> Floats:
+        """Take the next values, shape (m,), and return the sum up to each, shape (m,)."""
+        n = self.n
+        rows = len(values)
+        block = np.concatenate((self._tail, values))
+        self._tail = block[rows:].copy()
+        # block[i] becomes the sum of 2^k values up to i; the first ones of each are not whole and not read.
+        total: Floats | None = None
+        offsets = {k: offset for offset, k in self._offsets}
+        for k in range(n.bit_length()):
+            if k in offsets:
+                end = len(block) - offsets[k]
+                part = block[end - rows : end]
+                total = part if total is None else part + total
+            if k + 1 < n.bit_length():
+                half = 1 << k
+                larger = np.empty_like(block)
+                larger[:half] = np.nan
+                np.add(block[:-half], block[half:], out=larger[half:])
+                block = larger
+        assert total is not None
+        return total
+
+
+class RollingMean:
+    """The means of the last n values at each of the values pushed; NaN until there are n."""
+
+    def __init__(self, n: int) -> None:
+        self._sum = RollingSum(n)
+
+    def push(self, values: Floats) -> Floats:
+        """Take the next values, shape (m,), and return the mean up to each, shape (m,)."""
+        return self._sum.push(values) / self._sum.n
