@@ -1,0 +1,77 @@
+"""The content of one series in memory: which columns it has and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxgate_engine.frames import TICK
+
+PriceBasis: TypeAlias = Literal["BID", "LAST", "MID"]
+Column: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
+
+BAR_COLUMNS: Final = ("open_ns", "open", "high", "low", "close", "volume")
+"""Columns that every bar series has, in stored order. `open_ns` is int64, the others are float64."""
+
+ASK_COLUMNS: Final = ("ask_open", "ask_high", "ask_low", "ask_close")
+"""Columns of the ask side, behind the others; all four or none."""
+
+TICK_COLUMNS: Final = ("time_ns", "bid", "ask")
+"""Columns that every tick series has. `time_ns` is int64, the others are float64."""
+
+TICK_EXTRA_COLUMNS: Final = ("last", "volume")
+"""Columns that a tick series may have, behind the others."""
+
+TIME_COLUMNS: Final = ("open_ns", "time_ns")
+"""The int64 columns; everything else is float64."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeriesContent:
+    """One instrument at one frame, in memory, before it is frozen.
+
+    columns: equally long, C-contiguous arrays in stored order. Bars rise strictly by `open_ns`; ticks never fall by
+    `time_ns` and keep the order of their source, for a moment may hold several.
+    """
+
+    symbol: str
+    frame: str
+    price_basis: PriceBasis
+    columns: dict[str, Column]
+
+    @property
+    def rows(self) -> int:
+        """Number of bars or ticks."""
+        return len(self.times_ns)
+
+    @property
+    def times_ns(self) -> NDArray[np.int64]:
+        """Open times of bars or times of ticks, int64 nanoseconds UTC."""
+        name = time_column(self.frame)
+        return self.columns[name].view(np.int64)
+
+    @property
+    def has_ask(self) -> bool:
+        """True if the ask side is there."""
+        return "ask" in self.columns or "ask_open" in self.columns
+
+
+def time_column(frame: str) -> str:
+    """Return the name of the time column of a frame."""
+    return "time_ns" if frame == TICK else "open_ns"
+
+
+def expected_columns(frame: str, present: set[str]) -> tuple[str, ...]:
+    """Return the stored column names, in order, of a series that has the columns `present` (any order)."""
+    names = (*TICK_COLUMNS, *TICK_EXTRA_COLUMNS) if frame == TICK else (*BAR_COLUMNS, *ASK_COLUMNS)
+    return tuple(name for name in names if name in present)
+
+
+def is_complete(frame: str, names: tuple[str, ...]) -> bool:
+    """True if `names` is a legal list of stored columns of the frame, in stored order."""
+    if frame == TICK:
+        return names[:3] == TICK_COLUMNS and names == expected_columns(frame, set(names))
+    return names in (BAR_COLUMNS, BAR_COLUMNS + ASK_COLUMNS)

@@ -1,0 +1,182 @@
+"""Opening a dataset: series as read-only arrays that are views into mapped files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxgate_engine.datasets import aggregation
+from boxgate_engine.datasets.cache import CachedFile, cached_derived, cached_series
+from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, time_column
+from boxgate_engine.datasets.manifest import Manifest, StoredSeries
+from boxgate_engine.datasets.store import dataset_folder, find
+from boxgate_engine.errors import DataRefused
+from boxgate_engine.frames import FRAME_NS, TICK, frame_duration_ns
+from boxgate_engine.instruments import Instrument
+
+_FRAMES_FINEST_FIRST: Final = (TICK, *FRAME_NS)
+
+
+def open_dataset(root: Path, name_or_hash: str, *, cache_dir: Path) -> Dataset:
+    """Open a dataset by its name in the catalogue or by its hash.
+
+    root: folder of the datasets. cache_dir: folder of the mapped files, made if need be; it may be shared by
+    processes and datasets. The manifest is verified against the hash; files are verified when they are first used.
+    Raises DataRefused (NAME_INVALID, DATASET_NOT_FROZEN, DATASET_UNKNOWN, DATA_CATALOGUE), DataDamaged (DATA_HASH).
+    """
+    name, manifest = find(root, name_or_hash)
+    return Dataset(name, manifest, dataset_folder(root, manifest.hash), cache_dir / manifest.hash)
+
+
+class Dataset:
+    """Immutable market data. Made by `open_dataset`."""
+
+    def __init__(self, name: str, manifest: Manifest, folder: Path, cache: Path) -> None:
+        self.name: Final = name
+        """Catalogue name it was opened by, or the hash."""
+        self.hash: Final = manifest.hash
+        """64 lower-case hex digits."""
+        self.manifest: Final = manifest
+        self.instruments: Final[dict[str, Instrument]] = {one.symbol: one for one in manifest.instruments}
+        """Instrument by symbol, sorted by symbol."""
+        self._folder = folder
+        self._cache = cache
+        self._stored = {(one.symbol, one.frame): one for one in manifest.series}
+        self._open: dict[tuple[str, str], Series] = {}
+
+    def frames(self, symbol: str) -> list[str]:
+        """Return the frames that are stored for a symbol, finest first. Raises DataRefused (SERIES_UNKNOWN)."""
+        self._check_symbol(symbol)
+        return [frame for frame in _FRAMES_FINEST_FIRST if (symbol, frame) in self._stored]
+
+    def available_frames(self, symbol: str) -> list[str]:
+        """Return the frames that `series` can give for a symbol, stored or aggregated, finest first."""
+        stored = self.frames(symbol)
+        return [
+            frame
+            for frame in _FRAMES_FINEST_FIRST
+            if frame in stored or any(aggregation.can_make(frame, source) for source in stored)
+        ]
+
+    def series(self, symbol: str, frame: str) -> Series:
+        """Return one series, mapped.
+
+        A frame that is not stored is aggregated from the largest stored frame it can be made of, and cached.
+        Raises DataRefused (SERIES_UNKNOWN, FRAME_UNAVAILABLE), UserMistake (FRAME_UNKNOWN), DataDamaged (DATA_HASH).
+        """
+        self._check_symbol(symbol)
+        frame_duration_ns(frame)
+        if (symbol, frame) not in self._open:
+            stored = self._stored.get((symbol, frame))
+            self._open[symbol, frame] = self._map(stored) if stored else self._aggregate(symbol, frame)
+        return self._open[symbol, frame]
+
+    def check_unchanged(self) -> None:
+        """Raise DataDamaged (SNAPSHOT_MUTATED) if a file that was mapped for this dataset has changed since."""
+        for series in self._open.values():
+            series.check_unchanged()
+
+    def _map(self, stored: StoredSeries) -> Series:
+        file = cached_series(self._folder, stored, self._cache)
+        return Series(stored.symbol, stored.frame, stored.price_basis, stored.digest, file)
+
+    def _aggregate(self, symbol: str, frame: str) -> Series:
+        stored = self.frames(symbol)
+        refusal = _no_source(symbol, frame, stored)
+        for source_frame in reversed([source for source in stored if aggregation.can_make(frame, source)]):
+            try:
+                return self._aggregate_from(self.series(symbol, source_frame), frame)
+            except DataRefused as error:
+                refusal = error
+        raise refusal
+
+    def _aggregate_from(self, source: Series, frame: str) -> Series:
+        key = f"{aggregation.VERSION} {frame} {source.digest}"
+        file = cached_derived(
+            self._cache, source.symbol, frame, key, lambda: aggregation.aggregate(source.content(), frame)
+        )
+        basis: PriceBasis = "BID" if source.frame == TICK else source.price_basis
+        return Series(source.symbol, frame, basis, key, file)
+
+    def _check_symbol(self, symbol: str) -> None:
+        if symbol not in self.instruments:
+            raise DataRefused(
+                f"dataset {self.name} has no instrument {symbol!r}",
+                code="SERIES_UNKNOWN",
+                where="instruments",
+                expected=f"one of {', '.join(self.instruments)}",
+                remedy="correct the symbol, or import its data into the dataset",
+            )
+
+
+class Series:
+    """One instrument at one frame, mapped read-only.
+
+    columns: name -> array in stored order; bars `open_ns` (int64), `open high low close volume` and, with the ask
+    side, `ask_open ask_high ask_low ask_close` (float64), strictly rising by `open_ns`; ticks `time_ns`, `bid ask`
+    and where the source has them `last volume`, never falling by `time_ns`, in the order of their source. The arrays
+    are views into the map and must not outlive it: keep the Series.
+    """
+
+    def __init__(self, symbol: str, frame: str, price_basis: PriceBasis, digest: str, file: CachedFile) -> None:
+        self.symbol: Final = symbol
+        self.frame: Final = frame
+        self.price_basis: Final[PriceBasis] = price_basis
+        """Whose prices the price columns are: BID, LAST or MID."""
+        self.digest: Final = digest
+        """What identifies the content: the digest of the manifest, or the rule and digest it was aggregated by."""
+        self.columns: Final[dict[str, Column]] = file.mapped.columns
+        self._file = file
+
+    @property
+    def rows(self) -> int:
+        """Number of bars or ticks."""
+        return len(self.times_ns)
+
+    @property
+    def has_ask(self) -> bool:
+        """True if the ask side is there."""
+        return "ask" in self.columns or "ask_open" in self.columns
+
+    @property
+    def times_ns(self) -> NDArray[np.int64]:
+        """The time column: opens of bars or times of ticks, int64 ns UTC."""
+        return self.columns[time_column(self.frame)].view(np.int64)
+
+    @property
+    def duration_ns(self) -> int:
+        """Nanoseconds from the open of a bar to its availability; 0 for ticks."""
+        return frame_duration_ns(self.frame)
+
+    @property
+    def map_address(self) -> tuple[int, int]:
+        """(address, bytes) of the map that holds all columns."""
+        return self._file.mapped.address, self._file.mapped.bytes
+
+    @property
+    def path(self) -> Path:
+        """The mapped file. It holds the whole series: never hand it to a sidecar, but a slice of it."""
+        return self._file.path
+
+    def content(self) -> SeriesContent:
+        """Return the series as content, on the same arrays."""
+        return SeriesContent(
+            symbol=self.symbol, frame=self.frame, price_basis=self.price_basis, columns=dict(self.columns)
+        )
+
+    def check_unchanged(self) -> None:
+        """Raise DataDamaged (SNAPSHOT_MUTATED) if the mapped file has changed since it was mapped."""
+        self._file.check_unchanged()
+
+
+def _no_source(symbol: str, frame: str, stored: list[str]) -> DataRefused:
+    return DataRefused(
+        f"{frame} of {symbol} is neither stored nor can it be made",
+        code="FRAME_UNAVAILABLE",
+        where=f"{symbol} {frame}",
+        expected=f"a frame that is stored ({', '.join(stored)}) or a whole multiple of one",
+        remedy="choose another frame, or import a finer one",
+    )

@@ -1,0 +1,63 @@
+"""The dataset `demo`: synthetic, made on first use, the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from boxgate_engine.datasets.catalogue import read_catalogue
+from boxgate_engine.datasets.dataset import Dataset, open_dataset
+from boxgate_engine.datasets.durable import locked
+from boxgate_engine.datasets.quality import inspect
+from boxgate_engine.datasets.store import NewSeries, dataset_folder, freeze
+from boxgate_engine.datasets.synth import synthesise
+
+DEMO_NAME: Final = "demo"
+"""Its name in the catalogue."""
+
+SYNTHETIC_SOURCE: Final = "synthetic, made by boxgate"
+"""`source` of synthetic series in manifests."""
+
+SYNTHETIC_LICENCE: Final = "CC0-1.0"
+"""`licence` of synthetic series in manifests."""
+
+_SEED: Final = 20240101
+_START_NS: Final = 1_702_857_600_000_000_000
+"""2023-12-18 00:00 UTC, two weeks before the windows of the examples: room for warm-up."""
+_END_NS: Final = 1_719_792_000_000_000_000
+"""2024-07-01 00:00 UTC."""
+_BAR_SYMBOLS: Final = ("EURUSD", "GBPUSD", "XAUUSD", "BTCUSDT", "ETHUSDT")
+_TICK_SYMBOL: Final = "EURUSD"
+_TICKS_FROM_NS: Final = 1_704_153_600_000_000_000
+"""2024-01-02 00:00 UTC."""
+_TICKS_TO_NS: Final = 1_704_499_200_000_000_000
+"""2024-01-06 00:00 UTC."""
+
+
+def ensure_demo(root: Path, cache_dir: Path) -> Dataset:
+    """Return the dataset `demo`, made and catalogued if the catalogue has no such name.
+
+    M1 bars of EURUSD, GBPUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from 2023-12-18 to
+    2024-07-01, and the ticks of EURUSD from 2024-01-02 to 2024-01-06. An entry `demo` that exists is taken as it is.
+    """
+    with locked(root / ".demo.lock"):
+        entry = read_catalogue(root).get(DEMO_NAME)
+        if entry is None or not dataset_folder(root, entry).is_dir():
+            _make(root)
+    return open_dataset(root, DEMO_NAME, cache_dir=cache_dir)
+
+
+def _make(root: Path) -> None:
+    markets = {symbol: synthesise(_SEED, symbol, _START_NS, _END_NS) for symbol in _BAR_SYMBOLS}
+    contents = [market.bars() for market in markets.values()]
+    contents.append(markets[_TICK_SYMBOL].ticks(_TICKS_FROM_NS, _TICKS_TO_NS))
+    series = [
+        NewSeries(
+            content=content,
+            source=SYNTHETIC_SOURCE,
+            licence=SYNTHETIC_LICENCE,
+            quality=inspect(content, markets[content.symbol].instrument),
+        )
+        for content in contents
+    ]
+    freeze(root, [market.instrument for market in markets.values()], series, name=DEMO_NAME)

@@ -1,0 +1,97 @@
+"""Durable writes: a file or a folder appears complete under its name, or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+_PREFIX: Final = ".unfinished-"
+_LOCK: Final = ".lock"
+
+
+@contextmanager
+def unfinished_folder(root: Path) -> Iterator[Path]:
+    """Yield a fresh folder inside `root` that vanishes on leaving, unless it was published by rename.
+
+    Left-overs of processes that were killed are removed first; those of processes that still run are recognised by
+    the lock that they hold, and left alone.
+    """
+    with ExitStack() as stack:
+        with locked(root / _LOCK):  # No other process may take the new folder for a left-over before it is locked.
+            _remove_left_overs(root)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            fcntl.flock(stack.enter_context((folder / _LOCK).open("wb")), fcntl.LOCK_EX)
+        yield folder
+
+
+def publish_folder(folder: Path, target: Path) -> bool:
+    """Rename a finished folder to `target`, durably. Returns False, and leaves both, if `target` exists already."""
+    (folder / _LOCK).unlink(missing_ok=True)
+    for directory, _, files in os.walk(folder, topdown=False):
+        for name in files:
+            _sync(Path(directory) / name)
+        _sync(Path(directory))
+    try:
+        folder.rename(target)
+    except OSError:
+        if target.is_dir():
+            return False
+        raise
+    _sync(target.parent)
+    return True
+
+
+@contextmanager
+def unfinished_file(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target`; on leaving without an error the file there replaces `target`, durably.
+
+    The caller holds the lock of `target`; so what lies there unfinished is a left-over of a killed process.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f"{_PREFIX}{target.name}-"
+    for left_over in target.parent.glob(f"{prefix}*"):
+        left_over.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+    os.close(handle)
+    path = Path(name)
+    try:
+        yield path
+        _sync(path)
+        path.replace(target)
+        _sync(target.parent)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the one lock of a file name among the processes of this host."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_left_overs(root: Path) -> None:
+    for folder in root.glob(f"{_PREFIX}*"):
+        try:
+            with (folder / _LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # Held by a running process, or gone meanwhile.
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

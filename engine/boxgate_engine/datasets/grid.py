@@ -1,0 +1,44 @@
+"""Prices on their grid: the double of a price is the correctly rounded n·num/den of its tick size."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxgate_engine.errors import DataRefused
+
+_DECIMALS_MAX: Final = 10
+
+
+def prices_from_ticks(ticks: NDArray[np.int64], tick_size: Fraction) -> NDArray[np.float64]:
+    """Return the price of each number of ticks. |ticks · numerator| must be below 2^53, so that only one rounding is."""
+    return (ticks * tick_size.numerator) / np.float64(tick_size.denominator)
+
+
+def count_off_grid(prices: NDArray[np.float64], tick_size: Fraction) -> int:
+    """Return how many prices are not the double of any multiple of the tick size."""
+    ticks = np.rint(prices * tick_size.denominator / tick_size.numerator)
+    return int(np.count_nonzero(ticks * tick_size.numerator / tick_size.denominator != prices))
+
+
+def infer_tick_size(columns: list[NDArray[np.float64]], where: str) -> Fraction:
+    """Return the smallest power of ten, at most 1, whose grid holds every price.
+
+    Raises DataRefused (DATA_INSTRUMENT) if prices need more than 10 decimals: then they are no decimal grid.
+    """
+    decimals = 0
+    for prices in columns:
+        while decimals <= _DECIMALS_MAX and count_off_grid(prices, Fraction(1, 10**decimals)):
+            decimals += 1
+    if decimals > _DECIMALS_MAX:
+        raise DataRefused(
+            f"the prices have more than {_DECIMALS_MAX} decimals",
+            code="DATA_INSTRUMENT",
+            where=where,
+            expected="prices on a decimal grid",
+            remedy="state the price step with --tick-size",
+        )
+    return Fraction(1, 10**decimals)
