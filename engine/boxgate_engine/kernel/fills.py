@@ -1,0 +1,230 @@
+"""One fill: its price, its costs, and what it does to position and cash (docs/spec/execution.md, section 6)."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from boxgate_engine.kernel.grid import grid_value, round_down, round_up
+from boxgate_engine.kernel.records import (
+    ENTRY,
+    INSUFFICIENT_MARGIN,
+    SHORT_NOT_ALLOWED,
+    UPDATE_FILL,
+    Record,
+    Sim,
+)
+
+
+@njit(cache=True)
+def reduce_position(
+    sim: Sim, i: int, lots: int, raw: float, bid: float, ask: float, slips: bool, reason: int, signal: int,
+    time_ns: int, seq: int,
+) -> None:
+    """Close `lots` (> 0, at most the position) of instrument i at the raw price and write the trade.
+
+    bid, ask: the current point. slips: market and stop fills pay slippage and the spread and are TAKER.
+    """
+    book = sim.book[i]
+    spec = sim.specs[i]
+    account = sim.account[0]
+    long = book.lots > 0
+    quantity = grid_value(lots, spec.lot_num, spec.lot_den)
+    held = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
+    price = _fill_price(sim, i, raw, -1 if long else 1, slips)
+    difference = price - book.entry_price if long else book.entry_price - price
+    gross = (difference * quantity) * spec.contract
+    fee = ((price * quantity) * spec.contract) * sim.rules[0].fees_bps / 10000.0
+    slippage = (abs(price - raw) * quantity) * spec.contract
+    closes = lots == abs(book.lots)
+    fee_share = book.fee_pool if closes else book.fee_pool * quantity / held
+    slippage_share = book.slippage_pool if closes else book.slippage_pool * quantity / held
+    touch(book, bid, ask)
+
+    account.cash = (account.cash + gross) - fee
+    account.gross_sum += gross
+    account.fee_sum += fee
+    if slips:
+        account.spread_sum += (((ask - bid) / 2.0) * quantity) * spec.contract
+    _write_fill(sim, i, -1 if long else 1, lots, quantity, price, raw, fee, slippage, slips, reason, signal, time_ns, seq)
+
+    trade = sim.trades[account.trades]
+    account.trades += 1
+    trade.instrument = i
+    trade.side = 1 if long else -1
+    trade.qty = quantity
+    trade.entry_seq = book.entry_seq
+    trade.entry_time_ns = book.entry_time_ns
+    trade.entry_price = book.entry_price
+    trade.exit_seq = seq
+    trade.exit_time_ns = time_ns
+    trade.exit_price = price
+    trade.reason = reason
+    trade.gross_pnl = gross
+    trade.fees = fee_share + fee
+    trade.slippage_cost = slippage_share + slippage
+    worst = book.lowest - book.entry_price if long else book.entry_price - book.highest
+    best = book.highest - book.entry_price if long else book.entry_price - book.lowest
+    trade.mae = min(0.0, (worst * quantity) * spec.contract)
+    trade.mfe = max(0.0, (best * quantity) * spec.contract)
+    trade.bars_held = book.events - book.entry_event
+    trade.path_dependent = book.path_dependent
+
+    if closes:
+        book.lots = 0
+        book.entry_price = 0.0
+        book.fee_pool = 0.0
+        book.slippage_pool = 0.0
+        book.sl = 0.0
+        book.tp = 0.0
+        book.bracket_signal = -1
+        book.path_dependent = 0
+    else:
+        book.lots += -lots if long else lots
+        book.fee_pool -= fee_share
+        book.slippage_pool -= slippage_share
+
+
+@njit(cache=True)
+def increase_position(
+    sim: Sim, i: int, lots: int, raw: float, bid: float, ask: float, slips: bool, signal: int, time_ns: int, seq: int
+) -> int:
+    """Open or enlarge instrument i's position by signed `lots` at the raw price, wholly or not at all.
+
+    The position must be flat or of the same side. The bracket becomes the working target's. Returns 0, or the reason
+    of the rejection.
+    """
+    book = sim.book[i]
+    spec = sim.specs[i]
+    account = sim.account[0]
+    side = 1 if lots > 0 else -1
+    if side < 0 and sim.rules[0].cash_account:
+        return SHORT_NOT_ALLOWED
+    quantity = grid_value(abs(lots), spec.lot_num, spec.lot_den)
+    price = _fill_price(sim, i, raw, side, slips)
+    fee = ((price * quantity) * spec.contract) * sim.rules[0].fees_bps / 10000.0
+    slippage = (abs(price - raw) * quantity) * spec.contract
+    held_after = grid_value(abs(book.lots + lots), spec.lot_num, spec.lot_den)
+    entry_price = price
+    if book.lots != 0:
+        held = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
+        entry_price = (book.entry_price * held + price * quantity) / held_after
+    if not _margin_allows(sim, i, side, held_after, entry_price, price, fee):
+        return INSUFFICIENT_MARGIN
+
+    account.cash = account.cash - fee
+    account.fee_sum += fee
+    if slips:
+        account.spread_sum += (((ask - bid) / 2.0) * quantity) * spec.contract
+    if book.lots == 0:
+        book.position_id = account.next_position_id
+        account.next_position_id += 1
+        book.entry_seq = seq
+        book.entry_time_ns = time_ns
+        book.entry_event = book.events
+        book.path_dependent = 0
+        book.lowest = bid if side > 0 else ask
+        book.highest = book.lowest
+    book.lots += lots
+    book.entry_price = entry_price
+    book.fee_pool += fee
+    book.slippage_pool += slippage
+    book.sl = book.work_sl
+    book.tp = book.work_tp
+    book.bracket_signal = book.work_signal
+    touch(book, bid, ask)
+    _write_fill(sim, i, side, abs(lots), quantity, price, raw, fee, slippage, slips, ENTRY, signal, time_ns, seq)
+    return 0
+
+
+@njit(cache=True)
+def touch(book: Record, bid: float, ask: float) -> None:
+    """Take the current point into the excursion of the position."""
+    if book.lots == 0:
+        return
+    price = bid if book.lots > 0 else ask
+    book.lowest = min(book.lowest, price)
+    book.highest = max(book.highest, price)
+
+
+@njit(cache=True)
+def unrealised(book: Record, spec: Record) -> float:
+    """Return the position's unrealised profit at its last mark, account currency."""
+    if book.lots == 0:
+        return 0.0
+    quantity = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
+    if book.lots > 0:
+        return ((book.mark_bid - book.entry_price) * quantity) * spec.contract
+    return ((book.entry_price - book.mark_ask) * quantity) * spec.contract
+
+
+@njit(cache=True)
+def exposure(book: Record, spec: Record) -> float:
+    """Return the notional of the position at its last mark, account currency, >= 0."""
+    if book.lots == 0:
+        return 0.0
+    quantity = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
+    return (quantity * (book.mark_bid if book.lots > 0 else book.mark_ask)) * spec.contract
+
+
+@njit(cache=True)
+def _margin_allows(
+    sim: Sim, i: int, side: int, held_after: float, entry_price: float, price: float, fee: float
+) -> bool:
+    profit = 0.0
+    notional = 0.0
+    for j in range(sim.book.shape[0]):
+        if j == i:
+            contract = sim.specs[i].contract
+            difference = price - entry_price if side > 0 else entry_price - price
+            profit += (difference * held_after) * contract
+            notional += (held_after * price) * contract
+        elif sim.book[j].lots != 0:
+            profit += unrealised(sim.book[j], sim.specs[j])
+            notional += exposure(sim.book[j], sim.specs[j])
+    return notional / sim.rules[0].leverage <= (sim.account[0].cash - fee) + profit
+
+
+@njit(cache=True)
+def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool) -> float:
+    spec = sim.specs[i]
+    price = raw
+    if slips:
+        bps = sim.rules[0].slippage_bps
+        price = raw * (1.0 + bps / 10000.0) if direction > 0 else raw * (1.0 - bps / 10000.0)
+    if direction > 0:
+        return round_up(price, spec.tick_num, spec.tick_den)
+    return round_down(price, spec.tick_num, spec.tick_den)
+
+
+@njit(cache=True)
+def _write_fill(
+    sim: Sim, i: int, direction: int, lots: int, quantity: float, price: float, raw: float, fee: float,
+    slippage: float, slips: bool, reason: int, signal: int, time_ns: int, seq: int,
+) -> None:
+    account = sim.account[0]
+    row = account.fills
+    fill = sim.fills[row]
+    fill.seq = seq
+    fill.time_ns = time_ns
+    fill.instrument = i
+    fill.direction = direction
+    fill.lots = lots
+    fill.qty = quantity
+    fill.price = price
+    fill.reference_price = raw
+    fill.fee = fee
+    fill.slippage = slippage
+    fill.maker = 0 if slips else 1
+    fill.reason = reason
+    fill.signal = signal
+    fill.path_dependent = 0
+    account.fills = row + 1
+    update = sim.updates[account.updates]
+    update.kind = UPDATE_FILL
+    update.instrument = i
+    update.seq = seq
+    update.time_ns = time_ns
+    update.fill = row
+    update.reason = 0
+    account.updates += 1
+    account.version += 1

@@ -1,0 +1,101 @@
+"""Settle a range of moments and apply the signals that answer them; look ahead for the next change of the account."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
+from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Records, Sim
+from boxgate_engine.kernel.settle import settle_moment, write_equity
+from boxgate_engine.kernel.targets import accept
+
+
+@njit(cache=True)
+def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settled: int) -> None:
+    """Settle moments [first, end) and apply after each the signals that answer it.
+
+    incoming: signals (SIGNAL_ROW) by moment, instrument, event and position in the answer; `event` indexes the quotes.
+    settled: number of leading moments that are settled already and only take their signals.
+    The outputs must have room: FILLS_PER_INSTRUMENT_MAX per instrument and moment, and every incoming signal.
+    """
+    p = 0
+    for m in range(first, end):
+        if m >= first + settled:
+            settle_moment(sim, q, m)
+            if q.delivered[m]:
+                write_equity(sim, q.events[q.moment_start[m]].time_ns)
+        while p < incoming.shape[0] and incoming[p].event < q.moment_start[m + 1]:
+            p = _take(sim, q, incoming, p, q.moment_start[m + 1])
+
+
+@njit(cache=True)
+def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin: Floats, profit: Floats) -> int:
+    """Settle moments [first, end) of a copy of the state until one changes the account.
+
+    Returns the end of the range of moments that a window may hold: behind the last delivered moment whose settlement,
+    that of undelivered moments before it included, changes nothing. Fills the marks of its events: equity and
+    free_margin of shape (n,), profit of shape (instruments, n), all by index of the event.
+    """
+    version = sim.account[0].version
+    last = first
+    for m in range(first, end):
+        settle_moment(sim, q, m)
+        if sim.account[0].version != version:
+            return last
+        if q.delivered[m]:
+            last = m + 1
+            write_marks(sim, q, m, equity, free_margin, profit)
+    return last
+
+
+@njit(cache=True)
+def write_marks(sim: Sim, q: Quotes, m: int, equity: Floats, free_margin: Floats, profit: Floats) -> None:
+    """Write the marks of moment m at each of its events."""
+    total = 0.0
+    gross = 0.0
+    for i in range(sim.book.shape[0]):
+        value = unrealised(sim.book[i], sim.specs[i])
+        total += value
+        gross += exposure(sim.book[i], sim.specs[i])
+        for e in range(q.moment_start[m], q.moment_start[m + 1]):
+            profit[i, e] = value
+    value = sim.account[0].cash + total
+    for e in range(q.moment_start[m], q.moment_start[m + 1]):
+        equity[e] = value
+        free_margin[e] = value - gross / sim.rules[0].leverage
+
+
+@njit(cache=True)
+def close_all(sim: Sim, time_ns: int, seq: int) -> None:
+    """Close every position at its last mark and rewrite the last row of the equity curve."""
+    for i in range(sim.book.shape[0]):
+        book = sim.book[i]
+        if book.lots != 0:
+            raw = book.mark_bid if book.lots > 0 else book.mark_ask
+            reduce_position(sim, i, abs(book.lots), raw, book.mark_bid, book.mark_ask, True, END, -1, time_ns, seq)
+    sim.account[0].equity_rows -= 1
+    write_equity(sim, sim.equity[sim.account[0].equity_rows].time_ns)
+
+
+@njit(cache=True)
+def _take(sim: Sim, q: Quotes, incoming: Records, p: int, moment_end: int) -> int:
+    """Append signal p to the table, accept it if it is its instrument's last of the moment, return p + 1."""
+    account = sim.account[0]
+    row = account.signals
+    sim.signals[row] = incoming[p]
+    account.signals += 1
+    signal = sim.signals[row]
+    signal.seq = q.events[incoming[p].event].seq
+    signal.time_ns = q.events[incoming[p].event].time_ns
+    signal.outcome = OPEN
+    signal.next = -1
+    following = p + 1
+    if (
+        following < incoming.shape[0]
+        and incoming[following].event < moment_end
+        and incoming[following].instrument == signal.instrument
+    ):
+        signal.outcome = UNEXECUTED
+    else:
+        accept(sim, row)
+    return following

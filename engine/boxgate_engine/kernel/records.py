@@ -1,0 +1,285 @@
+"""The kernel's state, outputs and constants.
+
+Prices are positive, so 0.0 stands for "no price" in every price field; NO_EXPIRY stands for "no expiry". Lots are
+signed whole numbers of the instrument's lot size; `side` is +1 for BUY, -1 for SELL, 0 for FLAT.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Records: TypeAlias = npt.NDArray[Any]
+Record: TypeAlias = Any
+"""One element of Records: a view, not a copy."""
+Floats: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+NO_EXPIRY: Final = 2**63 - 1
+"""valid_until_ns of a target that never expires."""
+
+# Outcome of a signal.
+OPEN: Final = 0
+"""Accepted, not yet decided; never in a finished run."""
+EXECUTED: Final = 1
+"""The position reached the target."""
+NO_OP: Final = 2
+"""Equal to the standing target, or an adjustment without a position."""
+RESTING: Final = 3
+"""A limit that still worked when the run ended."""
+REJECTED: Final = 4
+"""Refused; see the reason."""
+UNEXECUTED: Final = 5
+"""Replaced, expired or ended before the position reached it, or met no event."""
+
+# Reason of a rejection; numbers of boxgate.strategy.v1.RejectReason.
+INSUFFICIENT_MARGIN: Final = 1
+QTY_BELOW_MINIMUM: Final = 2
+STOP_LOSS_SIDE: Final = 3
+TAKE_PROFIT_SIDE: Final = 4
+SHORT_NOT_ALLOWED: Final = 6
+
+# Reason of a fill; numbers of boxgate.strategy.v1.FillReason.
+ENTRY: Final = 1
+SIGNAL: Final = 2
+STOP_LOSS: Final = 3
+TAKE_PROFIT: Final = 4
+END: Final = 7
+
+# Kind of an account update; numbers of boxgate.strategy.v1.AccountUpdateKind.
+UPDATE_FILL: Final = 1
+UPDATE_REJECTION: Final = 2
+UPDATE_EXPIRY: Final = 3
+
+# Kind of a decision.
+HOLD: Final = 0
+"""Cancel what works and keep the position."""
+TARGET: Final = 1
+"""Work towards the signal's target."""
+
+# Path assumption of bars.
+PATH_OHLC: Final = 0
+PATH_OLHC: Final = 1
+PATH_ADAPTIVE: Final = 2
+PATH_PESSIMISTIC: Final = 3
+PATH_OPTIMISTIC: Final = 4
+
+FILLS_PER_INSTRUMENT_MAX: Final = 16
+"""Fills that one instrument can make in one moment: far above what section 5 of the rules allows (7)."""
+
+SPEC: Final = np.dtype(
+    [("tick_num", "i8"), ("tick_den", "i8"), ("lot_num", "i8"), ("lot_den", "i8"), ("contract", "f8")]
+)
+"""Static facts of one instrument."""
+
+RULES: Final = np.dtype(
+    [("fees_bps", "f8"), ("slippage_bps", "f8"), ("leverage", "f8"), ("path", "i8"), ("cash_account", "i8")]
+)
+"""Assumptions of the run, one record."""
+
+ACCOUNT: Final = np.dtype(
+    [
+        ("cash", "f8"),
+        ("version", "i8"),  # grows whenever feedback would see a change
+        ("next_position_id", "i8"),
+        ("fills", "i8"),  # rows in use of each output
+        ("trades", "i8"),
+        ("updates", "i8"),
+        ("signals", "i8"),
+        ("equity_rows", "i8"),
+        ("no_ops", "i8"),
+        ("path_dependent_bars", "i8"),
+        ("gross_sum", "f8"),  # every cash movement, for the ledger identity
+        ("fee_sum", "f8"),
+        ("spread_sum", "f8"),
+    ]
+)
+"""The account and how far the outputs are written, one record."""
+
+BOOK: Final = np.dtype(
+    [
+        # position
+        ("lots", "i8"),
+        ("entry_price", "f8"),
+        ("fee_pool", "f8"),  # entry fees and slippage not yet passed on to trades
+        ("slippage_pool", "f8"),
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("bracket_signal", "i8"),  # row of the signal that set the bracket
+        ("position_id", "i8"),
+        ("entry_seq", "i8"),
+        ("entry_time_ns", "i8"),
+        ("entry_event", "i8"),
+        ("path_dependent", "i8"),
+        ("lowest", "f8"),  # of the marking side since the opening fill
+        ("highest", "f8"),
+        # last mark and number of execution events seen
+        ("mark_bid", "f8"),
+        ("mark_ask", "f8"),
+        ("events", "i8"),
+        # working target
+        ("work_live", "i8"),
+        ("work_side", "i8"),
+        ("work_lots", "i8"),  # signed
+        ("work_price", "f8"),
+        ("work_sl", "f8"),
+        ("work_tp", "f8"),
+        ("work_until_ns", "i8"),
+        ("work_signal", "i8"),
+        # standing target
+        ("stand_side", "i8"),
+        ("stand_lots", "i8"),  # unsigned
+        ("stand_price", "f8"),
+        ("stand_sl", "f8"),
+        ("stand_tp", "f8"),
+        ("stand_until_ns", "i8"),
+        ("stand_signal", "i8"),
+        # queue of decisions: rows of the signal table, linked by `next`
+        ("queue_head", "i8"),
+        ("queue_tail", "i8"),
+        ("cut_long", "i8"),  # queued decisions of that side end after the walk
+        ("cut_short", "i8"),
+    ]
+)
+"""Everything about one instrument that changes."""
+
+SIGNAL_ROW: Final = np.dtype(
+    [
+        ("seq", "i8"),
+        ("time_ns", "i8"),
+        ("event", "i8"),  # incoming: index of the event in the quotes
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("lots", "i8"),  # unsigned
+        ("price", "f8"),
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("valid_until_ns", "i8"),
+        ("adjust_only", "i8"),
+        ("kind", "i8"),
+        ("next", "i8"),
+        ("outcome", "i8"),
+        ("reason", "i8"),
+    ]
+)
+"""One signal, on the grid."""
+
+FILL_ROW: Final = np.dtype(
+    [
+        ("seq", "i8"),
+        ("time_ns", "i8"),
+        ("instrument", "i8"),
+        ("direction", "i8"),  # +1 bought, -1 sold
+        ("lots", "i8"),
+        ("qty", "f8"),
+        ("price", "f8"),
+        ("reference_price", "f8"),
+        ("fee", "f8"),
+        ("slippage", "f8"),
+        ("maker", "i8"),
+        ("reason", "i8"),
+        ("signal", "i8"),  # row of the signal table, -1 for none
+        ("path_dependent", "i8"),
+    ]
+)
+
+TRADE_ROW: Final = np.dtype(
+    [
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("qty", "f8"),
+        ("entry_seq", "i8"),
+        ("entry_time_ns", "i8"),
+        ("entry_price", "f8"),
+        ("exit_seq", "i8"),
+        ("exit_time_ns", "i8"),
+        ("exit_price", "f8"),
+        ("reason", "i8"),
+        ("gross_pnl", "f8"),
+        ("fees", "f8"),
+        ("slippage_cost", "f8"),
+        ("mae", "f8"),
+        ("mfe", "f8"),
+        ("bars_held", "i8"),
+        ("path_dependent", "i8"),
+    ]
+)
+
+UPDATE_ROW: Final = np.dtype(
+    [
+        ("kind", "i8"),
+        ("instrument", "i8"),
+        ("seq", "i8"),
+        ("time_ns", "i8"),
+        ("fill", "i8"),  # row of the fill table, -1 for none
+        ("reason", "i8"),  # of a rejection
+    ]
+)
+
+EQUITY_ROW: Final = np.dtype(
+    [
+        ("time_ns", "i8"),
+        ("equity", "f8"),
+        ("cash", "f8"),
+        ("unrealised_pnl", "f8"),
+        ("margin_used", "f8"),
+        ("exposure_gross", "f8"),
+        ("exposure_net", "f8"),
+    ]
+)
+
+
+QUOTE: Final = np.dtype(
+    [
+        ("time_ns", "i8"),  # availability
+        ("open_ns", "i8"),
+        ("seq", "i8"),  # number of the event with which it becomes known
+        ("instrument", "i8"),
+        ("execution", "i8"),  # 1 if it fills and marks
+        ("tick", "i8"),  # 1 for ticks, whose open, high, low and close are one
+        ("bid_open", "f8"),
+        ("bid_high", "f8"),
+        ("bid_low", "f8"),
+        ("bid_close", "f8"),
+        ("ask_open", "f8"),
+        ("ask_high", "f8"),
+        ("ask_low", "f8"),
+        ("ask_close", "f8"),
+    ]
+)
+"""One event of the merged tape, quote currency. Quotes of events that do not execute are not read."""
+
+
+class Sim(NamedTuple):
+    """All that a step reads and writes besides the quotes.
+
+    book, specs: one record per instrument. account, rules: one record. The others are outputs, of which the account
+    knows how many rows are in use. executing: per instrument the event that executes in the present moment, or -1.
+    scratch: room for one instrument's fills of one walk.
+    """
+
+    book: Records
+    specs: Records
+    account: Records
+    rules: Records
+    signals: Records
+    fills: Records
+    trades: Records
+    updates: Records
+    equity: Records
+    executing: Integers
+    scratch: Records
+
+
+class Quotes(NamedTuple):
+    """Consecutive events of the merged tape, as whole moments.
+
+    events: QUOTE records, shape (n,). moment_start: shape (m + 1,), index of each moment's first event, then n.
+    delivered: shape (m,), 1 if the moment is on the tape of the run.
+    """
+
+    events: Records
+    moment_start: Integers
+    delivered: npt.NDArray[np.uint8]

@@ -1,0 +1,280 @@
+"""Inside a bar: all orders of one instrument meet one path of prices (docs/spec/execution.md, section 8)."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from boxgate_engine.kernel.fills import increase_position, reduce_position, touch, unrealised
+from boxgate_engine.kernel.records import (
+    ENTRY,
+    PATH_ADAPTIVE,
+    PATH_OHLC,
+    PATH_OPTIMISTIC,
+    PATH_PESSIMISTIC,
+    STOP_LOSS,
+    TAKE_PROFIT,
+    Record,
+    Sim,
+)
+from boxgate_engine.kernel.records import SIGNAL as BY_SIGNAL
+from boxgate_engine.kernel.targets import (
+    cut_queue,
+    end_by_bracket,
+    end_by_rejection,
+    remainder,
+    settle_target,
+)
+
+_NOTHING = 0
+_STOP = 1
+_TARGET = 2
+_LIMIT = 3
+
+
+@njit(cache=True)
+def settle_inside(sim: Sim, quote: Record, i: int) -> None:
+    """Settle instrument i inside the bar `quote` under the path assumption of the run."""
+    if not _any_level_in_range(sim.book[i], quote):
+        touch(sim.book[i], quote.bid_low, quote.ask_low)
+        touch(sim.book[i], quote.bid_high, quote.ask_high)
+        return
+    if quote.tick:
+        _walk(sim, quote, i, True)
+        cut_queue(sim, i)
+        return
+    account = sim.account[0]
+    book_before = sim.book[i : i + 1].copy()
+    account_before = sim.account.copy()
+    signal = sim.book[i].work_signal
+    outcome = sim.signals[signal].outcome if signal >= 0 else 0
+    reason = sim.signals[signal].reason if signal >= 0 else 0
+    first_fill = account.fills
+    first_trade = account.trades
+
+    low_first = _walk_value(sim, quote, i, False)
+    low_fills = account.fills - first_fill
+    sim.scratch[:low_fills] = sim.fills[first_fill : account.fills]
+    sim.book[i : i + 1] = book_before
+    sim.account[:] = account_before
+    if signal >= 0:
+        sim.signals[signal].outcome = outcome
+        sim.signals[signal].reason = reason
+    high_first = _walk_value(sim, quote, i, True)
+    path_dependent = _fills_differ(sim, first_fill, low_fills)
+
+    if not _high_first(sim, quote, high_first, low_first):
+        sim.book[i : i + 1] = book_before
+        sim.account[:] = account_before
+        if signal >= 0:
+            sim.signals[signal].outcome = outcome
+            sim.signals[signal].reason = reason
+        _walk(sim, quote, i, False)
+    cut_queue(sim, i)
+    if path_dependent:
+        account.path_dependent_bars += 1
+        entered = False
+        for row in range(first_fill, account.fills):
+            sim.fills[row].path_dependent = 1
+            entered = entered or sim.fills[row].reason == ENTRY
+        for row in range(first_trade, account.trades):
+            sim.trades[row].path_dependent = 1
+        if entered and sim.book[i].lots != 0:
+            sim.book[i].path_dependent = 1
+
+
+@njit(cache=True)
+def exit_by_bracket(
+    sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: float, time_ns: int, seq: int
+) -> None:
+    """Close instrument i's whole position by its stop loss or take profit."""
+    book = sim.book[i]
+    side = 1 if book.lots > 0 else -1
+    reason = STOP_LOSS if stop else TAKE_PROFIT
+    reduce_position(sim, i, abs(book.lots), raw, bid, ask, stop, reason, book.bracket_signal, time_ns, seq)
+    end_by_bracket(sim, i, side)
+
+
+@njit(cache=True)
+def reduce_towards_target(
+    sim: Sim, i: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
+) -> None:
+    """Execute the part of the working target that makes the position smaller."""
+    book = sim.book[i]
+    rest = remainder(book)
+    if rest == 0 or book.lots == 0 or (rest > 0) == (book.lots > 0):
+        return
+    lots = min(abs(rest), abs(book.lots))
+    reduce_position(sim, i, lots, raw, bid, ask, slips, BY_SIGNAL, book.work_signal, time_ns, seq)
+    settle_target(sim, i)
+
+
+@njit(cache=True)
+def increase_towards_target(
+    sim: Sim, i: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
+) -> None:
+    """Execute the part of the working target that opens or enlarges the position, or reject it."""
+    rest = remainder(sim.book[i])
+    if rest == 0:
+        return
+    reason = increase_position(sim, i, rest, raw, bid, ask, slips, sim.book[i].work_signal, time_ns, seq)
+    if reason != 0:
+        end_by_rejection(sim, i, reason, time_ns, seq)
+    else:
+        settle_target(sim, i)
+
+
+@njit(cache=True)
+def reached(level: float, falling: bool, price: float) -> bool:
+    """Return whether `price` has reached `level`, which waits for a fall or a rise. A touch is enough."""
+    return price <= level if falling else price >= level
+
+
+@njit(cache=True)
+def _walk_value(sim: Sim, quote: Record, i: int, high_first: bool) -> float:
+    _walk(sim, quote, i, high_first)
+    book = sim.book[i]
+    mark_bid = book.mark_bid
+    mark_ask = book.mark_ask
+    book.mark_bid = quote.bid_close
+    book.mark_ask = quote.ask_close
+    value = sim.account[0].cash + unrealised(book, sim.specs[i])
+    book.mark_bid = mark_bid
+    book.mark_ask = mark_ask
+    return value
+
+
+@njit(cache=True)
+def _high_first(sim: Sim, quote: Record, high_first: float, low_first: float) -> bool:
+    path = sim.rules[0].path
+    if path == PATH_PESSIMISTIC:
+        return high_first < low_first
+    if path == PATH_OPTIMISTIC:
+        return high_first > low_first
+    if path == PATH_ADAPTIVE:
+        return quote.bid_high - quote.bid_open < quote.bid_open - quote.bid_low
+    return path == PATH_OHLC
+
+
+@njit(cache=True)
+def _fills_differ(sim: Sim, first_fill: int, low_fills: int) -> bool:
+    if sim.account[0].fills - first_fill != low_fills:
+        return True
+    for k in range(low_fills):
+        a = sim.scratch[k]
+        b = sim.fills[first_fill + k]
+        if a.direction != b.direction or a.lots != b.lots or a.price != b.price or a.reason != b.reason:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _any_level_in_range(book: Record, quote: Record) -> bool:
+    if book.lots > 0:
+        if book.sl > 0.0 and quote.bid_low <= book.sl:
+            return True
+        if book.tp > 0.0 and quote.bid_high >= book.tp:
+            return True
+    elif book.lots < 0:
+        if book.sl > 0.0 and quote.ask_high >= book.sl:
+            return True
+        if book.tp > 0.0 and quote.ask_low <= book.tp:
+            return True
+    rest = remainder(book)
+    if rest > 0:
+        return quote.ask_low <= book.work_price
+    if rest < 0:
+        return quote.bid_high >= book.work_price
+    return False
+
+
+@njit(cache=True)
+def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
+    book = sim.book[i]
+    seq = quote.seq
+    last = 0 if quote.tick else 3
+    k = 0
+    s = 0.0
+    bid = quote.bid_open
+    ask = quote.ask_open
+    while True:
+        time_ns = quote.open_ns if k == 0 and s == 0.0 else quote.time_ns
+
+        # 1. What the current point has reached fills there.
+        kind = _NOTHING
+        for candidate in (_STOP, _TARGET, _LIMIT):
+            level, falling, on_ask = _order(book, candidate)
+            if level > 0.0 and reached(level, falling, ask if on_ask else bid):
+                kind = candidate
+                break
+        if kind != _NOTHING:
+            level, falling, on_ask = _order(book, kind)
+            _fire(sim, i, kind, ask if on_ask else bid, bid, ask, time_ns, seq)
+            continue
+        if k == last:
+            return
+
+        # 2. The next level on this segment.
+        bid_from, ask_from = _point(quote, k, high_first)
+        bid_to, ask_to = _point(quote, k + 1, high_first)
+        s_next = 2.0
+        for candidate in (_STOP, _TARGET, _LIMIT):
+            level, falling, on_ask = _order(book, candidate)
+            start = ask_from if on_ask else bid_from
+            end = ask_to if on_ask else bid_to
+            if level > 0.0 and reached(level, falling, end):
+                at = max((level - start) / (end - start), s)
+                if at < s_next:
+                    s_next = at
+                    kind = candidate
+        if kind != _NOTHING:
+            level, falling, on_ask = _order(book, kind)
+            s = s_next
+            bid = bid_from + (bid_to - bid_from) * s
+            ask = ask_from + (ask_to - ask_from) * s
+            if on_ask:
+                ask = level
+            else:
+                bid = level
+            _fire(sim, i, kind, level, bid, ask, quote.time_ns, seq)
+            continue
+
+        # 3. Nothing: on to the next point.
+        k += 1
+        s = 0.0
+        bid = bid_to
+        ask = ask_to
+        if book.lots != 0:
+            touch(sim.book[i], bid, ask)
+
+
+@njit(cache=True)
+def _fire(
+    sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int
+) -> None:
+    if kind == _LIMIT:
+        reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+        increase_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+    else:
+        exit_by_bracket(sim, i, kind == _STOP, raw, bid, ask, time_ns, seq)
+
+
+@njit(cache=True)
+def _order(book: Record, kind: int) -> tuple[float, bool, bool]:
+    """Return (level or 0.0, waits for a fall, watches the ask) of one of the three possible orders."""
+    if kind == _LIMIT:
+        rest = remainder(book)
+        return (book.work_price if rest != 0 else 0.0), rest > 0, rest > 0
+    long = book.lots > 0
+    level = book.sl if kind == _STOP else book.tp
+    return (level if book.lots != 0 else 0.0), long == (kind == _STOP), not long
+
+
+@njit(cache=True)
+def _point(quote: Record, k: int, high_first: bool) -> tuple[float, float]:
+    if k == 0:
+        return quote.bid_open, quote.ask_open
+    if k == 3:
+        return quote.bid_close, quote.ask_close
+    if (k == 1) == high_first:
+        return quote.bid_high, quote.ask_high
+    return quote.bid_low, quote.ask_low

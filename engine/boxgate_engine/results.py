@@ -1,0 +1,206 @@
+"""From the kernel's outputs to the tables and counts of a finished run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from boxgate_engine.kernel import records
+from boxgate_engine.kernel.fills import unrealised
+from boxgate_engine.kernel.grid import grid_value
+from boxgate_engine.kernel.records import NO_EXPIRY, OPEN, RESTING, UNEXECUTED, Records
+from boxgate_engine.simulation import Simulation
+from boxgate_engine.tables import Tables, build_table, coded, nullable
+
+_OUTCOMES: Final = {
+    records.EXECUTED: "EXECUTED",
+    records.NO_OP: "NO_OP",
+    records.RESTING: "RESTING",
+    records.REJECTED: "REJECTED",
+    records.UNEXECUTED: "UNEXECUTED",
+}
+REJECT_REASONS: Final = {
+    records.INSUFFICIENT_MARGIN: "INSUFFICIENT_MARGIN",
+    records.QTY_BELOW_MINIMUM: "QTY_BELOW_MINIMUM",
+    records.STOP_LOSS_SIDE: "STOP_LOSS_SIDE",
+    records.TAKE_PROFIT_SIDE: "TAKE_PROFIT_SIDE",
+    records.SHORT_NOT_ALLOWED: "SHORT_NOT_ALLOWED",
+}
+"""Names of the kernel's reasons of rejection."""
+_FILL_REASONS: Final = {
+    records.ENTRY: "ENTRY",
+    records.SIGNAL: "SIGNAL",
+    records.STOP_LOSS: "STOP_LOSS",
+    records.TAKE_PROFIT: "TAKE_PROFIT",
+    records.END: "END",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """A finished run: its tables, what is still open, and the counts that only the kernel knows."""
+
+    tables: Tables
+    open_positions: list[dict[str, Any]]
+    counts: dict[str, int]
+    spread_cost: float
+
+
+def finish(simulation: Simulation, *, meta: list[str | None] | None = None) -> Results:
+    """Decide the outcomes that are still open and return the results.
+
+    meta: in debug, the canonical JSON of each signal in table order. Asserts the ledger identity.
+    """
+    sim = simulation.sim
+    account = sim.account[0]
+    signals = sim.signals[: int(account["signals"])]
+    _decide_outcomes(sim.book, signals)
+    fills = sim.fills[: int(account["fills"])]
+    trades = sim.trades[: int(account["trades"])]
+    equity = sim.equity[: int(account["equity_rows"])]
+    _assert_ledger(simulation)
+    names = [instrument.symbol for instrument in simulation.instruments]
+    tables = Tables(
+        signals=_signals(signals, names, sim.specs, meta),
+        fills=_fills(fills, names, signals),
+        trades=_trades(trades, names),
+        equity=_equity(equity),
+    )
+    counts = {
+        "signals": len(signals),
+        "no_ops": int(account["no_ops"]),
+        "rounded": simulation.rounded,
+        "rejected": int((signals["outcome"] == records.REJECTED).sum()),
+        "unexecuted": int((signals["outcome"] == UNEXECUTED).sum()),
+        "path_dependent_bars": int(account["path_dependent_bars"]),
+    }
+    return Results(
+        tables=tables,
+        open_positions=_open_positions(simulation),
+        counts=counts,
+        spread_cost=float(account["spread_sum"]),
+    )
+
+
+def _decide_outcomes(book: Records, signals: Records) -> None:
+    for record in book:
+        row = int(record["work_signal"])
+        if record["work_live"] and record["work_lots"] != record["lots"] and signals[row]["outcome"] == OPEN:
+            signals["outcome"][row] = RESTING
+    signals["outcome"][signals["outcome"] == OPEN] = UNEXECUTED
+
+
+def _assert_ledger(simulation: Simulation) -> None:
+    account = simulation.sim.account[0]
+    expected = simulation.initial_cash + float(account["gross_sum"]) - float(account["fee_sum"])
+    scale = max(abs(expected), simulation.initial_cash, float(account["fee_sum"]))
+    difference = abs(float(account["cash"]) - expected)
+    assert difference <= 1e-9 * scale, f"ledger identity: cash differs by {difference} from the sum of its movements"
+
+
+def _signals(rows: Records, names: list[str], specs: Records, meta: list[str | None] | None) -> pa.Table:
+    lots = rows["lots"]
+    spec = specs[rows["instrument"]]
+    columns: dict[str, Any] = {
+        "seq": rows["seq"].copy(),
+        "time": rows["time_ns"].copy(),
+        "instrument": coded(rows["instrument"], names),
+        "side": coded(np.where(rows["side"] > 0, 0, np.where(rows["side"] < 0, 1, 2)), ("BUY", "SELL", "FLAT")),
+        "qty": nullable((lots * spec["lot_num"]) / spec["lot_den"], rows["side"] != 0),
+        "price": nullable(rows["price"].copy(), rows["price"] > 0),
+        "sl": nullable(rows["sl"].copy(), rows["sl"] > 0),
+        "tp": nullable(rows["tp"].copy(), rows["tp"] > 0),
+        "valid_until_ns": nullable(rows["valid_until_ns"].copy(), rows["valid_until_ns"] != NO_EXPIRY),
+        "adjust_only": rows["adjust_only"] != 0,
+        "outcome": _named(rows["outcome"], _OUTCOMES),
+        "reject_reason": _named(rows["reason"], REJECT_REASONS),
+    }
+    if meta is not None:
+        columns["meta"] = pa.array(meta, pa.string())
+    return build_table("signals", columns)
+
+
+def _fills(rows: Records, names: list[str], signals: Records) -> pa.Table:
+    caused = rows["signal"] >= 0
+    seq = signals["seq"][np.where(caused, rows["signal"], 0)] if len(signals) else np.zeros(len(rows), np.int64)
+    return build_table(
+        "fills",
+        {
+            "seq": rows["seq"].copy(),
+            "time": rows["time_ns"].copy(),
+            "instrument": coded(rows["instrument"], names),
+            "side": coded(np.where(rows["direction"] > 0, 0, 1), ("BUY", "SELL")),
+            **{name: rows[name].copy() for name in ("qty", "price", "reference_price", "fee", "slippage")},
+            "liquidity": coded(np.where(rows["maker"] > 0, 0, 1), ("MAKER", "TAKER")),
+            "reason": _named(rows["reason"], _FILL_REASONS),
+            "signal_seq": nullable(seq, caused),
+            "path_dependent": rows["path_dependent"] != 0,
+        },
+    )
+
+
+def _trades(rows: Records, names: list[str]) -> pa.Table:
+    rows = rows[np.lexsort((rows["exit_seq"], rows["exit_time_ns"]))]
+    nothing = np.zeros(len(rows))
+    same = ("qty", "entry_seq", "entry_time_ns", "entry_price", "exit_seq", "exit_time_ns", "exit_price")
+    rest = ("gross_pnl", "fees", "slippage_cost", "mae", "mfe", "bars_held")
+    return build_table(
+        "trades",
+        {
+            "trade_id": np.arange(1, len(rows) + 1),
+            "instrument": coded(rows["instrument"], names),
+            "side": coded(np.where(rows["side"] > 0, 0, 1), ("LONG", "SHORT")),
+            **{name: rows[name].copy() for name in (*same, *rest)},
+            "exit_reason": _named(rows["reason"], _FILL_REASONS),
+            "funding": nothing,
+            "swap": nothing,
+            "net_pnl": rows["gross_pnl"] - rows["fees"],
+            "path_dependent": rows["path_dependent"] != 0,
+        },
+    )
+
+
+def _equity(rows: Records) -> pa.Table:
+    equity = rows["equity"].copy()
+    peak = np.maximum.accumulate(equity)
+    names = ("cash", "unrealised_pnl", "margin_used", "exposure_gross", "exposure_net")
+    return build_table(
+        "equity",
+        {
+            "time": rows["time_ns"].copy(),
+            "equity": equity,
+            **{name: rows[name].copy() for name in names},
+            "drawdown": np.clip(1.0 - equity / peak, 0.0, 1.0),
+        },
+    )
+
+
+def _open_positions(simulation: Simulation) -> list[dict[str, Any]]:
+    positions = []
+    for i, instrument in enumerate(simulation.instruments):
+        book = simulation.sim.book[i]
+        lots = int(book["lots"])
+        if lots:
+            spec = simulation.sim.specs[i]
+            positions.append(
+                {
+                    "instrument": instrument.symbol,
+                    "side": "LONG" if lots > 0 else "SHORT",
+                    "qty": grid_value(abs(lots), spec["lot_num"], spec["lot_den"]),
+                    "entry_price": float(book["entry_price"]),
+                    "mark_price": float(book["mark_bid"] if lots > 0 else book["mark_ask"]),
+                    "unrealised_pnl": float(unrealised(simulation.sim.book[i], simulation.sim.specs[i])),
+                }
+            )
+    return positions
+
+
+def _named(codes: np.ndarray, names: dict[int, str]) -> pa.Array:
+    """Return the names of integer codes; a code without a name is null."""
+    positions = np.full(max(names) + 1, -1)
+    for position, code in enumerate(names):
+        positions[code] = position
+    return coded(positions[codes], tuple(names.values()))

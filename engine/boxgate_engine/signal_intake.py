@@ -1,0 +1,167 @@
+"""From what a strategy answered to what the kernel takes: checked, on the grid, in order.
+
+The answer is rebuilt from checked values; nothing else of it goes further. Faults that can never be right end the run;
+faults relative to the market are left to the kernel, which rejects and reports them.
+Source: docs/spec/strategy-protocol.md and docs/spec/execution.md, sections 1 and 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from boxgate_engine.errors import SignalError
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.kernel.grid import grid_value, lots_within, nearest_tick
+from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Integers, Records
+
+BUY: Final = 1
+SELL: Final = 2
+FLAT: Final = 3
+"""Sides as the contract numbers them."""
+
+LOTS_MAX: Final = 2**53
+"""Most lots or ticks: beyond it neighbouring grid values are one double."""
+
+RAW_SIGNAL: Final = np.dtype(
+    [
+        ("event", "i8"),
+        ("instrument", "i8"),
+        ("side", "i8"),
+        ("has_qty", "?"),
+        ("has_price", "?"),
+        ("has_sl", "?"),
+        ("has_tp", "?"),
+        ("has_until", "?"),
+        ("adjust_only", "?"),
+        ("qty", "f8"),
+        ("price", "f8"),
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("valid_until_ns", "i8"),
+    ]
+)
+"""One signal as the sidecar sent it: public fields only, presence beside the values. event: index in its window."""
+
+
+def take_signals(
+    raw: Records, specs: Records, instruments: Sequence[Instrument], *, seq: Sequence[int] | np.ndarray, moment: np.ndarray
+) -> tuple[Records, int, np.ndarray]:
+    """Return (signals for the kernel, number of signals that were rounded, order).
+
+    raw: RAW_SIGNAL records. seq, moment: shape (events,), number and moment of each event of the window.
+    The signals are SIGNAL_ROW records in the order of docs/spec/execution.md 4.1; `event` stays the index in the window.
+    order: shape (n,), index in `raw` of each. Raises SignalError for the first fault by event, then position.
+    """
+    if len(raw) == 0:
+        return np.zeros(0, SIGNAL_ROW), 0, np.zeros(0, np.int64)
+    _refuse_faults(raw, instruments, seq)
+    order = np.lexsort((np.arange(len(raw)), raw["event"], raw["instrument"], moment[raw["event"]]))
+    signals = np.zeros(len(raw), SIGNAL_ROW)
+    rounded = _on_grid(raw[order], specs, signals)
+    off_grid = np.flatnonzero(
+        (raw[order]["has_price"] & (signals["price"] <= 0))
+        | (raw[order]["has_sl"] & (signals["sl"] <= 0))
+        | (raw[order]["has_tp"] & (signals["tp"] <= 0))
+    )
+    if len(off_grid):
+        row = raw[order[off_grid[0]]]
+        raise _fault("a price is less than half a tick", row, seq, instruments, "prices > 0", code="SIGNAL_RANGE")
+    return signals, int(rounded), order
+
+
+def kernel_specs(instruments: Sequence[Instrument]) -> Records:
+    """Return the SPEC records of the instruments."""
+    specs = np.zeros(len(instruments), SPEC)
+    for record, instrument in zip(specs, instruments, strict=True):
+        record["tick_num"], record["tick_den"] = instrument.tick_size.as_integer_ratio()
+        record["lot_num"], record["lot_den"] = instrument.lot_size.as_integer_ratio()
+        record["contract"] = instrument.contract_size.numerator / instrument.contract_size.denominator
+    return specs
+
+
+def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequence[int] | np.ndarray) -> None:
+    flat = raw["side"] == FLAT
+    checks = [
+        ((raw["event"] < 0) | (raw["event"] >= len(seq)), "PROTO_SEQ", "event_index is outside its window", "event_index in [0, consumed)"),
+        ((raw["instrument"] < 0) | (raw["instrument"] >= len(instruments)), "PROTO_SCOPE", "unknown instrument", f"an index in [0, {len(instruments)})"),
+        (~np.isin(raw["side"], (BUY, SELL, FLAT)), "SIGNAL_ENUM", "unknown side", "BUY, SELL or FLAT"),
+    ]  # fmt: skip
+    for name in ("qty", "price", "sl", "tp"):
+        bad = raw[f"has_{name}"] & ~np.isfinite(raw[name])
+        checks.append((bad, "SIGNAL_NOT_FINITE", f"{name} is not a finite number", f"a finite {name}"))
+    checks += [
+        (raw["has_qty"] & (raw["qty"] < 0), "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
+        (~flat & ~(raw["has_qty"] & (raw["qty"] != 0)), "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
+        (flat & (raw["has_qty"] & (raw["qty"] != 0)), "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
+        (flat & (raw["has_sl"] | raw["has_tp"]), "SIGNAL_RANGE", "FLAT carries a risk", "no sl and tp for FLAT"),
+    ]  # fmt: skip
+    for name in ("price", "sl", "tp"):
+        checks.append((raw[f"has_{name}"] & (raw[name] <= 0), "SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent"))  # fmt: skip
+    both = raw["has_sl"] & raw["has_tp"]
+    crossed = np.where(raw["side"] == BUY, raw["sl"] >= raw["tp"], raw["sl"] <= raw["tp"])
+    checks.append((both & ~flat & crossed, "SIGNAL_RISK_SIDE", "sl and tp are on contradictory sides of each other", "sl < tp for BUY, sl > tp for SELL"))  # fmt: skip
+    lots = np.array([i.lot_size.denominator / i.lot_size.numerator for i in instruments])
+    ticks = np.array([i.tick_size.denominator / i.tick_size.numerator for i in instruments])
+    known = np.clip(raw["instrument"], 0, len(instruments) - 1)
+    for name, per_unit in (("qty", lots), ("price", ticks), ("sl", ticks), ("tp", ticks)):
+        with np.errstate(invalid="ignore", over="ignore"):
+            beyond = raw[f"has_{name}"] & (raw[name] * per_unit[known] > LOTS_MAX)
+        checks.append((beyond, "SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}"))
+    faults = np.array([mask for mask, *_ in checks])
+    if not faults.any():
+        return
+    columns = np.flatnonzero(faults.any(axis=0))
+    first = columns[np.argsort(raw["event"][columns], kind="stable")[0]]
+    _, code, what, expected = checks[int(np.flatnonzero(faults[:, first])[0])]
+    raise _fault(what, raw[first], seq, instruments, expected, code=code)
+
+
+def _fault(
+    what: str, row: Records, seq: Sequence[int] | np.ndarray, instruments: Sequence[Instrument], expected: str, *, code: str
+) -> SignalError:
+    event = int(row["event"])
+    known = 0 <= int(row["instrument"]) < len(instruments)
+    symbol = instruments[int(row["instrument"])].symbol if known else f"instrument {int(row['instrument'])}"
+    number = int(seq[event]) if 0 <= event < len(seq) else None
+    return SignalError(
+        what,
+        code=code,
+        where=f"signal for {symbol} at event {number if number is not None else f'index {event}'}",
+        expected=expected,
+        remedy="correct the strategy's answer",
+        seq=number,
+    )
+
+
+@njit(cache=True)
+def _on_grid(raw: Records, specs: Records, signals: Records) -> int:
+    rounded = 0
+    for k in range(raw.shape[0]):
+        answer = raw[k]
+        signal = signals[k]
+        spec = specs[answer.instrument]
+        signal.event = answer.event
+        signal.instrument = answer.instrument
+        signal.side = 1 if answer.side == 1 else (-1 if answer.side == 2 else 0)
+        signal.valid_until_ns = answer.valid_until_ns if answer.has_until else NO_EXPIRY
+        signal.adjust_only = 1 if answer.adjust_only else 0
+        changed = False
+        if answer.has_qty and signal.side != 0:
+            signal.lots = lots_within(answer.qty, spec.lot_num, spec.lot_den)
+            changed = grid_value(signal.lots, spec.lot_num, spec.lot_den) != answer.qty
+        if answer.has_price:
+            signal.price = grid_value(nearest_tick(answer.price, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            changed = changed or signal.price != answer.price
+        if answer.has_sl:
+            signal.sl = grid_value(nearest_tick(answer.sl, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            changed = changed or signal.sl != answer.sl
+        if answer.has_tp:
+            signal.tp = grid_value(nearest_tick(answer.tp, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            changed = changed or signal.tp != answer.tp
+        if changed:
+            rounded += 1
+    return rounded

@@ -1,0 +1,192 @@
+"""A run in the making: the kernel's state, the room for its outputs, and what others may see of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.kernel import loop
+from boxgate_engine.kernel.records import (
+    ACCOUNT,
+    BOOK,
+    EQUITY_ROW,
+    FILL_ROW,
+    FILLS_PER_INSTRUMENT_MAX,
+    NO_EXPIRY,
+    PATH_ADAPTIVE,
+    PATH_OHLC,
+    PATH_OLHC,
+    PATH_OPTIMISTIC,
+    PATH_PESSIMISTIC,
+    RULES,
+    SIGNAL_ROW,
+    TRADE_ROW,
+    UPDATE_ROW,
+    Floats,
+    Quotes,
+    Records,
+    Sim,
+)
+from boxgate_engine.signal_intake import kernel_specs
+
+PATHS: Final = {
+    "ohlc": PATH_OHLC,
+    "olhc": PATH_OLHC,
+    "adaptive": PATH_ADAPTIVE,
+    "pessimistic": PATH_PESSIMISTIC,
+    "optimistic": PATH_OPTIMISTIC,
+    "real": PATH_PESSIMISTIC,
+}
+"""Path assumption by the name of `execution.path`. `real` replaces bars on the tape; those that remain are pessimistic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountRules:
+    """Assumptions of a run. cash: account currency. leverage: notional per margin. path: a key of PATHS."""
+
+    cash: float
+    leverage: float = 1.0
+    cash_account: bool = False
+    fees_bps: float = 0.0
+    slippage_bps: float = 0.0
+    path: str = "pessimistic"
+
+
+class Simulation:
+    """Steps the kernel over chunks of the tape.
+
+    All methods take a chunk's quotes and ranges of its moments; the caller keeps the ranges consecutive.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], rules: AccountRules, *, start_ns: int) -> None:
+        """Open the account; the first row of the equity curve is the start."""
+        count = len(instruments)
+        book = np.zeros(count, BOOK)
+        for field in ("queue_head", "queue_tail", "work_signal", "stand_signal", "bracket_signal"):
+            book[field] = -1
+        book["stand_until_ns"] = NO_EXPIRY
+        account = np.zeros(1, ACCOUNT)
+        account["cash"] = rules.cash
+        account["next_position_id"] = 1
+        record = np.zeros(1, RULES)
+        record["fees_bps"] = rules.fees_bps
+        record["slippage_bps"] = rules.slippage_bps
+        record["leverage"] = rules.leverage
+        record["path"] = PATHS[rules.path]
+        record["cash_account"] = rules.cash_account
+        self.instruments = tuple(instruments)
+        self.initial_cash = rules.cash
+        self.rounded = 0
+        self._sim = Sim(
+            book,
+            kernel_specs(instruments),
+            account,
+            record,
+            np.zeros(0, SIGNAL_ROW),
+            np.zeros(0, FILL_ROW),
+            np.zeros(0, TRADE_ROW),
+            np.zeros(0, UPDATE_ROW),
+            np.zeros(1024, EQUITY_ROW),
+            np.zeros(count, np.int64),
+            np.zeros(FILLS_PER_INSTRUMENT_MAX, FILL_ROW),
+        )
+        first = self._sim.equity[0]
+        first["time_ns"] = start_ns
+        first["equity"] = rules.cash
+        first["cash"] = rules.cash
+        account["equity_rows"] = 1
+
+    @property
+    def sim(self) -> Sim:
+        """The kernel's state; read only for callers."""
+        return self._sim
+
+    @property
+    def specs(self) -> Records:
+        """SPEC records of the instruments."""
+        return self._sim.specs
+
+    def advance(self, quotes: Quotes, incoming: Records, first: int, end: int, *, settled: int = 0) -> None:
+        """Settle moments [first, end) and apply the signals that answer them; see kernel.loop.advance."""
+        self._make_room(end - first, len(incoming))
+        loop.advance(self._sim, quotes, incoming, first, end, settled)
+
+    def plan(self, quotes: Quotes, first: int, end: int, marks: Marks) -> int:
+        """Return how far a window may reach that begins with moment first - 1, which has been settled.
+
+        The state does not change. Fills the marks of moments [first - 1, result).
+        """
+        loop.write_marks(self._sim, quotes, first - 1, marks.equity, marks.free_margin, marks.profit)
+        # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
+        # signal table only what works or waits can change, so those rows are kept instead of the whole table.
+        rows = self._rows_at_work()
+        kept = self._sim.signals[rows]
+        room = FILLS_PER_INSTRUMENT_MAX * len(self.instruments)
+        account = self._sim.account.copy()
+        account["fills"] = account["trades"] = account["updates"] = 0
+        copy = self._sim._replace(
+            book=self._sim.book.copy(),
+            account=account,
+            fills=np.zeros(room, FILL_ROW),
+            trades=np.zeros(room, TRADE_ROW),
+            updates=np.zeros(room + len(rows), UPDATE_ROW),
+        )
+        reach = loop.plan(copy, quotes, first, end, marks.equity, marks.free_margin, marks.profit)
+        self._sim.signals[rows] = kept
+        return int(reach)
+
+    def _rows_at_work(self) -> list[int]:
+        rows = []
+        for book in self._sim.book:
+            if book["work_signal"] >= 0:
+                rows.append(int(book["work_signal"]))
+            row = int(book["queue_head"])
+            while row >= 0:
+                rows.append(row)
+                row = int(self._sim.signals[row]["next"])
+        return rows
+
+    def close_all(self, time_ns: int, seq: int) -> None:
+        """Close what is open at its last mark, with costs."""
+        self._make_room(1, 0)
+        loop.close_all(self._sim, time_ns, seq)
+
+    def _make_room(self, moments: int, signals: int) -> None:
+        account = self._sim.account[0]
+        fills = FILLS_PER_INSTRUMENT_MAX * len(self.instruments) * moments
+        needed = {
+            "signals": (int(account["signals"]), signals),
+            "fills": (int(account["fills"]), fills),
+            "trades": (int(account["trades"]), fills),
+            # A signal can cause one update that is no fill, at its acceptance or later.
+            "updates": (int(account["updates"]), fills + signals + int(account["signals"])),
+            "equity": (int(account["equity_rows"]), moments + 1),
+        }
+        grown = {}
+        for name, (used, more) in needed.items():
+            array = getattr(self._sim, name)
+            if used + more > len(array):
+                # Memory that is never written is never resident, so generous room costs nothing.
+                larger = np.empty(max(2 * len(array), used + more), array.dtype)
+                larger[:used] = array[:used]
+                grown[name] = larger
+        if grown:
+            self._sim = self._sim._replace(**grown)
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Values at each event of a chunk: equity, free_margin of shape (n,), profit of shape (instruments, n)."""
+
+    equity: Floats
+    free_margin: Floats
+    profit: Floats
+
+    @staticmethod
+    def for_chunk(events: int, instruments: int) -> Marks:
+        """Return room for a chunk of `events` quotes."""
+        return Marks(np.zeros(events), np.zeros(events), np.zeros((instruments, events)))

@@ -1,0 +1,1 @@
+"""Sessions: windows out, signals back, and the account in between."""

@@ -1,0 +1,199 @@
+"""Protobuf at the edge of a session: windows are written as bytes, answers are rebuilt as plain records.
+
+Columns are little-endian arrays on the wire, so a window is a few tags and lengths around the arrays' own bytes.
+What leaves here for the engine is a RAW_SIGNAL record array, which has no room for anything but public values; the
+meta of a debug run travels beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from boxgate_engine.errors import RunFailed
+from boxgate_engine.signal_intake import RAW_SIGNAL
+from boxgate_engine.simulation import Marks
+from boxgate_engine.tape import Chunk
+from boxgate_proto.strategy.v1.signal_pb2 import SignalWindow
+from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream
+from google.protobuf.message import DecodeError
+
+MESSAGE_BYTES_MAX: Final = 4 << 20
+"""Largest message of the contract."""
+
+_BAR_FIELDS: Final = (
+    "open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close",
+)  # fmt: skip
+_TICK_FIELDS: Final = ("bid", "ask", "last", "volume")
+
+
+def open_message(session_id: str) -> bytes:
+    """Return the first message of a stream."""
+    return OnEventRequest(open=OpenStream(session_id=session_id)).SerializeToString()
+
+
+def window_message(
+    chunk: Chunk,
+    first: int,
+    end: int,
+    *,
+    warmup: bool = False,
+    account: bytes = b"",
+    marks: Marks | None = None,
+    held: Iterable[int] = (),
+) -> bytes:
+    """Return the OnEventRequest with the delivered events of moments [first, end) of a chunk.
+
+    account: a serialised Account, and marks of the chunk's quotes, with FEEDBACK. held: instruments whose profit is
+    sent. Byte for byte what the generated code makes of the same message.
+    """
+    events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
+    bars = slice(int(chunk.bar_offset[first]), int(chunk.bar_offset[end]))
+    ticks = slice(int(chunk.tick_offset[first]), int(chunk.tick_offset[end]))
+    columns = chunk.columns
+    parts: list[Any] = []
+    first_seq = chunk.first_seq + events.start
+    if first_seq:
+        parts.append(b"\x09" + first_seq.to_bytes(8, "little", signed=True))
+    if events.stop > events.start:
+        parts.append(b"\x15" + (events.stop - events.start).to_bytes(4, "little"))
+    _packed(parts, 3, columns.time_ns[events])
+    if columns.series is not None:
+        _packed(parts, 4, columns.series[events])
+    if bars.stop > bars.start:
+        _nested(parts, 5, _BAR_FIELDS, columns.bars, bars)
+    if ticks.stop > ticks.start:
+        _nested(parts, 6, _TICK_FIELDS, columns.ticks, ticks)
+    if account:
+        parts += [_tag(7, len(account)), account]
+    if marks is not None:
+        _marks(parts, marks, chunk.quote_index[events], held)
+    if warmup:
+        parts.append(b"\x48\x01")
+    return b"".join([_tag(2, _size(parts)), *parts])
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """One SignalWindow, rebuilt. signals: RAW_SIGNAL records; meta: per signal canonical JSON values, debug only."""
+
+    first_seq: int
+    consumed: int
+    signals: np.ndarray
+    meta: list[dict[str, Any] | None] | None
+
+
+def read_answer(raw: bytes, *, seq: int, keep_meta: bool) -> Answer:
+    """Return the answer in the bytes of an OnEventResponse. seq: first event of its window, for errors."""
+    try:
+        response = OnEventResponse.FromString(raw)
+    except DecodeError as error:
+        raise protocol_error(
+            "PROTO_DECODE",
+            f"the answer of {len(raw)} bytes is not an OnEventResponse" + (f": {error}" if keep_meta else ""),
+            seq=seq,
+            expected="a well-formed message of the contract",
+        ) from None
+    if not response.HasField("signals"):
+        raise protocol_error("PROTO_DECODE", "the answer has no signals field", seq=seq, expected="a SignalWindow")
+    window: SignalWindow = response.signals
+    if window.more:
+        raise protocol_error(
+            "CAPABILITY_NOT_GRANTED", "the answer is marked as unfinished", seq=seq, expected="more = false without ORDERS"
+        )
+    signals = np.zeros(len(window.signals), RAW_SIGNAL)
+    meta: list[dict[str, Any] | None] | None = [] if keep_meta else None
+    for record, signal in zip(signals, window.signals, strict=True):
+        record["event"] = signal.event_index
+        record["instrument"] = signal.instrument
+        record["side"] = signal.side
+        record["adjust_only"] = signal.adjust_only
+        if signal.HasField("qty"):
+            record["has_qty"] = True
+            record["qty"] = signal.qty
+        if signal.HasField("price"):
+            record["has_price"] = True
+            record["price"] = signal.price
+        if signal.HasField("valid_until_ns"):
+            record["has_until"] = True
+            record["valid_until_ns"] = signal.valid_until_ns
+        if signal.HasField("risk"):
+            if signal.risk.HasField("sl"):
+                record["has_sl"] = True
+                record["sl"] = signal.risk.sl
+            if signal.risk.HasField("tp"):
+                record["has_tp"] = True
+                record["tp"] = signal.risk.tp
+        if meta is not None:
+            meta.append(plain_struct(signal.meta) if signal.HasField("meta") else None)
+    return Answer(window.first_seq, window.consumed, signals, meta)
+
+
+def plain_struct(struct: Any) -> dict[str, Any]:
+    """Return a protobuf Struct as JSON values; numbers that JSON does not have become null."""
+    return {name: _plain_value(value) for name, value in struct.fields.items()}
+
+
+def protocol_error(code: str, what: str, *, seq: int, expected: str) -> RunFailed:
+    """Return the error of a sidecar that does not keep to the contract."""
+    return RunFailed(
+        what,
+        code=code,
+        where=f"answer to the window at event {seq}",
+        expected=expected,
+        remedy="correct the sidecar; docs/spec/strategy-protocol.md says what an answer must be",
+        seq=seq,
+    )
+
+
+def _plain_value(value: Any) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return plain_struct(value.struct_value)
+    if kind == "list_value":
+        return [_plain_value(item) for item in value.list_value.values]
+    if kind == "number_value":
+        return value.number_value if math.isfinite(value.number_value) else None
+    return None if kind in (None, "null_value") else getattr(value, kind)
+
+
+def _marks(parts: list[Any], marks: Marks, index: np.ndarray, held: Iterable[int]) -> None:
+    body: list[Any] = []
+    _packed(body, 1, marks.equity[index])
+    _packed(body, 2, marks.free_margin[index])
+    for instrument in held:
+        inner: list[Any] = [b"\x0d" + instrument.to_bytes(4, "little")] if instrument else []
+        _packed(inner, 2, marks.profit[instrument][index])
+        body += [_tag(3, _size(inner)), *inner]
+    parts += [_tag(8, _size(body)), *body]
+
+
+def _nested(parts: list[Any], field: int, names: tuple[str, ...], columns: dict[str, np.ndarray], rows: slice) -> None:
+    body: list[Any] = []
+    for number, name in enumerate(names, 1):
+        if name in columns:
+            _packed(body, number, columns[name][rows])
+    parts += [_tag(field, _size(body)), *body]
+
+
+def _packed(parts: list[Any], field: int, values: np.ndarray) -> None:
+    if len(values):
+        data = np.ascontiguousarray(values)
+        parts += [_tag(field, data.nbytes), data]
+
+
+def _size(parts: list[Any]) -> int:
+    return sum(part.nbytes if isinstance(part, np.ndarray) else len(part) for part in parts)
+
+
+def _tag(field: int, length: int) -> bytes:
+    """Return the tag and length of a length-delimited field; field numbers here are below 16."""
+    out = bytearray([field << 3 | 2])
+    while length > 0x7F:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    out.append(length)
+    return bytes(out)

@@ -1,0 +1,98 @@
+"""The account as feedback sees it: the kernel's records translated to the contract."""
+
+from __future__ import annotations
+
+from boxgate_engine.kernel.grid import grid_value
+from boxgate_engine.kernel.records import NO_EXPIRY, UPDATE_FILL, UPDATE_REJECTION, Record, Sim
+from boxgate_proto.strategy.v1 import account_pb2 as pb
+from boxgate_proto.strategy.v1 import signal_pb2
+
+
+def account_message(sim: Sim, updates_sent: int) -> bytes:
+    """Return the serialised Account of the kernel's state, with the updates from row `updates_sent` on."""
+    account = sim.account[0]
+    message = pb.Account(version=int(account["version"]), cash=float(account["cash"]))
+    for i in range(len(sim.book)):
+        _add_instrument(message, i, sim.book[i], sim.specs[i], sim)
+    for row in range(updates_sent, int(account["updates"])):
+        _add_update(message, sim, row)
+    return message.SerializeToString()
+
+
+def held_instruments(sim: Sim) -> list[int]:
+    """Return the instruments with an open position."""
+    return [i for i in range(len(sim.book)) if sim.book[i]["lots"]]
+
+
+def _add_instrument(message: pb.Account, i: int, book: Record, spec: Record, sim: Sim) -> None:
+    lots = int(book["lots"])
+    if lots:
+        position = message.positions.add(
+            position_id=int(book["position_id"]),
+            instrument=i,
+            side=_side(lots),
+            qty=_qty(abs(lots), spec),
+            entry_price=float(book["entry_price"]),
+        )
+        if book["sl"] > 0:
+            position.sl = float(book["sl"])
+        if book["tp"] > 0:
+            position.tp = float(book["tp"])
+    side = int(book["stand_side"])
+    wanted = side * int(book["stand_lots"])
+    rest = wanted - lots
+    price = float(book["stand_price"])
+    until = int(book["stand_until_ns"])
+    if rest:
+        seq = int(sim.signals[int(book["stand_signal"])]["seq"])
+        order = message.orders.add(
+            client_id=f"{i}-{seq}", instrument=i, side=_side(rest), qty=_qty(abs(rest), spec)
+        )
+        if price > 0:
+            order.price = price
+        if until != NO_EXPIRY:
+            order.valid_until_ns = until
+    granted = min(abs(lots), abs(wanted)) if lots * wanted > 0 else 0
+    target = message.targets.add(
+        instrument=i,
+        side=_side(side),
+        qty_requested=_qty(abs(wanted), spec),
+        qty_granted=_qty(granted, spec),
+    )
+    if price > 0:
+        target.price = price
+    if book["stand_sl"] > 0:
+        target.sl = float(book["stand_sl"])
+    if book["stand_tp"] > 0:
+        target.tp = float(book["stand_tp"])
+    if until != NO_EXPIRY:
+        target.valid_until_ns = until
+
+
+def _add_update(message: pb.Account, sim: Sim, row: int) -> None:
+    update = sim.updates[row]
+    added = message.updates.add(
+        kind=int(update["kind"]),
+        instrument=int(update["instrument"]),
+        seq=int(update["seq"]),
+        time_ns=int(update["time_ns"]),
+    )
+    if update["kind"] == UPDATE_FILL:
+        fill = sim.fills[int(update["fill"])]
+        added.side = _side(int(fill["direction"]))
+        added.qty = float(fill["qty"])
+        added.price = float(fill["price"])
+        added.fee = float(fill["fee"])
+        added.fill_reason = int(fill["reason"])
+    elif update["kind"] == UPDATE_REJECTION:
+        added.reject_reason = int(update["reason"])
+
+
+def _side(sign: int) -> signal_pb2.Side.ValueType:
+    if sign > 0:
+        return signal_pb2.SIDE_BUY
+    return signal_pb2.SIDE_SELL if sign < 0 else signal_pb2.SIDE_FLAT
+
+
+def _qty(lots: int, spec: Record) -> float:
+    return float(grid_value(lots, int(spec["lot_num"]), int(spec["lot_den"])))
