@@ -65,7 +65,6 @@ def compute_metrics(
     daily = equity[_last_of_each_day(times_ns)]
     growth = _growth(daily, periods)
     final = float(equity[-1])
-    falls = drawdown(equity)
     return {
         "schema": SCHEMA,
         "currency": currency,
@@ -77,9 +76,9 @@ def compute_metrics(
         },
         "risk": {
             "volatility": growth["volatility"],
-            "max_drawdown": float(falls.max()),
+            "max_drawdown": float(drawdown(equity).max()),
             "max_drawdown_daily": growth["max_drawdown_daily"],
-            "max_drawdown_length_ns": drawdown_length_ns(times_ns, falls),
+            "max_drawdown_length_ns": drawdown_length_ns(times_ns, equity),
         },
         "ratio": {"sharpe": growth["sharpe"], "sortino": growth["sortino"], "mar": growth["mar"]},
         "trades": _trades(tables.trades),
@@ -104,18 +103,18 @@ def drawdown(equity: Float64Array) -> Float64Array:
     [0, 1]: 0.0 at each new peak, 1.0 where nothing or less is left.
     """
     peak = np.maximum.accumulate(equity)
-    return np.minimum((peak - equity) / peak, 1.0)
+    return np.clip(1.0 - equity / peak, 0.0, 1.0)
 
 
-def drawdown_length_ns(times_ns: Int64Array, falls: Float64Array) -> int:
+def drawdown_length_ns(times_ns: Int64Array, equity: Float64Array) -> int:
     """Return the longest time below a peak, in nanoseconds.
 
     It runs from the last mark at the peak to the first mark that reaches it again, or to the last mark of all.
-    times_ns, falls: shape (n,), n >= 1, oldest first; falls as `drawdown` gives them.
+    times_ns, equity: shape (n,), n >= 1, oldest first.
     """
-    at_peak = np.flatnonzero(falls == 0.0)
-    # A fall between neighbouring marks at the peak is no fall: they stand side by side.
-    ends = np.append(at_peak[1:], len(falls) - 1)
+    # Compared, not divided: a fall by one unit in the last place is a fall.
+    at_peak = np.flatnonzero(equity == np.maximum.accumulate(equity))
+    ends = np.append(at_peak[1:], len(equity) - 1)
     below = ends - at_peak > 1
     below[-1] = ends[-1] > at_peak[-1]
     lengths = (times_ns[ends] - times_ns[at_peak])[below]
