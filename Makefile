@@ -19,7 +19,7 @@ demo: setup ## Run a strategy on the demo dataset and say where its report is
 	@$(BIN)/boxgate run configs/demo.yaml
 
 test: check ## All checks and all tests but the slow ones
-	@$(BIN)/pytest -q -m "not slow" -n 2
+	@$(BIN)/pytest -q -m "not slow" -n 2 --dist loadfile
 
 check: lint types imports contract stubs-unchanged ## Lint, types, imports, contract
 
@@ -56,7 +56,7 @@ vendor-install: setup ## Install the SDK's wheels as a vendor would and run an e
 	@$(BIN)/pytest -q tests/tooling/test_vendor_install.py
 
 test-slow: setup ## The thousands of cases that are too many for every change
-	@$(BIN)/pytest -q -m slow -n 2
+	@$(BIN)/pytest -q -m slow -n 2 --dist loadfile
 
 bench: setup ## Measure the speed from dataset to artefacts
 	@$(BIN)/python tests/bench/end_to_end.py
