@@ -1,0 +1,208 @@
+"""Translation at the border: what gRPC or the kernel says about a sidecar becomes one of the gateway's errors.
+
+The text of a status, and what the sidecar wrote to stderr, are shown in debug only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import grpc
+
+from boxgate_engine.errors import RunFailed
+from boxgate_server.errors import (
+    CookieRefused,
+    GuardLost,
+    HandshakeTimeout,
+    MessageTooLarge,
+    ReplyTimeout,
+    RpcMissing,
+    SidecarExit,
+    SidecarFailed,
+    StreamBroken,
+    UndecodableMessage,
+    Unsolicited,
+    WaitBudget,
+)
+from boxgate_server.sidecars.capture import printable
+from boxgate_server.sidecars.process import SidecarProcess
+
+_TEXT_MAX = 2_000
+_EXIT_WAIT_S = 0.5
+"""A connection breaks a little before the kernel reports the end of the process behind it."""
+
+_TOO_LARGE = re.compile(r"(?:message|metadata).*?larger than max \((\d+) vs\. (\d+)\)", re.ASCII)
+
+
+@dataclass
+class Scene:
+    """Where in a session something happened."""
+
+    mode: str
+    process: SidecarProcess | None
+    phase: str = "start"
+    seq: int | None = None
+    acked_seq: int | None = None
+
+    @property
+    def where(self) -> str:
+        """Return phase, event and last answered window."""
+        parts = [f"phase={self.phase}"]
+        if self.seq is not None:
+            parts.append(f"seq={self.seq}")
+        if self.phase == "event":
+            parts.append(f"last answered window={'none' if self.acked_seq is None else self.acked_seq}")
+        return " ".join(parts)
+
+    def told(self, details: str | None = None) -> str:
+        """Return what the sidecar said, to append to `what`; nothing in prod."""
+        if self.mode != "debug":
+            return ""
+        said = []
+        if details:
+            said.append(f"; it said: {printable(details)[:_TEXT_MAX]}")
+        stderr = self.process.end_of_stderr() if self.process else ""
+        if stderr:
+            said.append(f"; its stderr ends:\n{stderr[-_TEXT_MAX:]}\n")
+        return "".join(said)
+
+
+def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float, message_bytes_max: int) -> RunFailed:
+    """Return the error for a call or stream that gRPC ended."""
+    code, details = status.code(), status.details() or ""
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return reply_timeout(scene, deadline_s)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return too_large(scene, details, message_bytes_max)
+    # UNAVAILABLE is a broken connection, most often because the process ended: give the kernel a moment to say so.
+    if ended := exited(scene, _EXIT_WAIT_S if code in _CONNECTION_CODES else 0.0):
+        return ended
+    if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return CookieRefused(
+            f"the sidecar refused the call{scene.told(details)}",
+            where=scene.where,
+            expected="the cookie of the metadata key boxgate-cookie to be accepted",
+            remedy="compare it with BOXGATE_COOKIE; with --attach, give the cookie that the sidecar was started with",
+        )
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return RpcMissing(
+            f"the sidecar does not implement what was called{scene.told(details)}",
+            where=scene.where,
+            expected="all RPCs of boxgate.strategy.v1.Strategy, without compression",
+            remedy="implement it, or build the strategy with a current SDK",
+        )
+    if code in _CONNECTION_CODES:
+        return stream_broken(scene, details)
+    return SidecarFailed(
+        f"the sidecar answered with status {code.name}{scene.told(details)}",
+        where=scene.where,
+        expected="an answer",
+        remedy="look at the strategy's own error" if scene.mode == "debug" else "run it in debug to see its own error",
+    )
+
+
+_CONNECTION_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
+
+
+def exited(scene: Scene, timeout_s: float) -> RunFailed | None:
+    """Return the error for a process that ended, or None if it lives."""
+    process = scene.process
+    if process is None:
+        return None
+    end = process.wait_exited(timeout_s)
+    if process.guard_lost:
+        return GuardLost(
+            "the guard of the sidecars ended, and every sidecar with it",
+            where=scene.where,
+            expected="one guard process for the whole life of the host",
+            remedy="look for what ended it, for example a limit on memory or processes, then run again",
+        )
+    if end is None:
+        return None
+    how = f"with {end}" if scene.mode == "debug" else f"({end.outcome})"
+    return SidecarExit(
+        f"the sidecar's process ended {how}{scene.told()}",
+        where=scene.where,
+        expected="a process that lives until the session is stopped",
+        remedy="look at the strategy's own error" if scene.mode == "debug" else "run it in debug to see its own error",
+        seq=scene.seq,
+    )
+
+
+def handshake_timeout(scene: Scene, state: str, handshake_s: float) -> HandshakeTimeout:
+    """Return the error for a sidecar that is not ready in time; state: what it did instead, a clause."""
+    return HandshakeTimeout(
+        f"the sidecar {state} within {handshake_s:g} s{scene.told()}",
+        where=scene.where,
+        expected="SERVING from its health service at BOXGATE_ENDPOINT",
+        remedy="bind the endpoint and serve grpc.health.v1.Health before anything that takes long",
+    )
+
+
+def reply_timeout(scene: Scene, deadline_s: float) -> ReplyTimeout:
+    """Return the error for an answer that did not come in time."""
+    return ReplyTimeout(
+        f"no answer within {deadline_s:g} s{scene.told()}",
+        where=scene.where,
+        expected="an answer before the deadline",
+        remedy="make the strategy faster, or raise the limits of the sidecar",
+        seq=scene.seq,
+    )
+
+
+def wait_budget(scene: Scene, wait_s_max: float) -> WaitBudget:
+    """Return the error for a session that waited too long in all."""
+    return WaitBudget(
+        f"the answers of the session took more than {wait_s_max:g} s in all",
+        where=scene.where,
+        expected="a strategy that stays well below its deadlines",
+        remedy="make the strategy faster, or raise the limits of the sidecar",
+        seq=scene.seq,
+    )
+
+
+def too_large(scene: Scene, details: str, message_bytes_max: int) -> MessageTooLarge:
+    """Return the error for a message above the limit; its size is shown in debug."""
+    match = _TOO_LARGE.search(details)
+    size = f" of {match[1]} bytes" if match and scene.mode == "debug" else ""
+    return MessageTooLarge(
+        f"a message{size} is larger than allowed",
+        where=scene.where,
+        expected=f"at most {match[2] if match and scene.mode == 'debug' else message_bytes_max} bytes",
+        remedy="send fewer or smaller fields; meta counts as well",
+        seq=scene.seq,
+    )
+
+
+def unsolicited(scene: Scene) -> Unsolicited:
+    """Return the error for an answer that no window waits for."""
+    return Unsolicited(
+        "the sidecar sent an answer that nobody asked for",
+        where=scene.where,
+        expected="exactly one answer for each window, none for the message that opens the stream",
+        remedy="answer each window once",
+        seq=scene.seq,
+    )
+
+
+def undecodable(scene: Scene, size: int) -> UndecodableMessage:
+    """Return the error for bytes that are no message."""
+    return UndecodableMessage(
+        f"an answer of {size} bytes cannot be decoded",
+        where=scene.where,
+        expected="a message of boxgate.strategy.v1",
+        remedy="send what the generated code serialises, uncompressed",
+        seq=scene.seq,
+    )
+
+
+def stream_broken(scene: Scene, details: str = "") -> StreamBroken:
+    """Return the error for a stream that ended early while the process lives."""
+    return StreamBroken(
+        f"the sidecar ended the connection{scene.told(details)}",
+        where=scene.where,
+        expected="a stream that stays open until the gateway closes it",
+        remedy="keep the handler of OnEvent running while requests come",
+        seq=scene.seq,
+    )
