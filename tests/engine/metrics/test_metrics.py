@@ -152,10 +152,10 @@ def test_a_mark_at_midnight_belongs_to_the_day_that_begins() -> None:
 
 
 def test_a_run_of_one_day_has_no_yearly_figures() -> None:
-    found = _metrics([0, _HOUR], [100.0, 90.0])
+    found = _metrics([0, _HOUR], [100.0, 50.0])
     assert found["risk"] == {
         "volatility": None,
-        "max_drawdown": 0.1,
+        "max_drawdown": 0.5,
         "max_drawdown_daily": 0.0,
         "max_drawdown_length_ns": _HOUR,
     }
