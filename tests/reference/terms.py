@@ -1,0 +1,264 @@
+"""What the reference loop takes and gives: plain values, no behaviour but reading aids.
+
+Times are int64 nanoseconds UTC, prices in quote currency, quantities in base units, money in account currency.
+Source: docs/spec/execution.md and the column lists of the result tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Ratio = tuple[int, int]
+"""A size as (numerator, denominator)."""
+
+Prices = tuple[float, float, float, float]
+"""Open, high, low, close; four times the same price for a tick."""
+
+
+class ReferenceError(Exception):
+    """The run fails: a signal or an event that can never be right.
+
+    code: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE or SPREAD_MISSING.
+    """
+
+    def __init__(self, code: str, what: str) -> None:
+        super().__init__(f"{code}: {what}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An instrument: its name, its grids and its contract size."""
+
+    symbol: str
+    tick: Ratio = (1, 1)
+    lot: Ratio = (1, 1)
+    contract: Ratio = (1, 1)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Costs, account and execution rules of a run.
+
+    spread: ("data",), ("none",), ("price", x) or ("ticks", n).
+    path: ohlc, olhc, adaptive, pessimistic or optimistic ("real" is pessimistic on a tape of finer events).
+    """
+
+    fees_bps: float = 0.0
+    slippage_bps: float = 0.0
+    spread: tuple[str] | tuple[str, float] = ("data",)
+    leverage: float = 1.0
+    cash: float = 100_000.0
+    path: str = "pessimistic"
+    cash_account: bool = False
+    close_at_end: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """A closed bar or a tick as the data have it, before the spread rule.
+
+    time_ns: availability. open_ns: open of the bar; of a tick its time_ns.
+    execution: it belongs to the instrument's execution series. delivered: the strategy sees it.
+    frame_ns: length of the bar; 0 for a tick.
+    """
+
+    kind: str
+    instrument: int
+    time_ns: int
+    open_ns: int
+    bid: Prices
+    ask: Prices | None = None
+    execution: bool = True
+    delivered: bool = True
+    frame_ns: int = 0
+
+
+@dataclass(frozen=True)
+class SignalIn:
+    """A signal as the strategy states it, before the grid."""
+
+    instrument: int
+    side: str
+    qty: float | None = None
+    price: float | None = None
+    sl: float | None = None
+    tp: float | None = None
+    valid_until_ns: int | None = None
+    adjust_only: bool = False
+    event_index_in_moment: int = 0
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A row of fills; lots and spread_cost besides."""
+
+    seq: int
+    time_ns: int
+    instrument: str
+    side: str
+    qty: float
+    price: float
+    reference_price: float
+    fee: float
+    slippage: float
+    liquidity: str
+    reason: str
+    signal_seq: int | None
+    path_dependent: bool
+    lots: int
+    spread_cost: float
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A row of trades: one closed quantity."""
+
+    trade_id: int
+    instrument: str
+    side: str
+    qty: float
+    entry_seq: int
+    entry_time_ns: int
+    entry_price: float
+    exit_seq: int
+    exit_time_ns: int
+    exit_price: float
+    exit_reason: str
+    gross_pnl: float
+    fees: float
+    funding: float
+    swap: float
+    net_pnl: float
+    slippage_cost: float
+    mae: float
+    mfe: float
+    bars_held: int
+    path_dependent: bool
+
+
+@dataclass(frozen=True)
+class EquityRow:
+    """A row of the equity curve."""
+
+    time_ns: int
+    equity: float
+    cash: float
+    unrealised_pnl: float
+    margin_used: float
+    exposure_gross: float
+    exposure_net: float
+    drawdown: float
+
+
+@dataclass(frozen=True)
+class SignalRow:
+    """A row of signals: values on the grid, and what became of them. qty is None for FLAT."""
+
+    seq: int
+    time_ns: int
+    instrument: str
+    side: str
+    qty: float | None
+    price: float | None
+    sl: float | None
+    tp: float | None
+    valid_until_ns: int | None
+    adjust_only: bool
+    outcome: str
+    reject_reason: str | None
+
+
+@dataclass(frozen=True)
+class OpenPosition:
+    """A position that the end of the run left open."""
+
+    instrument: str
+    side: str
+    qty: float
+    entry_price: float
+    mark_price: float
+    unrealised_pnl: float
+
+
+@dataclass(frozen=True)
+class PositionView:
+    """A position as the strategy sees it. side: BUY for long, SELL for short."""
+
+    position_id: int
+    instrument: int
+    side: str
+    qty: float
+    entry_price: float
+    sl: float | None
+    tp: float | None
+    unrealised_pnl: float
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """A standing target as the strategy sees it; there is one for each instrument."""
+
+    instrument: int
+    side: str
+    qty_requested: float
+    qty_granted: float
+    price: float | None
+    sl: float | None
+    tp: float | None
+    valid_until_ns: int | None
+
+
+@dataclass(frozen=True)
+class Update:
+    """A fill, rejection or expiry that became known. kind: FILL, REJECTION or EXPIRY."""
+
+    kind: str
+    instrument: int
+    seq: int
+    time_ns: int
+    side: str | None = None
+    qty: float | None = None
+    price: float | None = None
+    fee: float | None = None
+    fill_reason: str | None = None
+    reject_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MomentView:
+    """What a decision is made from: the delivered events of a moment and the account after it was settled."""
+
+    seq: int
+    time_ns: int
+    events: list[Event]
+    cash: float
+    equity: float
+    positions: list[PositionView]
+    targets: list[TargetView]
+    updates: list[Update]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of a run. path_dependent_bars: bars whose two walks made different fills."""
+
+    signals: int
+    no_ops: int
+    rounded: int
+    rejected: int
+    unexecuted: int
+    path_dependent_bars: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that a run gives, in the order of the tables."""
+
+    fills: list[Fill]
+    trades: list[Trade]
+    equity: list[EquityRow]
+    signals: list[SignalRow]
+    counts: Counts
+    open_positions: list[OpenPosition]
+    rules_fired: dict[str, int] = field(default_factory=dict, compare=False)
