@@ -34,19 +34,21 @@ class Stream(Protocol):
     def send(self, payload: bytes) -> None:
         """Send one OnEventRequest."""
 
-    def receive(self, *, count: int, seq: int) -> bytes:
-        """Return the next OnEventResponse. count: events of the window that it answers; seq: its first event."""
+    def receive(self, deadline_s: float, *, seq: int) -> bytes:
+        """Return the next OnEventResponse, or raise. seq: first event of the window that it answers."""
 
 
 @dataclass(kw_only=True)
 class Delivery:
     """Drives one session over a stream.
 
-    window_events: most events of a window. lockstep: one moment per message. feedback: the sidecar sees the account.
-    keep_meta: debug mode. progress: called with the number of events done.
+    reply_deadline_s: time allowed for the answer to a window of that many events. window_events: most events of a
+    window. lockstep: one moment per message. feedback: the sidecar sees the account. keep_meta: debug mode.
+    progress: called with the number of events done.
     """
 
     stream: Stream
+    reply_deadline_s: Callable[[int], float]
     simulation: Simulation
     window_events: int
     lockstep: bool
@@ -204,7 +206,7 @@ class Delivery:
         return signals
 
     def _receive(self, seq: int, count: int) -> Answer:
-        raw = self.stream.receive(count=count, seq=seq)
+        raw = self.stream.receive(self.reply_deadline_s(count), seq=seq)
         self.round_trips += 1
         answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta)
         if answer.first_seq != seq:

@@ -1,0 +1,279 @@
+"""The market of a run: which series are delivered, which execute, where the window lies, what the warm-up holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from boxgate_engine.config import RunConfig, SpreadPrice, SpreadTicks
+from boxgate_engine.datasets import Dataset, Series
+from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem, UserMistake
+from boxgate_engine.frames import FRAME_NS, TICK
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.kernel.records import Integers
+from boxgate_engine.tape import Source, Tape
+
+_FINEST_FIRST = (TICK, *FRAME_NS)
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """One delivered series of a run. index: its place in the session."""
+
+    index: int
+    instrument: int
+    series: Series
+
+    @property
+    def key(self) -> str:
+        """Symbol and frame, for messages."""
+        return f"{self.series.symbol} {self.series.frame}"
+
+
+class Market:
+    """The series of a run, checked against its config.
+
+    feeds: delivered series, instrument by instrument, frames in config order. executing: per instrument the series
+    that fills.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset) -> None:
+        """Open the series. Raises ConfigInvalid with everything that does not fit, or what a series raises."""
+        problems: list[Problem] = []
+        self._config = config
+        self._dataset = dataset
+        self.instruments: list[Instrument] = []
+        self.feeds: list[Feed] = []
+        self.executing: list[Series] = []
+        for i, symbol in enumerate(config.instruments):
+            try:
+                self._open(i, symbol)
+            except UserMistake as error:
+                problems.append(_problem(f"instruments[{i}]", error))
+        problems += _currency_problems(config, self.instruments)
+        if not problems:
+            problems += self._spread_problems()
+        if problems:
+            raise ConfigInvalid(problems)
+
+    def _open(self, i: int, symbol: str) -> None:
+        frames = self._config.frames
+        opened = [self._dataset.series(symbol, frame) for frame in frames]
+        self.instruments.append(self._dataset.instruments[symbol])
+        self.feeds += [Feed(len(self.feeds) + k, i, series) for k, series in enumerate(opened)]
+        override = self._config.execution.series
+        wanted = override.get(symbol) if isinstance(override, Mapping) else override
+        finest = min(frames, key=_FINEST_FIRST.index)
+        self.executing.append(self._dataset.series(symbol, wanted or finest))
+
+    def _spread_problems(self) -> list[Problem]:
+        if self._config.costs.spread != "data":
+            return []
+        return [
+            Problem(
+                path="costs.spread",
+                source="",
+                what=f"SPREAD_MISSING: {series.symbol} {series.frame} has no ask side",
+                expected="ask columns in the execution series",
+                remedy="set costs.spread to none, {price: x} or {ticks: n}, or import the ask side",
+            )
+            for series in self.executing
+            if not series.has_ask
+        ]
+
+    def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
+        """Return (start_ns, end_ns). warmup_events: per feed, history that `first` must leave before the start.
+
+        Raises UserMistake WINDOW_EMPTY where no event of any feed lies in the window, WARMUP_SHORT if `first` cannot
+        leave the warm-up.
+        """
+        start = self._config.window.start_ns
+        end = self._config.window.end_ns
+        if start is None:
+            start = self._first_start(warmup_events)
+        if end is None:
+            end = max(int(available(feed.series)[-1]) for feed in self.feeds)
+        if not any(len(_tape_rows(feed.series, start, end)) for feed in self.feeds):
+            spans = "; ".join(f"{feed.key}: {_span(feed.series)}" for feed in self.feeds)
+            raise UserMistake(
+                "no event lies in the window",
+                code="WINDOW_EMPTY",
+                where="window",
+                expected=f"a window within the data ({spans})",
+                remedy="correct window.start and window.end, or import more data",
+            )
+        return start, end
+
+    def _first_start(self, warmup_events: Sequence[int]) -> int:
+        starts = []
+        for feed, need in zip(self.feeds, warmup_events, strict=True):
+            if need > feed.series.rows:
+                raise warmup_short(feed, need, feed.series.rows)
+            if need:
+                starts.append(int(available(feed.series)[need - 1]))
+        if starts:
+            return max(starts)
+        # Without warm-up the first event is on the tape: available after the start.
+        first = min(self.feeds, key=lambda feed: int(available(feed.series)[0])).series
+        return int(first.times_ns[0]) - (1 if first.frame == TICK else 0)
+
+    def warmup_tape(self, start_ns: int, events: Sequence[int]) -> Tape:
+        """Return the last `events` of each feed that are available at or before the start, numbered up to -1."""
+        sources = []
+        for feed, count in zip(self.feeds, events, strict=True):
+            have = history_events(feed.series, start_ns)
+            assert count <= have, (feed.key, count, have)
+            rows = slice(have - count, have)
+            sources.append(_source(feed.instrument, feed.series, rows, executes=False, spread=0.0, delivered=feed.index))
+        return Tape(sources, first_seq=-sum(events))
+
+    def tape(self, start_ns: int, end_ns: int) -> Tape:
+        """Return the events available after the start, up to and including the end."""
+        sources = []
+        real = self._config.execution.path == "real"
+        for i, executing in enumerate(self.executing):
+            spread = self._spread(i)
+            parts = [(executing, _tape_rows(executing, start_ns, end_ns))]
+            if real and executing.frame != TICK:
+                parts = self._finer_parts(executing, start_ns, end_ns)
+            executing_rows = {id(series): rows for series, rows in parts}
+            for feed in self.feeds:
+                if feed.instrument != i:
+                    continue
+                rows = _tape_rows(feed.series, start_ns, end_ns)
+                executes: bool | np.ndarray = False
+                if id(feed.series) in executing_rows:
+                    filling = executing_rows.pop(id(feed.series))
+                    executes = len(filling) == len(rows) or np.isin(rows, filling)
+                window = slice(rows.start, rows.stop) if isinstance(rows, range) else rows
+                sources.append(
+                    _source(i, feed.series, window, executes=executes, spread=spread, delivered=feed.index)
+                )
+            for series, hidden in parts:
+                if id(series) in executing_rows:
+                    picked = slice(hidden.start, hidden.stop) if isinstance(hidden, range) else hidden
+                    sources.append(_source(i, series, picked, executes=True, spread=spread, delivered=-1))
+        return Tape(sources)
+
+    def _finer_parts(self, bars: Series, start_ns: int, end_ns: int) -> list[tuple[Series, range | Integers]]:
+        """Return what the dataset has of each bar in finer form: [(series, rows)], together every bar once."""
+        rows = np.asarray(_tape_rows(bars, start_ns, end_ns))
+        parts: list[tuple[Series, range | Integers]] = []
+        for frame in _finer_frames(self._dataset, bars):
+            finer = self._dataset.series(bars.symbol, frame)
+            opens = bars.times_ns[rows]
+            closes = opens + bars.duration_ns
+            # A finer bar lies inside if it opens at or after the open and is available at the close; a tick if it is
+            # before the close.
+            low = np.searchsorted(finer.times_ns, opens, side="left")
+            high = np.searchsorted(finer.times_ns, closes - max(finer.duration_ns, 1), side="right")
+            covered = high > low
+            if covered.any():
+                spans = [np.arange(a, b) for a, b in zip(low[covered], high[covered], strict=True)]
+                parts.append((finer, np.concatenate(spans)))
+            rows = rows[~covered]
+        return [*parts, (bars, rows)]
+
+    def _spread(self, i: int) -> float | None:
+        spread = self._config.costs.spread
+        if isinstance(spread, SpreadPrice):
+            return spread.price
+        if isinstance(spread, SpreadTicks):
+            tick = self.instruments[i].tick_size
+            return spread.ticks * tick.numerator / tick.denominator
+        return None if spread == "data" else 0.0
+
+
+def available(series: Series) -> Integers:
+    """Return the availability of each row, shape (rows,), nanoseconds."""
+    return series.times_ns + series.duration_ns if series.duration_ns else series.times_ns
+
+
+def history_events(series: Series, start_ns: int) -> int:
+    """Return how many events of a series are available at or before the start."""
+    return int(np.searchsorted(series.times_ns, start_ns - series.duration_ns, side="right"))
+
+
+def warmup_events(declared: int, *, policy: str, min_bars: int, safety_margin: float) -> tuple[int, int]:
+    """Return (events that must be there, events that are wanted) before the tape for one series.
+
+    declared: what the strategy needs. Policy `auto` takes that plus the margin, or min_bars where nothing is
+    declared; `min_bars` takes min_bars, and never less than what the strategy needs.
+    """
+    if policy == "auto" and declared:
+        return declared, ceil(declared * (1.0 + safety_margin))
+    return max(declared, min_bars), max(declared, min_bars)
+
+
+def warmup_short(feed: Feed, need: int, have: int) -> UserMistake:
+    """Return the error for a series that begins too late."""
+    return UserMistake(
+        f"the warm-up is short: need {need} events of {feed.key}, have {have}",
+        code="WARMUP_SHORT",
+        where=f"{feed.key} before window.start",
+        expected=f"{need} events available at or before the start",
+        remedy="start the window later, lower the warm-up, or import earlier data",
+    )
+
+
+def _tape_rows(series: Series, start_ns: int, end_ns: int) -> range:
+    low = history_events(series, start_ns)
+    return range(low, max(low, history_events(series, end_ns)))
+
+
+def _source(
+    instrument: int, series: Series, rows: slice | Integers, *, executes: bool | np.ndarray, spread: float | None,
+    delivered: int,
+) -> Source:  # fmt: skip
+    return Source(
+        instrument=instrument, frame=series.frame, columns=series.columns, rows=rows, executes=executes, spread=spread,
+        delivered=delivered,
+    )  # fmt: skip
+
+
+def _finer_frames(dataset: Dataset, bars: Series) -> list[str]:
+    """Return ticks, if stored, and the next finer stored frame."""
+    stored = dataset.frames(bars.symbol)
+    finer = [frame for frame in FRAME_NS if frame in stored and FRAME_NS[frame] < bars.duration_ns]
+    return [frame for frame in (TICK,) if frame in stored] + finer[-1:]
+
+
+def _currency_problems(config: RunConfig, instruments: Sequence[Instrument]) -> list[Problem]:
+    problems = []
+    for instrument in instruments:
+        if instrument.quote_currency != config.account.currency:
+            problems.append(
+                Problem(
+                    path="account.currency",
+                    source="",
+                    what=f"{instrument.symbol} is quoted in {instrument.quote_currency}, the account is in "
+                    f"{config.account.currency}",
+                    expected="instruments quoted in the account currency",
+                    remedy="change account.currency or the instruments; amounts are not converted",
+                )
+            )
+        if instrument.kind != "linear":
+            problems.append(
+                Problem(
+                    path="instruments",
+                    source="",
+                    what=f"{instrument.symbol} is an inverse contract",
+                    expected="linear contracts",
+                    remedy="choose another instrument",
+                )
+            )
+    return problems
+
+
+def _problem(path: str, error: BoxgateError) -> Problem:
+    return Problem(
+        path=path, source="", what=f"{error.error_code}: {error.what}", expected=error.expected, remedy=error.remedy
+    )
+
+
+def _span(series: Series) -> str:
+    first, last = np.array([available(series)[0], available(series)[-1]]).astype("datetime64[ns]").astype(str)
+    return f"{first}Z to {last}Z"

@@ -1,0 +1,488 @@
+"""One run, from a config to published artefacts: the composition of datasets, sidecar, session, engine and artefacts."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from boxgate_engine import identity as identities
+from boxgate_engine.artefacts import RunArtefacts, RunLog, find_run, prepare_store, publish_run
+from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
+from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_dataset
+from boxgate_engine.digest import result_digest
+from boxgate_engine.errors import BoxgateError, RunFailed
+from boxgate_engine.identity import canonical_json
+from boxgate_engine.market import Market, history_events, warmup_events, warmup_short
+from boxgate_engine.metrics import Counts, compute_metrics
+from boxgate_engine.results import Results, finish
+from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+
+from boxgate_server.page import render_page
+from boxgate_server.sessions._wire import plain_struct
+from boxgate_server.sessions.delivery import Delivery
+from boxgate_server.sessions.opening import Described, describe, init_request, open_session
+from boxgate_server.sidecars import CONTRACT_VERSIONS, Sidecar, SidecarHost, SidecarLimits
+
+HISTORY_ATTEMPTS_MAX: Final = 3
+"""Most times that a run starts over because the strategy wants more history."""
+
+ENGINE_VERSION: Final = importlib.metadata.version("boxgate-engine")
+"""Enters the identity: another engine may give another result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A sidecar that is already running. address: as BOXGATE_ENDPOINT; cookie: as BOXGATE_COOKIE."""
+
+    address: str
+    cookie: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A run that is done. published: new, kept or reused. report: the page, if there is one."""
+
+    run_id: str
+    result_digest: str
+    seed: int
+    mode: str
+    folder: Path
+    published: str
+    metrics: Mapping[str, Any]
+    delivery: Mapping[str, Any]
+    timing_s: Mapping[str, float]
+    events_per_s: float | None
+
+    @property
+    def report(self) -> Path | None:
+        """The page of the run, None if it was switched off."""
+        page = self.folder / "report.html"
+        return page if page.exists() else None
+
+
+@dataclass(kw_only=True)
+class Watcher:
+    """What a caller wants to hear while a run goes on.
+
+    stage: a clause for people. events: (done, total) events of the tape. log: each line of the run's log.
+    """
+
+    stage: Callable[[str], None] = lambda _: None
+    events: Callable[[int, int], None] = lambda _done, _total: None
+    log: Callable[[Mapping[str, Any]], None] = lambda _: None
+
+
+def run_config(
+    config: RunConfig,
+    *,
+    folder: Path,
+    attachment: Attachment | None = None,
+    reuse: bool = False,
+    watcher: Watcher | None = None,
+    host: SidecarHost | None = None,
+) -> Finished:
+    """Compute a run and publish its artefacts. folder: where relative paths start.
+
+    reuse: return a complete run of the same identity, if there is one. host: of sidecars; one is made if missing.
+    Raises BoxgateError; nothing of a failed run is published.
+    """
+    if host is not None:
+        return _Run(config, folder, attachment, watcher or Watcher(), host).execute(reuse)
+    with SidecarHost() as own:
+        return _Run(config, folder, attachment, watcher or Watcher(), own).execute(reuse)
+
+
+class _Run:
+    """The steps of one run, in the order in which they are called."""
+
+    def __init__(
+        self, config: RunConfig, folder: Path, attachment: Attachment | None, watcher: Watcher, host: SidecarHost
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.attachment = attachment
+        self.watcher = watcher
+        self.host = host
+        self.debug = config.mode == "debug"
+        self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
+        self.store = folder / config.artifacts
+        self.clock = _Stopwatch()
+        limits = config.limits
+        self.limits = SidecarLimits(
+            handshake_s=limits.handshake_s,
+            reply_base_s=limits.reply_base_s,
+            reply_per_event_s=limits.reply_per_event_s,
+            stop_s=limits.stop_grace_s,
+        )
+
+    def execute(self, reuse: bool) -> Finished:
+        """Run everything."""
+        prepare_store(self.store)
+        self.watcher.stage("opening the dataset")
+        dataset = self._dataset()
+        market = Market(self.config, dataset)
+        digest, identified = self._strategy_digest()
+        self.watcher.stage("starting the strategy")
+        sidecar = self._start()
+        try:
+            described = describe(sidecar.connection, self.config)
+            if self.attachment is not None:
+                digest = f"attached:{described.name}@{described.version}"
+            self._identify(market, dataset, described, digest)
+            if reuse and identified and (stored := find_run(self.store, self.run_id)) is not None:
+                return self._reused(stored)
+            self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
+            results, delivery, restarts, sidecar = self._play(market, described, sidecar)
+            dataset.check_unchanged()
+        except BaseException as error:
+            self._note_failure(error)
+            raise
+        finally:
+            sidecar.kill()
+        return self._publish(market, dataset, described, results, delivery, restarts, identified)
+
+    def _dataset(self) -> Dataset:
+        root = self.folder / self.config.data_provider.root
+        cache = self.folder / self.config.data_provider.cache.local_dir
+        if self.config.dataset == DEMO_NAME:
+            return ensure_demo(root, cache)
+        return open_dataset(root, self.config.dataset, cache_dir=cache)
+
+    def _strategy_digest(self) -> tuple[str, bool]:
+        if self.attachment is not None:
+            return "", False
+        strategy = self.config.strategy
+        exclude = [self.store, self.folder / self.config.data_provider.root]
+        exclude.append(self.folder / self.config.data_provider.cache.local_dir)
+        return (
+            identities.strategy_digest(strategy.command, strategy.sources, folder=self.folder, exclude=exclude),
+            True,
+        )
+
+    def _start(self) -> Sidecar:
+        mode = self.config.mode
+        with self.clock.measure("start"):
+            if self.attachment is not None:
+                return self.host.attach(
+                    self.attachment.address, self.attachment.cookie, mode=mode, limits=self.limits
+                )
+            command = list(self.config.strategy.command)
+            return self.host.start(command, cwd=self.folder, mode=mode, limits=self.limits)
+
+    def _identify(self, market: Market, dataset: Dataset, described: Described, digest: str) -> None:
+        """Resolve window and warm-up, and with them who this run is."""
+        warmup = self.config.warmup
+        declared = described.history_events(market.feeds)
+        self.warmups = [
+            warmup_events(
+                need, policy=warmup.policy, min_bars=warmup.min_bars, safety_margin=warmup.safety_margin
+            )
+            for need in declared
+        ]
+        self.start_ns, self.end_ns = market.window([wanted for _, wanted in self.warmups])
+        self.identity = identities.build_identity(
+            self.config,
+            contract=str(CONTRACT_VERSIONS[-1]),
+            engine=ENGINE_VERSION,
+            strategy_digest=digest,
+            dataset=dataset.hash,
+            params=described.params,
+            start_ns=self.start_ns,
+            end_ns=self.end_ns,
+        )
+        self.run_id = identities.run_id(self.identity)
+        self.log.run_id = self.run_id
+        scenario = identities.scenario_id(
+            params=described.params,
+            instruments=self.config.instruments,
+            frames=self.config.frames,
+            start_ns=self.start_ns,
+            end_ns=self.end_ns,
+        )
+        self.seed = identities.seed(self.config.determinism.master_seed, scenario)
+
+    def _play(
+        self, market: Market, described: Described, sidecar: Sidecar
+    ) -> tuple[Results, Delivery, int, Sidecar]:
+        """Run the session, starting over with more history as often as the strategy may ask for it."""
+        config = self.config
+        tape = market.tape(self.start_ns, self.end_ns)
+        counts = self._warmup_counts(market)
+        for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
+            session_id = f"{self.run_id}-{attempt}"
+            simulation = Simulation(market.instruments, self._rules(), start_ns=self.start_ns)
+            request = init_request(
+                session_id=session_id,
+                seed=self.seed,
+                config=config,
+                described=described,
+                market=market,
+                start_ns=self.start_ns,
+                warmup_events=counts,
+            )
+            needs = open_session(sidecar.connection, request, market.feeds, debug=self.debug)
+            if not needs:
+                break
+            counts = self._extend_history(market, counts, needs, attempt)
+            if self.attachment is None:
+                sidecar.stop()
+                sidecar = self._start()
+        self.log.write("sidecar_ready", "session open", fields={"name": described.name, "version": described.version})
+        stream = sidecar.connection.open_stream(session_id)
+        delivery = Delivery(
+            stream=stream,
+            reply_deadline_s=self.limits.reply_deadline_s,
+            simulation=simulation,
+            window_events=config.execution.window_events,
+            lockstep=config.execution.delivery == "lockstep",
+            feedback="FEEDBACK" in described.granted,
+            keep_meta=self.debug,
+            progress=lambda done: self.watcher.events(done, tape.events),
+        )
+        self.watcher.stage("running")
+        with self.clock.measure("session"):
+            delivery.warm_up(market.warmup_tape(self.start_ns, counts))
+            delivery.run(tape)
+        self.clock.seconds["sidecar_wait"] = stream.wait_s
+        stream.close()
+        self._stop(sidecar, session_id)
+        with self.clock.measure("results"):
+            if config.execution.close_at_end and tape.events:
+                simulation.close_all(int(simulation.sim.equity["time_ns"][simulation.sim.account["equity_rows"][0] - 1]), tape.events - 1)
+            results = finish(simulation, meta=_canonical(delivery.meta) if self.debug else None)
+        self.warmup_sum = sum(counts)
+        self.tape = tape
+        return results, delivery, attempt, sidecar
+
+    def _warmup_counts(self, market: Market) -> list[int]:
+        counts = []
+        for feed, (need, wanted) in zip(market.feeds, self.warmups, strict=True):
+            have = history_events(feed.series, self.start_ns)
+            if have < need:
+                raise warmup_short(feed, need, have)
+            counts.append(min(wanted, have))
+        return counts
+
+    def _extend_history(self, market: Market, counts: list[int], needs: list[int], attempt: int) -> list[int]:
+        extended = []
+        for feed, count, need in zip(market.feeds, counts, needs, strict=True):
+            have = history_events(feed.series, self.start_ns)
+            if need > have:
+                raise warmup_short(feed, need, have)
+            extended.append(max(count, need))
+            if need > count:
+                shown = need if self.debug else 1 << (need - 1).bit_length()
+                before = count if self.debug or count == 0 else 1 << (count - 1).bit_length()
+                self.log.write(
+                    "history_extended",
+                    f"{feed.key}: {before} to {shown} events before the start",
+                    fields={"series": feed.key, "from": before, "to": shown, "attempt": attempt + 1},
+                )
+        if extended == counts or attempt == HISTORY_ATTEMPTS_MAX:
+            raise RunFailed(
+                "the strategy keeps asking for more history",
+                code="HISTORY_UNSETTLED",
+                where=f"OnInit, attempt {attempt + 1}",
+                expected=f"acceptance within {HISTORY_ATTEMPTS_MAX} extensions, each larger than the one before",
+                remedy="declare the history that is needed in Describe",
+            )
+        return extended
+
+    def _rules(self) -> AccountRules:
+        config = self.config
+        return AccountRules(
+            cash=config.account.cash,
+            leverage=config.account.leverage,
+            cash_account=config.account.type == "cash",
+            fees_bps=config.costs.fees_bps,
+            slippage_bps=config.costs.slippage_bps,
+            path=config.execution.path,
+        )
+
+    def _stop(self, sidecar: Sidecar, session_id: str) -> None:
+        """End the session; results stand whatever the sidecar does now."""
+        answer = sidecar.connection.on_stop(pb.OnStopRequest(session_id=session_id, reason=pb.STOP_REASON_COMPLETED))
+        if self.debug and answer is not None and answer.HasField("report"):
+            self.log.write("stop_report", "final report", source="sidecar", fields={"report": plain_struct(answer.report)})
+        sidecar.stop()
+        if sidecar.stop_unclean:
+            self.log.write("stop_unclean", "the sidecar did not stop cleanly; the results stand", level="warning")
+        self._note_output(sidecar)
+
+    def _note_output(self, sidecar: Sidecar) -> None:
+        for name, text in (("stdout", sidecar.stdout_tail()), ("stderr", sidecar.stderr_tail())):
+            for line in text.splitlines():
+                self.log.write(name, line, level="debug", source="sidecar")
+
+    def _note_failure(self, error: BaseException) -> None:
+        if isinstance(error, BoxgateError):
+            self.log.write("run_failed", error.what, level="error", fields={"code": error.error_code})
+
+    def _publish(
+        self,
+        market: Market,
+        dataset: Dataset,
+        described: Described,
+        results: Results,
+        delivery: Delivery,
+        restarts: int,
+        identified: bool,
+    ) -> Finished:
+        config = self.config
+        self.watcher.stage("writing the artefacts")
+        with self.clock.measure("artefacts"):
+            counts = Counts(
+                events=self.tape.events,
+                bars=self.tape.bars,
+                ticks=self.tape.ticks,
+                warmup_events=self.warmup_sum if self.debug else _rounded_up(self.warmup_sum),
+                history_restarts=restarts,
+                **results.counts,
+            )
+            metrics = compute_metrics(
+                results.tables,
+                currency=config.account.currency,
+                initial_cash=config.account.cash,
+                all_weekend=all(instrument.trades_on_weekends for instrument in market.instruments),
+                counts=counts,
+                spread_cost=results.spread_cost,
+                open_positions=results.open_positions,
+            )
+            digest = result_digest(results.tables)
+            for row in results.tables.signals.filter(results.tables.signals["reject_reason"].is_valid()).to_pylist():
+                self.log.write(
+                    "rejected",
+                    f"{row['instrument']} {row['side']}: {row['reject_reason']}",
+                    source="engine",
+                    seq=row["seq"],
+                    fields={"reason": row["reject_reason"]},
+                )
+            self.log.write("run_completed", "run completed", fields={"result_digest": digest})
+            resolved = resolve_config(
+                config,
+                dataset=dataset.hash,
+                params=described.params,
+                start_ns=self.start_ns,
+                end_ns=self.end_ns,
+                folder=self.folder,
+            )
+            facts = {
+                "mode": config.execution.delivery,
+                "window_events": config.execution.window_events,
+                "round_trips": delivery.round_trips,
+            }
+            page = None
+            if config.report.html:
+                page = render_page(
+                    market, dataset, start_ns=self.start_ns, end_ns=self.end_ns, run_id=self.run_id, digest=digest,
+                    assets=config.report.assets,
+                )  # fmt: skip
+            published = publish_run(
+                RunArtefacts(
+                    run_id=self.run_id,
+                    identity=self.identity,
+                    resolved=semantic_keys(resolved),
+                    params=described.params,
+                    metrics=metrics,
+                    tables=results.tables,
+                    result_digest=digest,
+                    log=self.log.ndjson(),
+                    environment=self._environment(facts, identified),
+                    render=page,
+                ),
+                self.store,
+            )
+        timing = self.clock.report()
+        return Finished(
+            run_id=self.run_id,
+            result_digest=digest,
+            seed=self.seed,
+            mode=config.mode,
+            folder=published.folder.resolve(),
+            published=published.published,
+            metrics=metrics,
+            delivery=facts,
+            timing_s=timing,
+            events_per_s=self.tape.events / timing["session"] if timing["session"] > 0 else None,
+        )
+
+    def _environment(self, facts: Mapping[str, Any], identified: bool) -> dict[str, Any]:
+        libraries = ("grpcio", "numba", "numpy", "polars", "protobuf", "pyarrow")
+        return {
+            "schema": "boxgate.environment/1",
+            "host": {"machine": platform.machine(), "system": platform.system(), "release": platform.release()},
+            "python": platform.python_version(),
+            "libraries": {name: importlib.metadata.version(name) for name in libraries},
+            "boxgate": importlib.metadata.version("boxgate"),
+            "sandbox": {"level": "none", "containment": self.host.containment},
+            "strategy_identified": identified,
+            "seed": self.seed,
+            "delivery": dict(facts),
+            "timing_s": self.clock.report(),
+        }
+
+    def _reused(self, stored: Any) -> Finished:
+        return Finished(
+            run_id=self.run_id,
+            result_digest=stored.result_digest,
+            seed=self.seed,
+            mode=self.config.mode,
+            folder=stored.folder.resolve(),
+            published="reused",
+            metrics=stored.json("metrics.json"),
+            delivery={"mode": None, "window_events": None, "round_trips": 0},
+            timing_s=self.clock.report(),
+            events_per_s=None,
+        )
+
+
+class _Stopwatch:
+    """Measures the phases of a run; no result depends on it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {"start": 0.0, "session": 0.0, "results": 0.0, "artefacts": 0.0, "sidecar_wait": 0.0}
+        self._began = time.perf_counter()
+
+    def measure(self, name: str) -> _Phase:
+        return _Phase(self.seconds, name)
+
+    def report(self) -> dict[str, float]:
+        """Return seconds by phase: engine is the session less what it waited for the sidecar."""
+        known = self.seconds
+        return {
+            "total": time.perf_counter() - self._began,
+            "start": known["start"],
+            "session": known["session"],
+            "engine": known["session"] - known["sidecar_wait"] + known["results"],
+            "sidecar_wait": known["sidecar_wait"],
+            "artefacts": known["artefacts"],
+        }
+
+
+class _Phase:
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds = seconds
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] += time.perf_counter() - self._began
+
+
+def _canonical(meta: list[dict[str, Any] | None]) -> list[str | None]:
+    return [None if entry is None else canonical_json(entry).decode() for entry in meta]
+
+
+def _rounded_up(count: int) -> int:
+    """Return the next power of two: prod does not tell the exact history that a strategy needs."""
+    return 1 << (count - 1).bit_length() if count > 0 else 0
+
+

@@ -1,0 +1,200 @@
+"""Describe and OnInit: what the strategy needs, what it is granted, and the session's opening."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from boxgate_engine.config import RunConfig
+from boxgate_engine.config.model import ParamValue
+from boxgate_engine.errors import ConfigInvalid, Problem
+from boxgate_engine.frames import TICK
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.market import Feed, Market
+from boxgate_proto.strategy.v1 import instrument_pb2
+from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+
+from boxgate_server.errors import DescriptionInvalid, StrategyRefused
+from boxgate_server.sessions.parameters import complete_parameters, parameter_messages
+from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
+
+OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET")
+"""Capabilities that this gateway can grant."""
+
+_BASES: Final = {
+    "BID": instrument_pb2.PRICE_BASIS_BID,
+    "LAST": instrument_pb2.PRICE_BASIS_LAST,
+    "MID": instrument_pb2.PRICE_BASIS_MID,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a strategy is and needs with the parameters of the run.
+
+    params: complete. granted: names of capabilities. history_events: per feed of the market, as declared.
+    """
+
+    name: str
+    version: str
+    params: dict[str, ParamValue]
+    messages: list[pb.Parameter]
+    granted: frozenset[str]
+    wanted: list[pb.SeriesRequirement]
+
+    def history_events(self, feeds: Sequence[Feed]) -> list[int]:
+        """Return the history that each feed needs; raises ConfigInvalid if the run lacks a series that is wanted."""
+        return requirements(self.wanted, feeds)
+
+
+def describe(connection: Connection, config: RunConfig) -> Described:
+    """Ask the strategy what it is and needs. Raises ConfigInvalid, DescriptionInvalid or what negotiation raises."""
+    schema = connection.describe(pb.DescribeRequest(contract_versions=CONTRACT_VERSIONS))
+    params = complete_parameters(config.strategy.params, schema.parameters)
+    messages = parameter_messages(params, schema.parameters)
+    answer = connection.describe(pb.DescribeRequest(parameters=messages, contract_versions=CONTRACT_VERSIONS))
+    granted = negotiate(answer, OFFERED, mode=config.mode)
+    if TICK in config.frames and "TICKS" not in granted:
+        raise ConfigInvalid(
+            [
+                Problem(
+                    path="frames",
+                    source="",
+                    what="the strategy does not take ticks",
+                    expected="bar frames, or a strategy that supports TICKS",
+                    remedy="remove tick from frames; execution.series: tick lets ticks fill without being delivered",
+                )
+            ]
+        )
+    return Described(
+        name=answer.name,
+        version=answer.version,
+        params=params,
+        messages=messages,
+        granted=granted,
+        wanted=list(answer.series),
+    )
+
+
+def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed]) -> list[int]:
+    """Return the events that each feed must have before the tape.
+
+    An empty symbol means every instrument, an empty frame the first one of the run.
+    """
+    needs = [0] * len(feeds)
+    problems = []
+    for requirement in wanted:
+        frame = requirement.frame or feeds[0].series.frame
+        met = [
+            feed
+            for feed in feeds
+            if feed.series.frame == frame and requirement.symbol in ("", feed.series.symbol)
+        ]
+        if not met:
+            what = f"{requirement.symbol or 'every instrument'} {frame}"
+            problems.append(
+                Problem(
+                    path="frames" if not requirement.symbol else "instruments",
+                    source="",
+                    what=f"the strategy wants the series {what}, which the run does not have",
+                    expected=f"a run that covers {what}",
+                    remedy="add the instrument or the frame to the run",
+                )
+            )
+        if requirement.history_events > 2**40:
+            raise DescriptionInvalid(
+                "the strategy asks for more history than any dataset has",
+                where="history_events",
+                expected="at most 2^40 events",
+                remedy="correct the strategy's declaration",
+            )
+        for feed in met:
+            needs[feed.index] = max(needs[feed.index], int(requirement.history_events))
+    if problems:
+        raise ConfigInvalid(problems)
+    return needs
+
+
+def init_request(
+    *,
+    session_id: str,
+    seed: int,
+    config: RunConfig,
+    described: Described,
+    market: Market,
+    start_ns: int,
+    warmup_events: Sequence[int],
+) -> pb.OnInitRequest:
+    """Return the request that opens a session."""
+    request = pb.OnInitRequest(
+        session_id=session_id,
+        seed=seed,
+        mode=pb.MODE_PROD if config.mode == "prod" else pb.MODE_DEBUG,
+        capabilities=sorted(described.granted),
+        parameters=described.messages,
+        instruments=[_instrument(instrument) for instrument in market.instruments],
+        series=[
+            instrument_pb2.Series(
+                instrument=feed.instrument,
+                frame=feed.series.frame,
+                price_basis=_BASES[feed.series.price_basis],
+                has_ask=feed.series.has_ask,
+                warmup_events=count,
+            )
+            for feed, count in zip(market.feeds, warmup_events, strict=True)
+        ],
+        costs=pb.Costs(fees_bps=config.costs.fees_bps, slippage_bps=config.costs.slippage_bps),
+        start_ns=start_ns,
+        account_currency=config.account.currency,
+        leverage=config.account.leverage,
+        contract_version=CONTRACT_VERSIONS[-1],
+    )
+    request.account.cash = config.account.cash
+    return request
+
+
+def open_session(connection: Connection, request: pb.OnInitRequest, feeds: Sequence[Feed], *, debug: bool) -> list[int]:
+    """Open the session. Returns an empty list, or the history that each feed needs for another attempt.
+
+    Raises StrategyRefused, DescriptionInvalid.
+    """
+    answer = connection.on_init(request)
+    outcome = answer.WhichOneof("outcome")
+    if outcome == "accepted":
+        return []
+    if outcome == "need_history" and answer.need_history.series:
+        return requirements(answer.need_history.series, feeds)
+    if outcome == "refused":
+        reason = f": {answer.refused.reason}" if debug and answer.refused.reason else ""
+        raise StrategyRefused(
+            f"the strategy refuses this configuration{reason}",
+            where="OnInit",
+            expected="a configuration that the strategy accepts",
+            remedy="change the parameters or the series; the vendor says which it takes",
+        )
+    raise DescriptionInvalid(
+        "OnInit was answered without an outcome",
+        where="OnInit",
+        expected="accepted, need_history with at least one series, or refused",
+        remedy="correct the sidecar",
+    )
+
+
+def _instrument(instrument: Instrument) -> instrument_pb2.Instrument:
+    kinds: dict[str, Any] = {
+        "linear": instrument_pb2.CONTRACT_KIND_LINEAR,
+        "inverse": instrument_pb2.CONTRACT_KIND_INVERSE,
+    }
+    return instrument_pb2.Instrument(
+        symbol=instrument.symbol,
+        tick_size=_ratio(instrument.tick_size),
+        lot_size=_ratio(instrument.lot_size),
+        contract_size=_ratio(instrument.contract_size),
+        quote_currency=instrument.quote_currency,
+        contract_kind=kinds[instrument.kind],
+    )
+
+
+def _ratio(value: Any) -> instrument_pb2.Ratio:
+    return instrument_pb2.Ratio(numerator=value.numerator, denominator=value.denominator)
