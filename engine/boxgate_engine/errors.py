@@ -2,9 +2,13 @@
 
 BoxgateError            names what happened, where, what was expected and what to do
 ├── UserMistake         exit code 2: the user can mend the input
-│   └── ConfigInvalid   the run config has problems; all that were found are listed
+│   ├── ConfigInvalid   the run config has problems; all that were found are listed
+│   ├── RunNotFound     there is no such run in the store
 │   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
+    ├── StoreFailed     the folder of the runs cannot be written or read
+    ├── NotDeterministic  a run was computed twice and the results differ
+    ├── RunDamaged      a published run is not what its manifest says
     └── DataDamaged     stored market data are not what their manifest says
 """
 
@@ -125,3 +129,67 @@ class ConfigInvalid(UserMistake):
             expected="; ".join(dict.fromkeys(p.expected for p in problems)),
             remedy="; ".join(dict.fromkeys(p.remedy for p in problems)),
         )
+
+
+class StoreFailed(RunFailed):
+    """The folder of the runs cannot be written or read; nothing was published.
+
+    Codes: STORE_FULL, STORE_DENIED, STORE_IO.
+    """
+
+    code = "STORE_IO"
+
+    def __init__(self, what: str, *, where: str, code: str) -> None:
+        remedies = {
+            "STORE_FULL": "free space or set artifacts to another disk, then run again",
+            "STORE_DENIED": "correct the rights of the folder or set artifacts to another one",
+        }
+        super().__init__(
+            what,
+            code=code,
+            where=where,
+            expected="a folder on a healthy disk that can be written",
+            remedy=remedies.get(code, "check the disk, then run again"),
+        )
+
+
+class NotDeterministic(RunFailed):
+    """A run was computed twice and the results differ; both are kept.
+
+    first, second: folders. first_digest, second_digest: their result digests.
+    """
+
+    code = "NONDETERMINISM"
+
+    def __init__(self, *, first: str, first_digest: str, second: str, second_digest: str) -> None:
+        self.first = first
+        self.second = second
+        super().__init__(
+            f"this run was computed before with another result: {second_digest} in {second}",
+            where=first,
+            expected=first_digest,
+            remedy="compare the two folders; look for wall clock, unseeded randomness or state kept between runs",
+        )
+
+
+class RunNotFound(UserMistake):
+    """There is no such run in the store."""
+
+    code = "RUN_NOT_FOUND"
+
+    def __init__(self, run: str, store: str) -> None:
+        super().__init__(
+            f"there is no run {run!r}",
+            where=store,
+            expected="the folder or the id of a run, or the beginning of one id",
+            remedy="list the folder of the runs",
+        )
+
+
+class RunDamaged(RunFailed):
+    """A published run is not what its manifest says."""
+
+    code = "RUN_DAMAGED"
+
+    def __init__(self, what: str, *, where: str, expected: str) -> None:
+        super().__init__(what, where=where, expected=expected, remedy="move the folder away and run again")

@@ -1,0 +1,24 @@
+"""What a run leaves behind: its folder, complete or absent.
+
+`publish_run` writes it, `read_run` reads and verifies it. Source: docs/spec/artefacts.md.
+"""
+
+from boxgate_engine.artefacts.content import RunArtefacts, json_bytes, table_bytes, trades_csv
+from boxgate_engine.artefacts.publish import Published, prepare_store, publish_run, put_report
+from boxgate_engine.artefacts.run_log import RunLog
+from boxgate_engine.artefacts.stored import StoredRun, find_run, read_run
+
+__all__ = [
+    "Published",
+    "RunArtefacts",
+    "RunLog",
+    "StoredRun",
+    "find_run",
+    "json_bytes",
+    "prepare_store",
+    "publish_run",
+    "put_report",
+    "read_run",
+    "table_bytes",
+    "trades_csv",
+]
