@@ -10,17 +10,15 @@ from pathlib import Path
 
 import pytest
 
-_NEEDS = {
-    "no-such-program": "def test_it(require_program):\n    require_program('no-such-program')\n",
-    "no market data": "def test_it(shared_data):\n    raise AssertionError\n",
-}
+_NEEDS_A_PROGRAM = "def test_it(require_program):\n    require_program('no-such-program')\n"
+_NEEDS_DATA = "def test_it(shared_data):\n    raise AssertionError\n"
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
 def test_a_test_without_its_data_is_skipped_with_the_reason_and_fails_in_ci(
     repository: Path, tmp_path: Path, ci: str, outcome: str
 ) -> None:
-    text = _run_pytest(repository, tmp_path, _NEEDS["no market data"], ci)
+    text = _run_pytest(repository, tmp_path, _NEEDS_DATA, ci)
     assert outcome in text
     assert "no market data at" in text
 
@@ -29,7 +27,7 @@ def test_a_test_without_its_data_is_skipped_with_the_reason_and_fails_in_ci(
 def test_a_test_without_its_program_is_skipped_with_the_reason_and_fails_in_ci(
     repository: Path, tmp_path: Path, ci: str, outcome: str
 ) -> None:
-    text = _run_pytest(repository, tmp_path, _NEEDS["no-such-program"], ci)
+    text = _run_pytest(repository, tmp_path, _NEEDS_A_PROGRAM, ci)
     assert outcome in text
     assert "run make system-packages" in text
 
