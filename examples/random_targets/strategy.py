@@ -14,11 +14,9 @@ class RandomTargets(Strategy):
     description = "Targets drawn from the seeded generator: a yardstick and a test bed."
 
     rate = FloatParameter(0.02, min=0.0, max=1.0, doc="Chance of a signal at each event.")
-    qty = FloatParameter(
-        10_000.0, min=0.0, doc="Largest size, base units; sizes are drawn between a tenth and all of it."
-    )
+    notional = FloatParameter(10_000.0, min=0.0, doc="Largest size, quote currency; sizes are a tenth of it to all.")
     distance = FloatParameter(
-        0.001, min=0.0, max=0.5, doc="Largest distance of limits and brackets, fraction of the price."
+        0.001, min=0.00001, max=0.5, doc="Largest distance of limits and brackets, fraction of the price."
     )
     limits = FloatParameter(0.3, min=0.0, max=1.0, doc="Chance that a target has a limit price.")
     brackets = FloatParameter(0.5, min=0.0, max=1.0, doc="Chance that a target has a stop loss and a take profit.")
@@ -37,7 +35,7 @@ class RandomTargets(Strategy):
             return Signal.flat()
         up = 1.0 if side == "BUY" else -1.0
         price = event.bid if isinstance(event, Tick) else event.close
-        qty = self.qty * rng.uniform(0.1, 1.0)
+        qty = self.notional / price * rng.uniform(0.1, 1.0)
         limit = price * (1.0 - up * rng.uniform(0.0, self.distance)) if rng.random() < self.limits else None
         stop_loss = take_profit = valid_until_ns = None
         if rng.random() < self.brackets:

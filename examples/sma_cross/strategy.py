@@ -35,6 +35,7 @@ class SmaCross(Strategy):
     fast = IntParameter(10, min=1, max=5000, doc="Bars of the fast average.")
     slow = IntParameter(30, min=2, max=5000, doc="Bars of the slow average.")
     qty = FloatParameter(10_000.0, min=0.0, doc="Size of each position, base units.")
+    notional = FloatParameter(0.0, min=0.0, doc="Size of each position, quote currency; 0 to use qty.")
     form = StringParameter("vector", choices=("vector", "bar"), doc="How windows are answered; the signals are equal.")
 
     def check_parameters(self) -> None:
@@ -64,12 +65,13 @@ class SmaCross(Strategy):
         if side == 0 or side == self.side[event.series]:
             return None
         self.side[event.series] = side
-        return Signal.buy(self.qty) if side > 0 else Signal.sell(self.qty)
+        qty = self.notional / event.close if self.notional else self.qty
+        return Signal.buy(qty) if side > 0 else Signal.sell(qty)
 
     def on_window(self, columns: Columns) -> Signals | None:
         import numpy as np
 
-        events, sides = [], []
+        events, sides, sizes = [], [], []
         for bars in columns.bars():
             fast, slow = self.means_of_columns[bars.series]
             # NaN while an average is not whole: its sign is NaN too and no decision.
@@ -80,11 +82,13 @@ class SmaCross(Strategy):
             chosen = side[decided]
             changes = chosen != np.concatenate(([self.side[bars.series]], chosen[:-1]))
             self.side[bars.series] = int(chosen[-1])
-            events.append(bars.event_index[decided[changes]])
+            rows = decided[changes]
+            events.append(bars.event_index[rows])
             sides.append(np.where(chosen[changes] > 0.0, Side.BUY, Side.SELL))
+            sizes.append(self.notional / bars.close[rows] if self.notional else np.full(len(rows), self.qty))
         if not events:
             return None
-        return Signals(event_index=np.concatenate(events), side=np.concatenate(sides), qty=self.qty)
+        return Signals(event_index=np.concatenate(events), side=np.concatenate(sides), qty=np.concatenate(sizes))
 
 
 if __name__ == "__main__":

@@ -36,31 +36,34 @@ _GRACE_S = 2.0
 _PARENT_POLL_S = 0.5
 _DETAIL_CHARACTERS_MAX = 2000
 
+_FAULT = grpc.StatusCode.UNKNOWN
+"""The strategy raised: what every gRPC server says of an exception. INTERNAL is left to trouble in the transport."""
+
 STATUS: dict[type[errors.SdkError], grpc.StatusCode] = {
-    errors.StrategyMistake: grpc.StatusCode.INTERNAL,
-    errors.EnvironmentMissing: grpc.StatusCode.INTERNAL,
-    errors.Refusal: grpc.StatusCode.INTERNAL,
+    errors.StrategyMistake: _FAULT,
+    errors.EnvironmentMissing: _FAULT,
+    errors.Refusal: _FAULT,
     errors.ParameterUnknown: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ParameterMistyped: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ParameterOutOfRange: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ParameterNotAChoice: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ParameterConflict: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.FeedbackNotGranted: grpc.StatusCode.INTERNAL,
-    errors.SeriesUnknown: grpc.StatusCode.INTERNAL,
-    errors.HistoryBeyondDeclared: grpc.StatusCode.INTERNAL,
-    errors.HistoryShort: grpc.StatusCode.INTERNAL,
-    errors.OutsideEvent: grpc.StatusCode.INTERNAL,
-    errors.AnswerMistyped: grpc.StatusCode.INTERNAL,
-    errors.InstrumentUnknown: grpc.StatusCode.INTERNAL,
-    errors.MetaInvalid: grpc.StatusCode.INTERNAL,
-    errors.SignalInvalid: grpc.StatusCode.INTERNAL,
+    errors.FeedbackNotGranted: _FAULT,
+    errors.SeriesUnknown: _FAULT,
+    errors.HistoryBeyondDeclared: _FAULT,
+    errors.HistoryShort: _FAULT,
+    errors.OutsideEvent: _FAULT,
+    errors.AnswerMistyped: _FAULT,
+    errors.InstrumentUnknown: _FAULT,
+    errors.MetaInvalid: _FAULT,
+    errors.SignalInvalid: _FAULT,
     errors.VersionMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SessionUnknown: grpc.StatusCode.NOT_FOUND,
-    errors.SessionLimit: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.SessionLimit: grpc.StatusCode.FAILED_PRECONDITION,
     errors.WindowMalformed: grpc.StatusCode.INVALID_ARGUMENT,
     errors.WindowOutOfOrder: grpc.StatusCode.OUT_OF_RANGE,
 }
-"""What the gateway sees of each error. INTERNAL is a fault of the strategy, the rest of the config or the gateway."""
+"""What the gateway sees of each error: _FAULT is one of the strategy, the rest are of the config or the gateway."""
 
 
 def serve(strategy_class: type[Strategy]) -> None:
@@ -263,7 +266,7 @@ class _Service:
 
 
 class _Border:
-    """Turn every exception into a status: `CODE: sentence` for the SDK's own, INTERNAL for the author's."""
+    """Turn every exception into a status: `CODE: sentence` for the SDK's own, _FAULT for the author's."""
 
     def __init__(self, context: grpc.ServicerContext, phase: str) -> None:
         self.context = context
@@ -277,12 +280,12 @@ class _Border:
         if failure is None or not isinstance(failure, Exception) or isinstance(failure, grpc.RpcError):
             return
         if isinstance(failure, errors.SdkError):
-            status = STATUS.get(type(failure), grpc.StatusCode.INTERNAL)
+            status = STATUS.get(type(failure), _FAULT)
             details = f"{failure.code}: {failure}"
         else:
-            status = grpc.StatusCode.INTERNAL
+            status = _FAULT
             details = f"STRATEGY_RAISED: {self.phase}{self._seq()}: {type(failure).__name__}: {failure}"
-        if status is grpc.StatusCode.INTERNAL:
+        if status is _FAULT:
             traceback.print_exception(failure, file=sys.stderr)
             sys.stderr.flush()
         self.context.abort(status, details[:_DETAIL_CHARACTERS_MAX])

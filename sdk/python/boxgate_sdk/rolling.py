@@ -7,7 +7,8 @@ not on how many came before or where a window was cut (a running sum, add the ne
 
 from __future__ import annotations
 
-from math import nan
+from collections import deque
+from math import fsum, nan, sqrt
 
 
 class RollingSum:
@@ -53,6 +54,31 @@ class RollingMean:
     def push(self, value: float) -> float:
         """Take the next value and return the mean of the last n."""
         return self._sum.push(value) / self._sum.n
+
+
+class RollingDeviation:
+    """Mean and standard deviation (divisor n) of the last n values; NaN until there are n. O(n) per value.
+
+    Two passes with exact sums (math.fsum): no cancellation, and the built-in sum differs between Python versions.
+    """
+
+    __slots__ = ("_values", "n")
+
+    def __init__(self, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"a rolling deviation needs n >= 1, got {n}")
+        self.n = n
+        self._values: deque[float] = deque(maxlen=n)
+
+    def push(self, value: float) -> tuple[float, float]:
+        """Take the next value and return (mean, deviation) of the last n."""
+        values = self._values
+        values.append(value)
+        n = self.n
+        if len(values) < n:
+            return nan, nan
+        mean = fsum(values) / n
+        return mean, sqrt(fsum([(v - mean) * (v - mean) for v in values]) / n)
 
 
 def block_offsets(n: int) -> list[tuple[int, int]]:

@@ -6,20 +6,7 @@ from collections.abc import Sequence
 from math import nan
 
 from boxgate_sdk.events import Bar, Tick
-
-_MINUTE_NS = 60_000_000_000
-
-FRAME_NS = {
-    "M1": _MINUTE_NS,
-    "M5": 5 * _MINUTE_NS,
-    "M15": 15 * _MINUTE_NS,
-    "M30": 30 * _MINUTE_NS,
-    "H1": 60 * _MINUTE_NS,
-    "H4": 240 * _MINUTE_NS,
-    "D1": 1440 * _MINUTE_NS,
-    "W1": 7 * 1440 * _MINUTE_NS,
-}
-"""Duration of each frame, nanoseconds."""
+from boxgate_sdk.frames import FRAME_NS
 
 START_NS = 1_704_067_200_000_000_000
 """2024-01-01T00:00:00Z, where made events begin unless told otherwise."""

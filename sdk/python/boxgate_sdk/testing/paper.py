@@ -7,7 +7,7 @@ touches them, the stop before the target. It is not the engine and does not fore
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
+from copy import copy
 from dataclasses import dataclass, field
 
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2
@@ -63,7 +63,12 @@ class PaperAccount:
 
     def copy(self) -> PaperAccount:
         """Return an independent copy."""
-        return deepcopy(self)
+        twin = copy(self)
+        twin.holdings = [copy(holding) for holding in self.holdings]
+        for holding in twin.holdings:
+            holding.target = copy(holding.target)
+        twin.updates = list(self.updates)
+        return twin
 
     def settle(self, moment: Sequence[tuple[int, Bar | Tick]]) -> bool:
         """Meet the events of a moment, (index of the instrument, event). Returns True if the account changed."""

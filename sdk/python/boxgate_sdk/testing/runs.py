@@ -134,10 +134,8 @@ class InProcess:
             if end > at and (tape.begins[end + 1] - tape.begins[at] > events_max or (tape.first_seq(end) == 0)):
                 break
             if state is not None:
-                after = state.copy()
-                if end > at and after.settle(tape.moment(end)):
+                if end > at and state.settle(tape.moment(end)):
                     break
-                state = after
                 for _ in tape.moments[end]:
                     equity = state.cash + sum(h.unrealised for h in state.holdings)
                     marks.equity.append(equity)
