@@ -14,7 +14,7 @@ _DECIMALS_MAX: Final = 10
 
 
 def prices_from_ticks(ticks: NDArray[np.int64], tick_size: Fraction) -> NDArray[np.float64]:
-    """Return the price of each number of ticks. |ticks · numerator| must be below 2^53, so that only one rounding is."""
+    """Return the price of each number of ticks. |ticks · numerator| must be below 2^53, so that it rounds once."""
     return (ticks * tick_size.numerator) / np.float64(tick_size.denominator)
 
 

@@ -27,6 +27,9 @@ _COINS: Final = frozenset({
 # fmt: on
 _STABLE_COINS: Final = ("USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI")
 
+INSTRUMENT_FACTS: Final = ("asset_class", "tick_size", "lot_size", "quote_currency", "contract_size")
+"""Names of the facts that `InstrumentOptions` can state."""
+
 _LOT_SIZE: Final[dict[AssetClass, Fraction]] = {
     "forex": Fraction(1),
     "cfd": Fraction(1),
@@ -55,8 +58,7 @@ def describe_instrument(
     tick_size: the step inferred from the prices, used where the options state none.
     Raises DataRefused (DATA_INSTRUMENT) if a fact can neither be guessed nor was stated, or is not positive.
     """
-    guessed = [name for name in ("asset_class", "tick_size", "lot_size", "quote_currency", "contract_size")
-               if getattr(options, name) is None]  # fmt: skip
+    guessed = tuple(name for name in INSTRUMENT_FACTS if getattr(options, name) is None)
     asset_class = options.asset_class or guess_asset_class(symbol)
     instrument = Instrument(
         symbol=symbol,
@@ -72,7 +74,7 @@ def describe_instrument(
             raise _refused(
                 f"{name} {value} is out of range", symbol, "a positive ratio of integers below 2^53", f"--{_flag(name)}"
             )
-    return instrument, tuple(guessed)
+    return instrument, guessed
 
 
 def guess_asset_class(symbol: str) -> AssetClass:

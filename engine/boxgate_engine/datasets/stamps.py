@@ -1,0 +1,204 @@
+"""Time stamps into int64 nanoseconds UTC: one moment each, or a refusal with its row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from boxgate_engine.errors import DataRefused
+
+Int64Array = NDArray[np.int64]
+Where = Callable[[int], str]
+"""Gives the place of a row, for errors."""
+
+_EPOCH_UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_EARLIEST_NS: Final = 631_152_000 * 10**9
+"""1990-01-01 UTC. Epoch numbers of the four units between 1990 and 2200 have no value in common."""
+_LATEST_NS: Final = 7_258_118_400 * 10**9
+"""2200-01-01 UTC, exclusive."""
+_TEXT_EARLIEST_NS: Final = 10**9
+"""Written-out dates may be older than epoch numbers, but not before 1970."""
+
+_WHOLE: Final = re.compile(r"-?\d+")
+_COMPACT: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_STAMP: Final = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d|\d{4}/\d\d/\d\d|\d{4}\.\d\d\.\d\d|\d\d\.\d\d\.\d{4}|\d{8})"
+    r"(?:(?P<gap>[ T])(?:(?P<time>\d\d:\d\d(?P<seconds>:\d\d(?:\.\d{1,9})?)?)|(?P<packed>\d{6}(?P<millis>\d{3})?)))?"
+    r"(?P<zone> ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?",
+    re.ASCII,
+)
+_DATE_FORMATS: Final = (
+    (re.compile(r"\d{4}-"), "%Y-%m-%d"),
+    (re.compile(r"\d{4}/"), "%Y/%m/%d"),
+    (re.compile(r"\d{4}\."), "%Y.%m.%d"),
+    (re.compile(r"\d\d\."), "%d.%m.%Y"),
+    (re.compile(r"\d{8}"), "%Y%m%d"),
+)
+_SECOND_60: Final = r":\d\d:60|^\d{8}[ T]?\d{4}60"
+
+
+def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int64Array, str]:
+    """Return (int64 ns UTC, the form that was recognised) of the stamps of one file.
+
+    All stamps of a file have the form of the first: an epoch number in s, ms, us or ns (UTC; the unit is told by its
+    range), or a written-out date, with an offset from UTC or, for a naive one, in `zone`.
+    Raises DataRefused (DATA_TZ): naive without zone, unreadable, not a moment or two moments in the zone, out of range.
+    """
+    texts = texts.str.strip_chars()
+    first = str(texts[0])
+    if _WHOLE.fullmatch(first) and len(first) not in _COMPACT:
+        if zone is not None and not is_utc(zone):
+            raise _refused(
+                f"{first} counts from 1970 UTC, but the zone given is {zone}", where(0), "--tz UTC", "give --tz UTC"
+            )
+        return _parse_epochs(texts, where)
+    form, has_offset = _form(first, where)
+    if has_offset:
+        texts = texts.str.replace(r" ?(?:Z|UTC|GMT)$", "+00:00").str.replace(r" ([+-]\d\d:?\d\d)$", "$1")
+    elif zone is None:
+        raise _refused(
+            f"{first!r} names no time zone",
+            where(0),
+            "the zone of the stamps, given as --tz ZONE",
+            "give --tz UTC or an IANA name such as --tz Europe/Berlin; the exporting program states which",
+        )
+    parsed = texts.str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if has_offset else None)
+    parsed = pl.select(pl.when(~texts.str.contains(_SECOND_60)).then(parsed)).to_series()
+    _refuse_null(parsed, texts, where, f"a stamp like the first, {first!r}, that names a day and a time that exist")
+    micros = np.ascontiguousarray(parsed.to_physical().to_numpy())
+    _refuse_outside(micros, _TEXT_EARLIEST_NS // 1000, _LATEST_NS // 1000, texts, where)
+    times_ns = micros * 1000 + _nanoseconds(texts)
+    return (times_ns, f"{form} with offset") if has_offset else (to_utc(times_ns, zone or "UTC", where), form)
+
+
+def to_utc(local_ns: Int64Array, zone: str, where: Where) -> Int64Array:
+    """Return the moments of local times of a zone.
+
+    Raises DataRefused (DATA_TZ) for an unknown zone and for a local time that the zone skips or has twice.
+    """
+    if is_utc(zone):
+        return local_ns
+    local = pl.Series(local_ns).cast(pl.Datetime("ns"))
+    try:
+        moments = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    except pl.exceptions.ComputeError as error:
+        raise _refused(
+            f"{zone!r} is no time zone", "--tz", "UTC or an IANA name such as Europe/Berlin", "correct the name"
+        ) from error
+    if moments.null_count():
+        row = int(moments.is_null().arg_max() or 0)
+        twice = (
+            local[row : row + 1].dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").null_count() == 0
+        )
+        raise _refused(
+            f"{local[row]} {'happens twice' if twice else 'does not exist'} in {zone}",
+            where(row),
+            "local times that name one moment",
+            "export the data in UTC; or check that the zone is the one of the file",
+        )
+    return np.ascontiguousarray(moments.to_physical().to_numpy())
+
+
+def check_zone(zone: str) -> str:
+    """Return the name of a zone. Raises DataRefused (DATA_TZ) if there is none of that name."""
+    to_utc(np.zeros(1, dtype=np.int64), zone, lambda row: "--tz")
+    return zone
+
+
+def is_utc(zone: str) -> bool:
+    """True for the names of UTC itself."""
+    return zone.upper() in {"UTC", "Z", "GMT", "ETC/UTC", "ETC/GMT"}
+
+
+def refuse_long_days(opens_ns: Int64Array, duration_ns: int, zone: str, where: Where) -> None:
+    """Raise DataRefused (DATA_TZ) at a bar of local days that is not over after its duration (clocks set back).
+
+    A bar is available at its open plus its frame; one that lasts an hour longer would show an hour of the future.
+    """
+    if is_utc(zone):
+        return
+    late = _local_ns(opens_ns + duration_ns, zone) < _local_ns(opens_ns, zone) + duration_ns
+    if late.any():
+        row = int(np.argmax(late))
+        raise _refused(
+            f"the bar lasts longer than its frame, for clocks are set back in {zone}",
+            where(row),
+            "daily and weekly bars of days of 24 hours",
+            "import hours or minutes instead, days are made from them; or give the zone the broker really uses",
+        )
+
+
+def _local_ns(times_ns: Int64Array, zone: str) -> Int64Array:
+    moments = pl.Series(times_ns).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return np.ascontiguousarray(moments.dt.replace_time_zone(None).to_physical().to_numpy())
+
+
+def _parse_epochs(texts: pl.Series, where: Where) -> tuple[Int64Array, str]:
+    numbers = texts.cast(pl.Int64, strict=False)
+    _refuse_null(numbers, texts, where, "a whole number, as in the first row")
+    values = np.ascontiguousarray(numbers.to_numpy())
+    for unit, factor in _EPOCH_UNITS.items():
+        if _EARLIEST_NS <= int(values[0]) * factor < _LATEST_NS:
+            _refuse_outside(values, _EARLIEST_NS // factor, _LATEST_NS // factor, texts, where)
+            return values * factor, f"epoch {unit}"
+    raise _refused(
+        f"{texts[0]} is no time between 1990 and 2200 in s, ms, us or ns",
+        where(0),
+        "an epoch number between 1990 and 2200",
+        "correct the column, or write the dates out",
+    )
+
+
+def _form(first: str, where: Where) -> tuple[str, bool]:
+    """Return the strptime form of a written-out stamp and whether it has an offset."""
+    if _WHOLE.fullmatch(first):
+        return _COMPACT[len(first)], False
+    match = _STAMP.fullmatch(first)
+    if match is None:
+        raise _refused(
+            f"{first[:40]!r} is no stamp that is known",
+            where(0),
+            "an epoch number, or a date such as 2024-01-31 13:45:00, 2024.01.31 13:45, 31.01.2024 13:45:00.000",
+            "export the file with ISO dates",
+        )
+    form = next(form for pattern, form in _DATE_FORMATS if pattern.match(match["date"]))
+    if match["time"]:
+        form += match["gap"] + ("%H:%M:%S%.f" if match["seconds"] else "%H:%M")
+    elif match["packed"]:
+        form += match["gap"] + ("%H%M%S%3f" if match["millis"] else "%H%M%S")
+    return (form + "%#z", True) if match["zone"] else (form, False)
+
+
+def _nanoseconds(texts: pl.Series) -> Int64Array:
+    """Return the part of each stamp below a microsecond, which the parser leaves out."""
+    fraction = texts.str.extract(r"\.\d{6}(\d{1,3})", 1)
+    if fraction.null_count() == len(texts):
+        return np.zeros(len(texts), dtype=np.int64)
+    return np.ascontiguousarray(fraction.str.pad_end(3, "0").cast(pl.Int64).fill_null(0).to_numpy())
+
+
+def _refuse_null(parsed: pl.Series, texts: pl.Series, where: Where, expected: str) -> None:
+    if parsed.null_count():
+        row = int(parsed.is_null().arg_max() or 0)
+        raise _refused(f"{str(texts[row])[:40]!r} is no such stamp", where(row), expected, "correct or remove the row")
+
+
+def _refuse_outside(values: Int64Array, low: int, high: int, texts: pl.Series, where: Where) -> None:
+    outside = (values < low) | (values >= high)
+    if outside.any():
+        row = int(np.argmax(outside))
+        raise _refused(
+            f"{str(texts[row])[:40]!r} is out of range",
+            where(row),
+            "stamps between 1990 (written out: 1970) and 2200, all in one unit",
+            "correct or remove the row",
+        )
+
+
+def _refused(what: str, where: str, expected: str, remedy: str) -> DataRefused:
+    return DataRefused(what, code="DATA_TZ", where=where, expected=expected, remedy=remedy)
