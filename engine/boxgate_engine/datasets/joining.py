@@ -1,9 +1,10 @@
-"""Joining the parts of an import into one series: files in time order, duplicates by policy, the ask side to the bid."""
+"""Joining the parts of an import: files in time order, duplicates by policy, the ask side to the bid side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -106,7 +107,7 @@ def _distinct_files(parts: Sequence[SourcePart], on_duplicate: OnDuplicate) -> t
 
 
 def _refuse_overlap(parts: Sequence[SourcePart]) -> None:
-    for before, after in zip(parts, parts[1:], strict=False):
+    for before, after in pairwise(parts):
         last, first = int(before.columns["time_ns"][-1]), int(after.columns["time_ns"][0])
         if first < last:
             raise DataRefused(

@@ -51,8 +51,8 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
     """Return what a LEAN path says, or None if it is not laid out like one.
 
     `…/{class}/{market}/{minute|tick|second}/{symbol}/{yyyymmdd}_{quote|trade}.zip`,
-    `…/{class}/{market}/{hour|daily}/{symbol}[_quote|_trade].zip`; a member `{yyyymmdd}_{symbol}_{resolution}_{kind}.csv`
-    says the same without the folders.
+    `…/{class}/{market}/{hour|daily}/{symbol}[_quote|_trade].zip`; a member that is called
+    `{yyyymmdd}_{symbol}_{resolution}_{kind}.csv` says the same without the folders.
     """
     folders = [part.lower() for part in path.parts[:-1]]
     for stem in (Path(member).stem if member else None, path.stem):
@@ -98,16 +98,14 @@ def read_lean(file: InputFile, *, zone: str | None) -> SourcePart:
             "keep the folders of the LEAN data, or use --format csv for a file with a header line",
         )
     if name.frame is None:
-        raise _schema(
-            "bars of seconds are no frame", file.label, "minute, hour, daily or tick files", "import the ticks"
-        )
+        raise _schema("seconds are no frame", file.label, "minute, hour, daily or tick files", "import the ticks")
     if zone is None:
         raise DataRefused(
             "LEAN stamps name no time zone",
             code="DATA_TZ",
             where=file.label,
             expected="the zone of the stamps, given as --tz ZONE",
-            remedy="give the zone of the data in LEAN's market hours database; for FX of OANDA here --tz UTC",
+            remedy="give the zone of the data in LEAN's market hours database; often --tz UTC",
         )
     text = clean_text(data, file.label)
     names = _columns(name, text.split(b"\n", 1)[0].count(b",") + 1, file.label)
@@ -177,7 +175,7 @@ def _times_of_day(table: TextTable, day: date, zone: str) -> NDArray[np.int64]:
 
 
 def _asset_class(folders: list[str], resolution: str) -> AssetClass | None:
-    """Return the class that stands two folders above the resolution. Raises DataRefused for classes with scaled prices."""
+    """Return the class, two folders above the resolution. Raises DataRefused for those with scaled prices."""
     if resolution not in folders:
         return None
     index = len(folders) - 1 - folders[::-1].index(resolution)

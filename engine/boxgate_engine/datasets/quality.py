@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from boxgate_engine.datasets.content import Column, SeriesContent
+from boxgate_engine.datasets.content import SeriesContent
 from boxgate_engine.datasets.grid import count_off_grid
 from boxgate_engine.datasets.manifest import JsonObject
 from boxgate_engine.datasets.market_week import closed_ns_between, is_open
@@ -41,7 +42,7 @@ def inspect(content: SeriesContent, instrument: Instrument) -> JsonObject:
 
     counts: name -> how many rows (bars or ticks) show it, only those that are not zero:
     off_grid_prices, outside_market_hours, zero_volume, flat, crossed (bid above ask), locked (bid equal to ask),
-    repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to the tick before).
+    repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to an earlier one of the same time).
     gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, longest first).
     """
     counts = {
@@ -101,14 +102,13 @@ def _bar_counts(content: SeriesContent) -> dict[str, int]:
 
 
 def _tick_counts(content: SeriesContent) -> dict[str, int]:
+    repeated = content.times_ns[1:] == content.times_ns[:-1]
+    in_shared_time = np.concatenate((repeated, [False])) | np.concatenate(([False], repeated))
+    shared = pl.DataFrame({name: values[in_shared_time] for name, values in content.columns.items()})
     return {
-        "repeated_time": int(np.count_nonzero(_repeats(content.times_ns))),
-        "repeated_row": int(np.count_nonzero(np.logical_and.reduce([_repeats(c) for c in content.columns.values()]))),
+        "repeated_time": int(np.count_nonzero(repeated)),
+        "repeated_row": shared.height - shared.n_unique(),
     }
-
-
-def _repeats(values: Column) -> NDArray[np.bool_]:
-    return np.asarray(values[1:] == values[:-1])
 
 
 def _gap_report(gaps: Gaps) -> JsonObject:
