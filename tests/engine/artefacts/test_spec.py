@@ -1,0 +1,27 @@
+"""The specifications name what the code writes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from boxgate_engine.artefacts.run_log import EVENT_FIELDS
+from boxgate_engine.artefacts.stored import MANIFEST, REPORT, REQUIRED, UNLISTED
+from boxgate_engine.tables import META, OUTCOMES, SCHEMAS
+
+_SPEC = (Path(__file__).parents[3] / "docs/spec/artefacts.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_columns_of_each_table_stand_in_their_order(name: str) -> None:
+    paragraph = re.search(rf"\*\*{name}\*\*(.*?)\n\n", _SPEC, re.DOTALL)
+    assert paragraph is not None
+    columns = [word for word in re.findall(r"`([a-z_]+)`", paragraph[1].partition("\n")[2]) if word != META]
+    assert columns == SCHEMAS[name].names
+
+
+@pytest.mark.parametrize("word", [*REQUIRED, *UNLISTED, MANIFEST, REPORT, *EVENT_FIELDS, "|".join(OUTCOMES)])
+def test_every_file_event_and_outcome_is_named(word: str) -> None:
+    assert word in _SPEC
