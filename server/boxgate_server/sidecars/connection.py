@@ -134,7 +134,7 @@ class Connection:
             return answer_type.FromString(answer)
         except DecodeError:
             self._kill()
-            raise faults.undecodable(self.scene, len(answer)) from None
+            raise faults.undecodable(self.scene, answer, self.limits.message_bytes_max) from None
 
     def _translate(self, status: grpc.RpcError, deadline_s: float) -> RunFailed:
         fault = faults.from_status(
@@ -166,6 +166,7 @@ def _options(limits: SidecarLimits) -> list[tuple[str, int | str]]:
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.default_authority", "localhost"),
         ("grpc.initial_reconnect_backoff_ms", 20),
-        ("grpc.min_reconnect_backoff_ms", 20),
         ("grpc.max_reconnect_backoff_ms", 100),
+        # This one is the patience of a single attempt, until the peer's first frame.
+        ("grpc.min_reconnect_backoff_ms", int(limits.handshake_s * 1000)),
     ]

@@ -69,9 +69,21 @@ class EventStream:
             raise self._fail(faults.exited(self._scene, 0.0) or late(self._scene, limit)) from None
         self.wait_s += time.monotonic() - began
         if answer is None or self._unsolicited:
-            raise self._fail(self._fault(deadline_s))
+            raise self._fail(self._fault())
         self._scene.acked_seq = seq
         return answer
+
+    def unsolicited(self, wait_s: float = 0.1) -> RunFailed | None:
+        """Return the error if there are more answers than windows, else None after `wait_s`.
+
+        For a caller that received an answer to the wrong window: it tells a flood from a wrong number.
+        """
+        self._reader.join(wait_s)
+        return self._fail(faults.unsolicited(self._scene)) if self._unsolicited else None
+
+    def undecodable(self, answer: bytes) -> RunFailed:
+        """Return the error for an answer that the caller could not decode; the sidecar's tree is killed."""
+        return self._fail(faults.undecodable(self._scene, answer, self._limits.message_bytes_max))
 
     def close(self) -> None:
         """End the stream after the last answer was received. Idempotent.
@@ -107,13 +119,13 @@ class EventStream:
             self._status = status
         self._answers.put(None)
 
-    def _fault(self, deadline_s: float) -> RunFailed:
+    def _fault(self) -> RunFailed:
         if self._unsolicited:
             return faults.unsolicited(self._scene)
         if self._status is None:  # the sidecar ended its side with status OK
             return faults.exited(self._scene, 0.0) or faults.stream_broken(self._scene)
         return faults.from_status(
-            self._status, self._scene, deadline_s=deadline_s, message_bytes_max=self._limits.message_bytes_max
+            self._status, self._scene, deadline_s=None, message_bytes_max=self._limits.message_bytes_max
         )
 
     def _fail(self, fault: RunFailed) -> RunFailed:

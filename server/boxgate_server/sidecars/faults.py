@@ -6,6 +6,7 @@ The text of a status, and what the sidecar wrote to stderr, are shown in debug o
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 import grpc
@@ -29,10 +30,11 @@ from boxgate_server.sidecars.capture import printable
 from boxgate_server.sidecars.process import SidecarProcess
 
 _TEXT_MAX = 2_000
+_GZIP_OR_ZLIB = 47
 _EXIT_WAIT_S = 0.5
 """A connection breaks a little before the kernel reports the end of the process behind it."""
 
-_TOO_LARGE = re.compile(r"(?:message|metadata).*?larger than max \((\d+) vs\. (\d+)\)", re.ASCII)
+_TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)|metadata size exceeds", re.ASCII)
 
 
 @dataclass
@@ -68,12 +70,12 @@ class Scene:
         return "".join(said)
 
 
-def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float, message_bytes_max: int) -> RunFailed:
-    """Return the error for a call or stream that gRPC ended."""
+def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float | None, message_bytes_max: int) -> RunFailed:
+    """Return the error for a call or stream that gRPC ended; deadline_s: None if gRPC was given none."""
     code, details = status.code(), status.details() or ""
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and deadline_s is not None:
         return reply_timeout(scene, deadline_s)
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE.search(details):
         return too_large(scene, details, message_bytes_max)
     # UNAVAILABLE is a broken connection, most often because the process ended: give the kernel a moment to say so.
     if ended := exited(scene, _EXIT_WAIT_S if code in _CONNECTION_CODES else 0.0):
@@ -84,6 +86,7 @@ def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float, messa
             where=scene.where,
             expected="the cookie of the metadata key boxgate-cookie to be accepted",
             remedy="compare it with BOXGATE_COOKIE; with --attach, give the cookie that the sidecar was started with",
+            seq=scene.seq,
         )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return RpcMissing(
@@ -91,6 +94,7 @@ def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float, messa
             where=scene.where,
             expected="all RPCs of boxgate.strategy.v1.Strategy, without compression",
             remedy="implement it, or build the strategy with a current SDK",
+            seq=scene.seq,
         )
     if code in _CONNECTION_CODES:
         return stream_broken(scene, details)
@@ -99,6 +103,7 @@ def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float, messa
         where=scene.where,
         expected="an answer",
         remedy="look at the strategy's own error" if scene.mode == "debug" else "run it in debug to see its own error",
+        seq=scene.seq,
     )
 
 
@@ -117,6 +122,7 @@ def exited(scene: Scene, timeout_s: float) -> RunFailed | None:
             where=scene.where,
             expected="one guard process for the whole life of the host",
             remedy="look for what ended it, for example a limit on memory or processes, then run again",
+            seq=scene.seq,
         )
     if end is None:
         return None
@@ -137,6 +143,7 @@ def handshake_timeout(scene: Scene, state: str, handshake_s: float) -> Handshake
         where=scene.where,
         expected="SERVING from its health service at BOXGATE_ENDPOINT",
         remedy="bind the endpoint and serve grpc.health.v1.Health before anything that takes long",
+        seq=scene.seq,
     )
 
 
@@ -165,11 +172,13 @@ def wait_budget(scene: Scene, wait_s_max: float) -> WaitBudget:
 def too_large(scene: Scene, details: str, message_bytes_max: int) -> MessageTooLarge:
     """Return the error for a message above the limit; its size is shown in debug."""
     match = _TOO_LARGE.search(details)
-    size = f" of {match[1]} bytes" if match and scene.mode == "debug" else ""
+    # The numbers are read from a text that could be the sidecar's: shown in debug only.
+    numbers = match if match and match[1] and scene.mode == "debug" else None
+    size = f" of {numbers[1]} bytes" if numbers else ""
     return MessageTooLarge(
         f"a message{size} is larger than allowed",
         where=scene.where,
-        expected=f"at most {match[2] if match and scene.mode == 'debug' else message_bytes_max} bytes",
+        expected=f"at most {numbers[2] if numbers else message_bytes_max} bytes, and 4 KiB of metadata",
         remedy="send fewer or smaller fields; meta counts as well",
         seq=scene.seq,
     )
@@ -186,15 +195,24 @@ def unsolicited(scene: Scene) -> Unsolicited:
     )
 
 
-def undecodable(scene: Scene, size: int) -> UndecodableMessage:
-    """Return the error for bytes that are no message."""
+def undecodable(scene: Scene, answer: bytes, message_bytes_max: int) -> UndecodableMessage | MessageTooLarge:
+    """Return the error for bytes that are no message; for a compression bomb it is MessageTooLarge."""
+    if _unpacks_beyond(answer, message_bytes_max):
+        return too_large(scene, "", message_bytes_max)
     return UndecodableMessage(
-        f"an answer of {size} bytes cannot be decoded",
+        f"an answer of {len(answer)} bytes cannot be decoded",
         where=scene.where,
         expected="a message of boxgate.strategy.v1",
         remedy="send what the generated code serialises, uncompressed",
         seq=scene.seq,
     )
+
+
+def _unpacks_beyond(data: bytes, bytes_max: int) -> bool:
+    try:
+        return len(zlib.decompressobj(_GZIP_OR_ZLIB).decompress(data, bytes_max + 1)) > bytes_max
+    except zlib.error:
+        return False
 
 
 def stream_broken(scene: Scene, details: str = "") -> StreamBroken:

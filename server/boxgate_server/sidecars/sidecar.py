@@ -13,7 +13,7 @@ from boxgate_server.sidecars.process import Exit, SidecarProcess
 
 _POLL_S = 0.002
 _GONE_TIMEOUT_S = 5.0
-_SIGTERM = 15
+_SIGTERM, _SIGKILL = 15, 9
 
 
 class Sidecar:
@@ -85,7 +85,7 @@ class Sidecar:
         if self._process.exit is None:
             self._process.terminate(grace_s)
         gone = self._process.wait_gone(grace_s + _GONE_TIMEOUT_S)
-        self._killed = not gone or (self.exit is not None and self.exit.signal == 9)
+        self._killed = self._killed or not gone or (self.exit is not None and self.exit.signal == _SIGKILL)
 
     def kill(self) -> None:
         """Kill the whole tree at once and wait until it is gone. Idempotent."""
@@ -136,12 +136,14 @@ def wait_ready(process: SidecarProcess, cookie: str, *, mode: str, limits: Sidec
 
 def _wait_listening(process: SidecarProcess, mode: str, limits: SidecarLimits, deadline: float) -> PinnedSocket:
     scene = faults.Scene(mode, process)
+    state = "did not bind its endpoint"
     while time.monotonic() < deadline:
         pinned = None
         try:
             pinned = PinnedSocket(process.socket_path)
             if pinned.check_listener(process.pid):
                 return pinned
+            state = "did not listen at its endpoint"
         except FileNotFoundError:
             pass
         except BaseException:
@@ -152,4 +154,4 @@ def _wait_listening(process: SidecarProcess, mode: str, limits: SidecarLimits, d
             pinned.close()
         if ended := faults.exited(scene, _POLL_S):
             raise ended
-    raise faults.handshake_timeout(scene, "did not bind its endpoint", limits.handshake_s)
+    raise faults.handshake_timeout(scene, state, limits.handshake_s)
