@@ -16,6 +16,8 @@ SIZE_BYTES_MAX: Final = 1 << 20
 """Largest config file that is read."""
 DEPTH_MAX: Final = 32
 """Deepest nesting that is read."""
+VALUES_MAX: Final = 5_000
+"""Most keys and values that are read."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -100,6 +102,7 @@ class _ShallowLoader(yaml.SafeLoader):
     """Composes nodes; refuses tags and what could grow: aliases and deep nesting."""
 
     _depth = 0
+    _values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -110,9 +113,12 @@ class _ShallowLoader(yaml.SafeLoader):
             refusal = f"tag {event.tag.replace(_TAG, '!!')} is not allowed, write a plain value"
         elif self._depth >= DEPTH_MAX:
             refusal = f"nested deeper than {DEPTH_MAX} levels"
+        elif self._values >= VALUES_MAX:
+            refusal = f"more than {VALUES_MAX} keys and values"
         if refusal is not None:
             raise yaml.MarkedYAMLError(problem=refusal, problem_mark=event.start_mark)
         self._depth += 1
+        self._values += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node

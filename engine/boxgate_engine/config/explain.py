@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any, Final, get_args, get_origin
@@ -107,15 +108,19 @@ def _unknown_key(path: KeyPath) -> tuple[str, str, str]:
     key = str(path[-1])
     siblings = _keys_at(path[:-1])
     close = difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
-    elsewhere = [path_text(other) for other in _all_paths(RunConfig, ()) if other[-1] == key]
+    elsewhere = [path_text(other) for other in _known_paths() if other[-1] == key]
     suggestion = path_text((*path[:-1], close[0])) if close else (elsewhere[0] if elsewhere else "")
     remedy = f"did you mean {suggestion}?" if suggestion else "remove it or correct its name"
     return f"unknown key {key!r}", f"one of {', '.join(siblings)}" if siblings else "no key here", remedy
 
 
 def _keys_at(path: KeyPath) -> list[str]:
-    found = {other[-1] for other in _all_paths(RunConfig, ()) if other[:-1] == path}
-    return sorted(str(key) for key in found)
+    return sorted({str(other[-1]) for other in _known_paths() if other[:-1] == path})
+
+
+@functools.cache
+def _known_paths() -> tuple[KeyPath, ...]:
+    return tuple(_all_paths(RunConfig, ()))
 
 
 def _all_paths(model: type[BaseModel], at: KeyPath) -> Iterator[KeyPath]:

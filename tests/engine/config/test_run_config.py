@@ -190,6 +190,7 @@ def test_c03_a_key_that_stands_twice_is_refused_with_both_lines() -> None:
         ("mode: !!str debug\n", "tag !!str"),
         ("mode: !local x\n", "tag !local"),
         ("a: " + "[" * 2000, "nested deeper than 32"),
+        ("a: [" + "1, " * 6000 + "]", "more than 5000 keys and values"),
         ("a: {b: 1\n", "not valid YAML"),
         ("a: 1\n---\nb: 2\n", "single document"),
         ("a: \x07\n", "not valid YAML"),
