@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +245,6 @@ def test_files_that_together_are_too_large_are_refused(tmp_path: Path, monkeypat
 
 def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path: Path) -> None:
     _write(tmp_path, {"s.py": "1"})
-    os.symlink("gone", tmp_path / "lost.py")  # noqa: PTH211 (reads as the shell command)
+    (tmp_path / "lost.py").symlink_to("gone")
     with pytest.raises(ConfigInvalid, match=r"lost\.py cannot be read"):
         strategy_digest(["python", "s.py"], folder=tmp_path)
