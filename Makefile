@@ -1,5 +1,5 @@
 # The list of commands. Each installs what it needs itself; Python >= 3.11, git and make are all it starts from.
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
