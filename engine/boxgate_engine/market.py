@@ -127,7 +127,9 @@ class Market:
             have = history_events(feed.series, start_ns)
             assert count <= have, (feed.key, count, have)
             rows = slice(have - count, have)
-            sources.append(_source(feed.instrument, feed.series, rows, executes=False, spread=0.0, delivered=feed.index))
+            sources.append(
+                _source(feed.instrument, feed.series, rows, executes=False, spread=0.0, delivered=feed.index)
+            )
         return Tape(sources, first_seq=-sum(events))
 
     def tape(self, start_ns: int, end_ns: int) -> Tape:
@@ -136,7 +138,7 @@ class Market:
         real = self._config.execution.path == "real"
         for i, executing in enumerate(self.executing):
             spread = self._spread(i)
-            parts = [(executing, _tape_rows(executing, start_ns, end_ns))]
+            parts: list[tuple[Series, range | Integers]] = [(executing, _tape_rows(executing, start_ns, end_ns))]
             if real and executing.frame != TICK:
                 parts = self._finer_parts(executing, start_ns, end_ns)
             executing_rows = {id(series): rows for series, rows in parts}
@@ -148,10 +150,8 @@ class Market:
                 if id(feed.series) in executing_rows:
                     filling = executing_rows.pop(id(feed.series))
                     executes = len(filling) == len(rows) or np.isin(rows, filling)
-                window = slice(rows.start, rows.stop) if isinstance(rows, range) else rows
-                sources.append(
-                    _source(i, feed.series, window, executes=executes, spread=spread, delivered=feed.index)
-                )
+                window = slice(rows.start, rows.stop)
+                sources.append(_source(i, feed.series, window, executes=executes, spread=spread, delivered=feed.index))
             for series, hidden in parts:
                 if id(series) in executing_rows:
                     picked = slice(hidden.start, hidden.stop) if isinstance(hidden, range) else hidden

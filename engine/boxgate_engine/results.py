@@ -102,6 +102,9 @@ def _assert_ledger(simulation: Simulation) -> None:
 
 
 def _signals(rows: Records, names: list[str], specs: Records, meta: list[str | None] | None) -> pa.Table:
+    # The kernel takes a moment's signals by instrument; readers find them by event.
+    order = np.lexsort((rows["instrument"], rows["seq"]))
+    rows = rows[order]
     lots = rows["lots"]
     spec = specs[rows["instrument"]]
     columns: dict[str, Any] = {
@@ -119,7 +122,7 @@ def _signals(rows: Records, names: list[str], specs: Records, meta: list[str | N
         "reject_reason": _named(rows["reason"], REJECT_REASONS),
     }
     if meta is not None:
-        columns["meta"] = pa.array(meta, pa.string())
+        columns["meta"] = pa.array([meta[k] for k in order], pa.string())
     return build_table("signals", columns)
 
 

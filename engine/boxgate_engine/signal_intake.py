@@ -16,7 +16,7 @@ from numba import njit
 from boxgate_engine.errors import SignalError
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.grid import grid_value, lots_within, nearest_tick
-from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Integers, Records
+from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Records
 
 BUY: Final = 1
 SELL: Final = 2
@@ -48,12 +48,18 @@ RAW_SIGNAL: Final = np.dtype(
 
 
 def take_signals(
-    raw: Records, specs: Records, instruments: Sequence[Instrument], *, seq: Sequence[int] | np.ndarray, moment: np.ndarray
+    raw: Records,
+    specs: Records,
+    instruments: Sequence[Instrument],
+    *,
+    seq: Sequence[int] | np.ndarray,
+    moment: np.ndarray,
 ) -> tuple[Records, int, np.ndarray]:
     """Return (signals for the kernel, number of signals that were rounded, order).
 
     raw: RAW_SIGNAL records. seq, moment: shape (events,), number and moment of each event of the window.
-    The signals are SIGNAL_ROW records in the order of docs/spec/execution.md 4.1; `event` stays the index in the window.
+    The signals are SIGNAL_ROW records in the order of docs/spec/execution.md 4.1; `event` stays the index in the
+    window.
     order: shape (n,), index in `raw` of each. Raises SignalError for the first fault by event, then position.
     """
     if len(raw) == 0:
@@ -85,25 +91,32 @@ def kernel_specs(instruments: Sequence[Instrument]) -> Records:
 
 def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequence[int] | np.ndarray) -> None:
     flat = raw["side"] == FLAT
+    off_window = (raw["event"] < 0) | (raw["event"] >= len(seq))
+    foreign = (raw["instrument"] < 0) | (raw["instrument"] >= len(instruments))
+    scope = f"an index in [0, {len(instruments)})"
     checks = [
-        ((raw["event"] < 0) | (raw["event"] >= len(seq)), "PROTO_SEQ", "event_index is outside its window", "event_index in [0, consumed)"),
-        ((raw["instrument"] < 0) | (raw["instrument"] >= len(instruments)), "PROTO_SCOPE", "unknown instrument", f"an index in [0, {len(instruments)})"),
+        (off_window, "PROTO_SEQ", "event_index is outside its window", "event_index in [0, consumed)"),
+        (foreign, "PROTO_SCOPE", "unknown instrument", scope),
         (~np.isin(raw["side"], (BUY, SELL, FLAT)), "SIGNAL_ENUM", "unknown side", "BUY, SELL or FLAT"),
-    ]  # fmt: skip
+    ]
     for name in ("qty", "price", "sl", "tp"):
         bad = raw[f"has_{name}"] & ~np.isfinite(raw[name])
         checks.append((bad, "SIGNAL_NOT_FINITE", f"{name} is not a finite number", f"a finite {name}"))
+    negative = raw["has_qty"] & (raw["qty"] < 0)
+    sized = raw["has_qty"] & (raw["qty"] != 0)
     checks += [
-        (raw["has_qty"] & (raw["qty"] < 0), "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
-        (~flat & ~(raw["has_qty"] & (raw["qty"] != 0)), "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
-        (flat & (raw["has_qty"] & (raw["qty"] != 0)), "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
+        (negative, "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
+        (~flat & ~sized, "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
+        (flat & sized, "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
         (flat & (raw["has_sl"] | raw["has_tp"]), "SIGNAL_RANGE", "FLAT carries a risk", "no sl and tp for FLAT"),
-    ]  # fmt: skip
+    ]
     for name in ("price", "sl", "tp"):
-        checks.append((raw[f"has_{name}"] & (raw[name] <= 0), "SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent"))  # fmt: skip
+        low = raw[f"has_{name}"] & (raw[name] <= 0)
+        checks.append((low, "SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent"))
     both = raw["has_sl"] & raw["has_tp"]
-    crossed = np.where(raw["side"] == BUY, raw["sl"] >= raw["tp"], raw["sl"] <= raw["tp"])
-    checks.append((both & ~flat & crossed, "SIGNAL_RISK_SIDE", "sl and tp are on contradictory sides of each other", "sl < tp for BUY, sl > tp for SELL"))  # fmt: skip
+    crossed = both & ~flat & np.where(raw["side"] == BUY, raw["sl"] >= raw["tp"], raw["sl"] <= raw["tp"])
+    sides = "sl < tp for BUY, sl > tp for SELL"
+    checks.append((crossed, "SIGNAL_RISK_SIDE", "sl and tp are on contradictory sides of each other", sides))
     lots = np.array([i.lot_size.denominator / i.lot_size.numerator for i in instruments])
     ticks = np.array([i.tick_size.denominator / i.tick_size.numerator for i in instruments])
     known = np.clip(raw["instrument"], 0, len(instruments) - 1)
@@ -121,7 +134,13 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
 
 
 def _fault(
-    what: str, row: Records, seq: Sequence[int] | np.ndarray, instruments: Sequence[Instrument], expected: str, *, code: str
+    what: str,
+    row: Records,
+    seq: Sequence[int] | np.ndarray,
+    instruments: Sequence[Instrument],
+    expected: str,
+    *,
+    code: str,
 ) -> SignalError:
     event = int(row["event"])
     known = 0 <= int(row["instrument"]) < len(instruments)
@@ -154,7 +173,9 @@ def _on_grid(raw: Records, specs: Records, signals: Records) -> int:
             signal.lots = lots_within(answer.qty, spec.lot_num, spec.lot_den)
             changed = grid_value(signal.lots, spec.lot_num, spec.lot_den) != answer.qty
         if answer.has_price:
-            signal.price = grid_value(nearest_tick(answer.price, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            signal.price = grid_value(
+                nearest_tick(answer.price, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den
+            )
             changed = changed or signal.price != answer.price
         if answer.has_sl:
             signal.sl = grid_value(nearest_tick(answer.sl, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)

@@ -41,7 +41,7 @@ PATHS: Final = {
     "optimistic": PATH_OPTIMISTIC,
     "real": PATH_PESSIMISTIC,
 }
-"""Path assumption by the name of `execution.path`. `real` replaces bars on the tape; those that remain are pessimistic."""
+"""Path assumption by the name of `execution.path`; `real` replaces bars on the tape, what remains is pessimistic."""
 
 
 @dataclass(frozen=True, kw_only=True)

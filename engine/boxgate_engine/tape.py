@@ -159,7 +159,9 @@ class Tape:
             {name: source.column(name)[rows] for name in self._tick_names()} if tick else {},
         )
         quotes = Quotes(events, offset, np.ones(count, np.uint8))
-        return Chunk(quotes, columns, first_seq, offset, none if tick else offset, offset if tick else none, offset[:-1])
+        return Chunk(
+            quotes, columns, first_seq, offset, none if tick else offset, offset if tick else none, offset[:-1]
+        )
 
     def _merged(self, order: _Order, start: int, events_max: int) -> Chunk:
         first = int(np.searchsorted(order.moment_start, start))
@@ -205,7 +207,13 @@ class Tape:
         )
 
     def _gather(
-        self, order: _Order, start: int, source_of: np.ndarray, delivered: np.ndarray, bars: np.ndarray, events: np.ndarray
+        self,
+        order: _Order,
+        start: int,
+        source_of: np.ndarray,
+        delivered: np.ndarray,
+        bars: np.ndarray,
+        events: np.ndarray,
     ) -> EventColumns:
         series = np.zeros(len(source_of), np.uint32)
         columns: list[dict[str, np.ndarray]] = []
@@ -315,4 +323,3 @@ def _merge(sources: Sequence[Source]) -> _Order:
 
 def _dtype(name: str) -> type:
     return np.int64 if name == "open_ns" else np.float64
-

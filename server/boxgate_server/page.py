@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.market import Market
 from boxgate_engine.report import PricePanel, render_report
@@ -40,14 +42,17 @@ def price_panels(market: Market, start_ns: int, end_ns: int) -> list[PricePanel]
     """Return per instrument the delivered series of its finest frame within the window."""
     panels = []
     for i in range(len(market.instruments)):
-        feed = min(
-            (feed for feed in market.feeds if feed.instrument == i), key=lambda feed: feed.series.duration_ns
-        )
+        feed = min((feed for feed in market.feeds if feed.instrument == i), key=lambda feed: feed.series.duration_ns)
         series = feed.series
-        low, high = (int(x) for x in series.times_ns.searchsorted([start_ns - series.duration_ns, end_ns - series.duration_ns], side="right"))
+        low, high = (
+            int(x)
+            for x in series.times_ns.searchsorted(
+                [start_ns - series.duration_ns, end_ns - series.duration_ns], side="right"
+            )
+        )
         columns = series.columns
         names = ("open", "high", "low", "close") if series.duration_ns else ("bid",) * 4
-        open_, high_, low_, close_ = (columns[name][low:high] for name in names)
+        open_, high_, low_, close_ = (columns[name][low:high].view(np.float64) for name in names)
         panels.append(
             PricePanel(
                 symbol=series.symbol,

@@ -1,4 +1,4 @@
-"""One run, from a config to published artefacts: the composition of datasets, sidecar, session, engine and artefacts."""
+"""One run, from a config to published artefacts: composes datasets, sidecar, session, engine and artefacts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine import identity as identities
-from boxgate_engine.artefacts import RunArtefacts, RunLog, find_run, prepare_store, publish_run
+from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_dataset
 from boxgate_engine.digest import result_digest
-from boxgate_engine.errors import BoxgateError, RunFailed
+from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunNotFound
 from boxgate_engine.identity import canonical_json
 from boxgate_engine.market import Market, history_events, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import AccountRules, Simulation
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
-
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
 from boxgate_server.sessions.delivery import Delivery
@@ -135,7 +134,7 @@ class _Run:
             if self.attachment is not None:
                 digest = f"attached:{described.name}@{described.version}"
             self._identify(market, dataset, described, digest)
-            if reuse and identified and (stored := find_run(self.store, self.run_id)) is not None:
+            if reuse and identified and (stored := self._stored()) is not None:
                 return self._reused(stored)
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
             results, delivery, restarts, sidecar = self._play(market, described, sidecar)
@@ -169,9 +168,7 @@ class _Run:
         mode = self.config.mode
         with self.clock.measure("start"):
             if self.attachment is not None:
-                return self.host.attach(
-                    self.attachment.address, self.attachment.cookie, mode=mode, limits=self.limits
-                )
+                return self.host.attach(self.attachment.address, self.attachment.cookie, mode=mode, limits=self.limits)
             command = list(self.config.strategy.command)
             return self.host.start(command, cwd=self.folder, mode=mode, limits=self.limits)
 
@@ -180,9 +177,7 @@ class _Run:
         warmup = self.config.warmup
         declared = described.history_events(market.feeds)
         self.warmups = [
-            warmup_events(
-                need, policy=warmup.policy, min_bars=warmup.min_bars, safety_margin=warmup.safety_margin
-            )
+            warmup_events(need, policy=warmup.policy, min_bars=warmup.min_bars, safety_margin=warmup.safety_margin)
             for need in declared
         ]
         self.start_ns, self.end_ns = market.window([wanted for _, wanted in self.warmups])
@@ -207,9 +202,7 @@ class _Run:
         )
         self.seed = identities.seed(self.config.determinism.master_seed, scenario)
 
-    def _play(
-        self, market: Market, described: Described, sidecar: Sidecar
-    ) -> tuple[Results, Delivery, int, Sidecar]:
+    def _play(self, market: Market, described: Described, sidecar: Sidecar) -> tuple[Results, Delivery, int, Sidecar]:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
@@ -254,7 +247,9 @@ class _Run:
         self._stop(sidecar, session_id)
         with self.clock.measure("results"):
             if config.execution.close_at_end and tape.events:
-                simulation.close_all(int(simulation.sim.equity["time_ns"][simulation.sim.account["equity_rows"][0] - 1]), tape.events - 1)
+                simulation.close_all(
+                    int(simulation.sim.equity["time_ns"][simulation.sim.account["equity_rows"][0] - 1]), tape.events - 1
+                )
             results = finish(simulation, meta=_canonical(delivery.meta) if self.debug else None)
         self.warmup_sum = sum(counts)
         self.tape = tape
@@ -309,7 +304,9 @@ class _Run:
         """End the session; results stand whatever the sidecar does now."""
         answer = sidecar.connection.on_stop(pb.OnStopRequest(session_id=session_id, reason=pb.STOP_REASON_COMPLETED))
         if self.debug and answer is not None and answer.HasField("report"):
-            self.log.write("stop_report", "final report", source="sidecar", fields={"report": plain_struct(answer.report)})
+            self.log.write(
+                "stop_report", "final report", source="sidecar", fields={"report": plain_struct(answer.report)}
+            )
         sidecar.stop()
         if sidecar.stop_unclean:
             self.log.write("stop_unclean", "the sidecar did not stop cleanly; the results stand", level="warning")
@@ -427,7 +424,16 @@ class _Run:
             "timing_s": self.clock.report(),
         }
 
-    def _reused(self, stored: Any) -> Finished:
+    def _stored(self) -> StoredRun | None:
+        """Return the complete run of this identity, None if there is none or it was altered."""
+        try:
+            stored = read_run(self.store / self.run_id)
+        except (RunNotFound, RunDamaged):
+            return None
+        return stored if stored.run_id == self.run_id else None
+
+    def _reused(self, stored: StoredRun) -> Finished:
+        execution = self.config.execution
         return Finished(
             run_id=self.run_id,
             result_digest=stored.result_digest,
@@ -436,7 +442,7 @@ class _Run:
             folder=stored.folder.resolve(),
             published="reused",
             metrics=stored.json("metrics.json"),
-            delivery={"mode": None, "window_events": None, "round_trips": 0},
+            delivery={"mode": execution.delivery, "window_events": execution.window_events, "round_trips": 0},
             timing_s=self.clock.report(),
             events_per_s=None,
         )
@@ -446,7 +452,13 @@ class _Stopwatch:
     """Measures the phases of a run; no result depends on it."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {"start": 0.0, "session": 0.0, "results": 0.0, "artefacts": 0.0, "sidecar_wait": 0.0}
+        self.seconds: dict[str, float] = {
+            "start": 0.0,
+            "session": 0.0,
+            "results": 0.0,
+            "artefacts": 0.0,
+            "sidecar_wait": 0.0,
+        }
         self._began = time.perf_counter()
 
     def measure(self, name: str) -> _Phase:
@@ -484,5 +496,3 @@ def _canonical(meta: list[dict[str, Any] | None]) -> list[str | None]:
 def _rounded_up(count: int) -> int:
     """Return the next power of two: prod does not tell the exact history that a strategy needs."""
     return 1 << (count - 1).bit_length() if count > 0 else 0
-
-

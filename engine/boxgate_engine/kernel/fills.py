@@ -17,8 +17,17 @@ from boxgate_engine.kernel.records import (
 
 @njit(cache=True)
 def reduce_position(
-    sim: Sim, i: int, lots: int, raw: float, bid: float, ask: float, slips: bool, reason: int, signal: int,
-    time_ns: int, seq: int,
+    sim: Sim,
+    i: int,
+    lots: int,
+    raw: float,
+    bid: float,
+    ask: float,
+    slips: bool,
+    reason: int,
+    signal: int,
+    time_ns: int,
+    seq: int,
 ) -> None:
     """Close `lots` (> 0, at most the position) of instrument i at the raw price and write the trade.
 
@@ -45,7 +54,9 @@ def reduce_position(
     account.fee_sum += fee
     if slips:
         account.spread_sum += (((ask - bid) / 2.0) * quantity) * spec.contract
-    _write_fill(sim, i, -1 if long else 1, lots, quantity, price, raw, fee, slippage, slips, reason, signal, time_ns, seq)
+    _write_fill(
+        sim, i, -1 if long else 1, lots, quantity, price, raw, fee, slippage, slips, reason, signal, time_ns, seq
+    )
 
     trade = sim.trades[account.trades]
     account.trades += 1
@@ -198,8 +209,20 @@ def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool) -> fl
 
 @njit(cache=True)
 def _write_fill(
-    sim: Sim, i: int, direction: int, lots: int, quantity: float, price: float, raw: float, fee: float,
-    slippage: float, slips: bool, reason: int, signal: int, time_ns: int, seq: int,
+    sim: Sim,
+    i: int,
+    direction: int,
+    lots: int,
+    quantity: float,
+    price: float,
+    raw: float,
+    fee: float,
+    slippage: float,
+    slips: bool,
+    reason: int,
+    signal: int,
+    time_ns: int,
+    seq: int,
 ) -> None:
     account = sim.account[0]
     row = account.fills

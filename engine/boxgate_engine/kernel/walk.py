@@ -83,9 +83,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
 
 
 @njit(cache=True)
-def exit_by_bracket(
-    sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: float, time_ns: int, seq: int
-) -> None:
+def exit_by_bracket(sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Close instrument i's whole position by its stop loss or take profit."""
     book = sim.book[i]
     side = 1 if book.lots > 0 else -1
@@ -248,9 +246,7 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
 
 
 @njit(cache=True)
-def _fire(
-    sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int
-) -> None:
+def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     if kind == _LIMIT:
         reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
         increase_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)

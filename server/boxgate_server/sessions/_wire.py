@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from google.protobuf.message import DecodeError
+
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.signal_intake import RAW_SIGNAL
 from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk
 from boxgate_proto.strategy.v1.signal_pb2 import SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream
-from google.protobuf.message import DecodeError
 
 MESSAGE_BYTES_MAX: Final = 4 << 20
 """Largest message of the contract."""
@@ -102,7 +103,10 @@ def read_answer(raw: bytes, *, seq: int, keep_meta: bool) -> Answer:
     window: SignalWindow = response.signals
     if window.more:
         raise protocol_error(
-            "CAPABILITY_NOT_GRANTED", "the answer is marked as unfinished", seq=seq, expected="more = false without ORDERS"
+            "CAPABILITY_NOT_GRANTED",
+            "the answer is marked as unfinished",
+            seq=seq,
+            expected="more = false without ORDERS",
         )
     signals = np.zeros(len(window.signals), RAW_SIGNAL)
     meta: list[dict[str, Any] | None] | None = [] if keep_meta else None

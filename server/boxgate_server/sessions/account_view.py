@@ -45,9 +45,7 @@ def _add_instrument(message: pb.Account, i: int, book: Record, spec: Record, sim
     until = int(book["stand_until_ns"])
     if rest:
         seq = int(sim.signals[int(book["stand_signal"])]["seq"])
-        order = message.orders.add(
-            client_id=f"{i}-{seq}", instrument=i, side=_side(rest), qty=_qty(abs(rest), spec)
-        )
+        order = message.orders.add(client_id=f"{i}-{seq}", instrument=i, side=_side(rest), qty=_qty(abs(rest), spec))
         if price > 0:
             order.price = price
         if until != NO_EXPIRY:
@@ -83,9 +81,9 @@ def _add_update(message: pb.Account, sim: Sim, row: int) -> None:
         added.qty = float(fill["qty"])
         added.price = float(fill["price"])
         added.fee = float(fill["fee"])
-        added.fill_reason = int(fill["reason"])
+        added.fill_reason = fill["reason"].item()
     elif update["kind"] == UPDATE_REJECTION:
-        added.reject_reason = int(update["reason"])
+        added.reject_reason = update["reason"].item()
 
 
 def _side(sign: int) -> signal_pb2.Side.ValueType:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+
 from boxgate_engine.kernel.records import SIGNAL_ROW, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Marks, Simulation
 from boxgate_engine.tape import Chunk, Tape
-
 from boxgate_server.sessions._wire import Answer, protocol_error, read_answer, window_message
 from boxgate_server.sessions.account_view import account_message, held_instruments
 
@@ -227,4 +227,3 @@ class Delivery:
 
 
 _NO_SIGNALS: Final = np.zeros(0, SIGNAL_ROW)
-

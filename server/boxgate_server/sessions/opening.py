@@ -14,7 +14,6 @@ from boxgate_engine.instruments import Instrument
 from boxgate_engine.market import Feed, Market
 from boxgate_proto.strategy.v1 import instrument_pb2
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
-
 from boxgate_server.errors import DescriptionInvalid, StrategyRefused
 from boxgate_server.sessions.parameters import complete_parameters, parameter_messages
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
@@ -86,11 +85,7 @@ def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed]) 
     problems = []
     for requirement in wanted:
         frame = requirement.frame or feeds[0].series.frame
-        met = [
-            feed
-            for feed in feeds
-            if feed.series.frame == frame and requirement.symbol in ("", feed.series.symbol)
-        ]
+        met = [feed for feed in feeds if feed.series.frame == frame and requirement.symbol in ("", feed.series.symbol)]
         if not met:
             what = f"{requirement.symbol or 'every instrument'} {frame}"
             problems.append(

@@ -10,7 +10,6 @@ from typing import Any, Final
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import ConfigInvalid, Problem
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
-
 from boxgate_server.errors import DescriptionInvalid
 
 _TYPES: Final = {
