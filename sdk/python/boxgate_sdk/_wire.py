@@ -80,8 +80,8 @@ def decode_request(data: bytes) -> str | Window:
     if data[:1] == b"\x12" and sys.byteorder == "little":
         try:
             return _checked(_read_window(data))
-        except (_Unusual, IndexError, ValueError, error):
-            pass
+        except (_Unusual, IndexError, TypeError, ValueError, error):
+            pass  # damaged or unusual: the generated parser decides
     try:
         request = strategy_pb2.OnEventRequest.FromString(data)
     except DecodeError as failure:

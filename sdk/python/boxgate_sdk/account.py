@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from google.protobuf.message import DecodeError
+
 from boxgate_proto.strategy.v1 import account_pb2
+from boxgate_sdk.errors import WindowMalformed
 from boxgate_sdk.signals import Side
 
 
@@ -90,8 +93,11 @@ class Account:
 
 
 def read_account(data: bytes, symbols: Sequence[str]) -> Account:
-    """Return the account of a serialised message; symbols by index of the instrument."""
-    message = account_pb2.Account.FromString(data)
+    """Return the account of a serialised message; symbols by index of the instrument. Raises WindowMalformed."""
+    try:
+        message = account_pb2.Account.FromString(data)
+    except DecodeError as failure:
+        raise WindowMalformed("the account of a window cannot be parsed", "a serialised Account") from failure
     targets = {symbol: flat_target(symbol) for symbol in symbols}
     for t in message.targets:
         symbol = symbols[t.instrument]
