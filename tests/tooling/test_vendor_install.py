@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,7 @@ print(json.dumps({"signals": len(answers[0]), "equal": answers[0] == answers[1],
 def vendor_python(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of a clean environment with the two wheels in it."""
     folder = tmp_path_factory.mktemp("vendor")
-    for project in ("proto", "sdk/python"):
-        source = folder / project
-        shutil.copytree(repository / project, source, ignore=shutil.ignore_patterns("__pycache__"))
-        _run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder], source)
-    wheels = sorted(folder.glob("*.whl"))
-    assert len(wheels) == 2
+    wheels = [_wheel(repository / project, folder) for project in ("proto", "sdk/python")]
     uv, python = _uv(repository), folder / "venv" / "bin" / "python"
     _run([uv, "venv", "--quiet", "--python", sys.executable, folder / "venv"], folder)
     constraint: list[str | Path] = ["--constraint", repository / "requirements.lock"]
@@ -67,6 +63,31 @@ def test_an_example_strategy_runs_there(repository: Path, vendor_python: Path, t
     assert answer["signals"] >= 100
     assert answer["equal"]
     assert not answer["numpy"]
+
+
+@pytest.mark.parametrize(
+    ("project", "package"),
+    [
+        ("proto", "python/boxgate_proto"),
+        ("sdk/python", "boxgate_sdk"),
+        ("engine", "boxgate_engine"),
+        ("server", "boxgate_server"),
+    ],
+)
+def test_a_wheel_holds_every_file_of_its_package(repository: Path, tmp_path: Path, project: str, package: str) -> None:
+    root = repository / project / package
+    present = {path.relative_to(root.parent).as_posix() for path in root.rglob("*") if path.is_file()}
+    with zipfile.ZipFile(_wheel(repository / project, tmp_path)) as wheel:
+        packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert packed == {name for name in present if "__pycache__" not in name}
+
+
+def _wheel(project: Path, folder: Path) -> Path:
+    """Build the wheel of a distribution into `folder`."""
+    before = {*folder.glob("*.whl")}
+    _run([sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder], project)
+    (wheel,) = {*folder.glob("*.whl")} - before
+    return wheel
 
 
 def _uv(repository: Path) -> Path:
