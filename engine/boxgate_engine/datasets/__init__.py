@@ -1,5 +1,9 @@
 """Market data: importers, quality, canonical hash, catalogue, mapped series, slices, aggregation, synthetic data."""
 
+from boxgate_engine.datasets.checking import CheckResult as CheckResult
+from boxgate_engine.datasets.checking import Listed as Listed
+from boxgate_engine.datasets.checking import check_dataset as check_dataset
+from boxgate_engine.datasets.checking import list_datasets as list_datasets
 from boxgate_engine.datasets.content import ASK_COLUMNS as ASK_COLUMNS
 from boxgate_engine.datasets.content import BAR_COLUMNS as BAR_COLUMNS
 from boxgate_engine.datasets.content import TICK_COLUMNS as TICK_COLUMNS
@@ -14,8 +18,12 @@ from boxgate_engine.datasets.importing import ImportRequest as ImportRequest
 from boxgate_engine.datasets.importing import ImportResult as ImportResult
 from boxgate_engine.datasets.importing import import_files as import_files
 from boxgate_engine.datasets.instrument_defaults import InstrumentOptions as InstrumentOptions
+from boxgate_engine.datasets.manifest import Manifest as Manifest
+from boxgate_engine.datasets.manifest import StoredSeries as StoredSeries
 from boxgate_engine.datasets.slices import Slice as Slice
 from boxgate_engine.datasets.slices import open_slice as open_slice
 from boxgate_engine.datasets.slices import shared_slice as shared_slice
 from boxgate_engine.datasets.slices import slice_rows as slice_rows
 from boxgate_engine.datasets.slices import write_slice as write_slice
+from boxgate_engine.datasets.synthetic import SynthRequest as SynthRequest
+from boxgate_engine.datasets.synthetic import make_synthetic as make_synthetic

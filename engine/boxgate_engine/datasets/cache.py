@@ -8,7 +8,7 @@ and written anew.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,10 +84,10 @@ def check_digest(content: SeriesContent, series: StoredSeries, folder: Path) -> 
         )
 
 
-def damaged_cache_files(cache: Path) -> list[Path]:
-    """Return the cache files below a folder whose bytes are not those that were written, or that have no stamp."""
+def damaged_cache_files(paths: Iterable[Path]) -> list[Path]:
+    """Return those cache files whose bytes are not those that were written, or that have no stamp."""
     bad = []
-    for path in sorted(cache.rglob("*.arrow")):
+    for path in sorted(paths):
         stamp = _read_stamp(path)
         if stamp is None or stamp.get("sha256") != file_sha256(path):
             bad.append(path)

@@ -8,18 +8,13 @@ from typing import Final
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.dataset import Dataset, open_dataset
 from boxgate_engine.datasets.durable import locked
-from boxgate_engine.datasets.quality import inspect
-from boxgate_engine.datasets.store import NewSeries, dataset_folder, freeze
+from boxgate_engine.datasets.importing import described
+from boxgate_engine.datasets.store import dataset_folder, freeze
 from boxgate_engine.datasets.synth import synthesise
+from boxgate_engine.datasets.synthetic import synthetic_series
 
 DEMO_NAME: Final = "demo"
 """Its name in the catalogue."""
-
-SYNTHETIC_SOURCE: Final = "synthetic, made by boxgate"
-"""`source` of synthetic series in manifests."""
-
-SYNTHETIC_LICENCE: Final = "CC0-1.0"
-"""`licence` of synthetic series in manifests."""
 
 _SEED: Final = 20240101
 _START_NS: Final = 1_702_857_600_000_000_000
@@ -52,12 +47,8 @@ def _make(root: Path) -> None:
     contents = [market.bars() for market in markets.values()]
     contents.append(markets[_TICK_SYMBOL].ticks(_TICKS_FROM_NS, _TICKS_TO_NS))
     series = [
-        NewSeries(
-            content=content,
-            source=SYNTHETIC_SOURCE,
-            licence=SYNTHETIC_LICENCE,
-            quality=inspect(content, markets[content.symbol].instrument),
-        )
+        described(synthetic_series(market, content, _SEED), market.instrument)
         for content in contents
+        for market in [markets[content.symbol]]
     ]
     freeze(root, [market.instrument for market in markets.values()], series, name=DEMO_NAME)

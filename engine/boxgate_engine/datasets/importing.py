@@ -118,19 +118,24 @@ def add_series(
             instruments[content.symbol], inferred[content.symbol] = instrument, guessed
             if on_gap == "refuse":
                 _refuse_gaps(content, instrument)
-            fresh.append(
-                NewSeries(
-                    content=content,
-                    source=one.source,
-                    licence=one.licence,
-                    quality=_quality(joined, instrument, one),
-                    inputs=one.inputs,
-                )
-            )
+            fresh.append(described(replace(one, joined=joined), instrument))
         frozen = freeze(root, instruments.values(), fresh, base=base, name=name, inferred=inferred)
     keys = {(new.content.symbol, new.content.frame) for new in fresh}
     made = tuple(one for one in frozen.manifest.series if (one.symbol, one.frame) in keys)
     return ImportResult(manifest=frozen.manifest, name=name, series=made, created=frozen.created)
+
+
+def described(one: IncomingSeries, instrument: Instrument) -> NewSeries:
+    """Return a series with its quality report, ready to be frozen."""
+    joined = one.joined
+    quality = {
+        "rows_read": joined.rows_read,
+        "rows_kept": joined.content.rows,
+        "repairs": joined.repairs,
+        "reading": one.reading,
+        **inspect(joined.content, instrument),
+    }
+    return NewSeries(content=joined.content, source=one.source, licence=one.licence, quality=quality, inputs=one.inputs)
 
 
 def _check(request: ImportRequest) -> None:
@@ -322,16 +327,6 @@ def _refuse_gaps(content: SeriesContent, instrument: Instrument) -> None:
             expected="no gap while the market is open, as --on-gap refuse asks",
             remedy="complete the data, or import with --on-gap report",
         )
-
-
-def _quality(joined: Joined, instrument: Instrument, one: IncomingSeries) -> JsonObject:
-    return {
-        "rows_read": joined.rows_read,
-        "rows_kept": joined.content.rows,
-        "repairs": joined.repairs,
-        "reading": one.reading,
-        **inspect(joined.content, instrument),
-    }
 
 
 def _stored(base: Manifest | None, symbol: str, frame: str) -> StoredSeries | None:

@@ -47,9 +47,7 @@ def inspect(content: SeriesContent, instrument: Instrument) -> JsonObject:
     """
     counts = {
         "off_grid_prices": sum(count_off_grid(c, instrument.tick_size) for c in price_columns(content).values()),
-        "outside_market_hours": int(
-            np.count_nonzero(~is_open(content.times_ns, weekends=instrument.trades_on_weekends))
-        ),
+        "outside_market_hours": _outside(content, instrument.trades_on_weekends),
         **_crossings(content),
         **(_tick_counts(content) if content.frame == TICK else _bar_counts(content)),
     }
@@ -81,6 +79,14 @@ def price_columns(content: SeriesContent) -> dict[str, NDArray[np.float64]]:
         for name, values in content.columns.items()
         if name not in ("open_ns", "time_ns", "volume")
     }
+
+
+def _outside(content: SeriesContent, weekends: bool) -> int:
+    """Return how many ticks, or bars from open to close, lie wholly where the market is closed."""
+    inside = is_open(content.times_ns, weekends=weekends)
+    if content.frame != TICK:
+        inside |= is_open(content.times_ns + FRAME_NS[content.frame] - 1, weekends=weekends)
+    return int(np.count_nonzero(~inside))
 
 
 def _crossings(content: SeriesContent) -> dict[str, int]:

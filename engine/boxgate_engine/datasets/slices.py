@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,9 @@ from boxgate_engine.datasets.durable import locked, unfinished_file
 from boxgate_engine.datasets.ipc import map_ipc, write_ipc
 from boxgate_engine.errors import DataDamaged
 from boxgate_engine.frames import frame_duration_ns
+
+SLICE_FOLDER: Final = "slices"
+"""Folder of the shared slices inside the cache folder of a symbol."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +36,7 @@ class Slice:
 def shared_slice(dataset: Dataset, symbol: str, frame: str, start_ns: int, *, cache_dir: Path) -> Slice:
     """Return the slice of a series for runs that start at `start_ns`, written once and shared by all of them."""
     series = dataset.series(symbol, frame)
-    target = cache_dir / dataset.hash / symbol / "slices" / f"{frame}-{start_ns}.arrow"
+    target = cache_dir / dataset.hash / symbol / SLICE_FOLDER / f"{frame}-{start_ns}.arrow"
     with locked(target.with_suffix(".lock")):
         if not target.exists():
             write_slice(series, start_ns, target)

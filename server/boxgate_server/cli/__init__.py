@@ -1,0 +1,1 @@
+"""The command line `boxgate`, one module per group of commands."""
