@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,15 @@ def test_every_make_target_that_a_document_names_exists(repository: Path, docume
     named = {name for text in documents.values() for name in re.findall(r"(?:^|`)make ([a-z-]+)(?:`|$)", text, re.M)}
     assert named >= {"demo", "setup", "test"}
     assert named <= targets
+
+
+@pytest.mark.parametrize("group", ["boxgate", "boxgate data"])
+def test_every_command_of_the_readme_is_offered(readme: str, group: str) -> None:
+    named = set(re.findall(rf"^\| `{group} ([a-z]+)[ `]", readme, re.M))
+    command = [str(Path(sys.executable).parent / "boxgate"), *group.split()[1:], "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert named >= {"import", "synth"} if "data" in group else named >= {"run", "rerun", "report", "data"}
+    assert [name for name in named if not re.search(rf"\b{name}\b", shown)] == []
 
 
 def test_every_link_to_a_file_leads_to_one(documents: dict[Path, str]) -> None:
