@@ -1,0 +1,268 @@
+"""The assumptions of a run in plain sentences. Whoever reads the result reads what it rests on.
+
+The rules themselves are docs/spec/execution.md; a sentence here says which of them this run used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from boxgate_engine.identity import scenario_id, seed
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.report.numerals import count, duration, instant, money, plain
+from boxgate_engine.report.prices import PricePanel
+from boxgate_engine.report.run_files import RunFiles
+
+PATHS: Final = {
+    "ohlc": "Inside a bar the price runs open, high, low, close.",
+    "olhc": "Inside a bar the price runs open, low, high, close.",
+    "adaptive": "Inside a bar the price first goes to the extreme that is nearer to the open.",
+    "pessimistic": "Both orders of a bar's extremes are tried and the one that leaves less equity is kept.",
+    "optimistic": "Both orders of a bar's extremes are tried and the one that leaves more equity is kept.",
+    "real": "A bar is replaced by the ticks or finer bars that the dataset has of it; what is left is settled "
+    "pessimistically.",
+}
+"""What each setting of `execution.path` means."""
+
+NOT_MODELLED: Final = (
+    "Order book depth, queue position, volume limits and partial fills: a touched limit is filled whole",
+    "Market impact and latency: an order meets the first price that opens after the decision",
+    "Market hours, outages and requotes",
+    "Funding and overnight swap",
+    "Liquidation: negative equity is shown, not stopped",
+    "Currency conversion: every instrument is quoted in the account currency",
+    "Inverse contracts, and orders beyond market and limit with stop and target",
+    "Taxes, dividends and other corporate actions",
+)
+"""What the engine leaves out; each can make real trading worse than this page."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assumption:
+    """One line. note: the sentence that explains the value; may be empty. code: True for hashes and commands."""
+
+    name: str
+    value: str
+    note: str = ""
+    code: bool = False
+
+
+def name_assumptions(
+    files: RunFiles,
+    *,
+    run_id: str,
+    result_digest: str,
+    prices: Sequence[PricePanel],
+    instruments: Sequence[Instrument] = (),
+) -> list[tuple[str, list[Assumption]]]:
+    """Return (heading, lines) for every group of assumptions, in reading order."""
+    return [
+        ("Costs", _costs(files)),
+        ("Fills", _fills(files, prices, instruments)),
+        ("What happened", _outcome(files)),
+        ("Run", _run(files)),
+        ("Identity", _identity(files, run_id, result_digest)),
+    ]
+
+
+def _costs(files: RunFiles) -> list[Assumption]:
+    costs, account = files.config["resolved"]["costs"], files.config["resolved"]["account"]
+    fees, slippage = costs.get("fees_bps", 0), costs.get("slippage_bps", 0)
+    value, note = _spread(costs.get("spread", "data"))
+    return [
+        Assumption(
+            name="Fees",
+            value=f"{plain(fees)} bps of notional, each fill" if fees else "none",
+            note="" if fees else "Real venues charge: a result without fees is an upper bound.",
+        ),
+        Assumption(name="Spread", value=value, note=note),
+        Assumption(
+            name="Slippage",
+            value=f"{plain(slippage)} bps" if slippage else "none",
+            note="On market and stop fills, against the trader; never on limits and targets.",
+        ),
+        Assumption(
+            name="Account",
+            value=f"{money(account['cash'], account['currency'])}, leverage {plain(account.get('leverage', 1))}",
+            note="Cash account: no short positions."
+            if account.get("type") == "cash"
+            else "Margin account: an increase that the margin does not carry is rejected whole; a reduction always "
+            "executes.",
+        ),
+    ]
+
+
+def _spread(spread: Any) -> tuple[str, str]:
+    watched = "Buys and exits of shorts watch the ask, sells and exits of longs the bid."
+    if spread == "none":
+        return "none", "Bid and ask are equal: a result without spread is an upper bound."
+    if spread == "data":
+        return "from the data (bid and ask)", watched
+    if "ticks" in spread:
+        return f"constant, {plain(spread['ticks'])} ticks", f"The data are the bid, the ask lies above. {watched}"
+    return f"constant, {plain(spread['price'])} in price", f"The data are the bid, the ask lies above. {watched}"
+
+
+def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[Instrument]) -> list[Assumption]:
+    resolved = files.config["resolved"]
+    execution = resolved["execution"]
+    frames = {panel.symbol: panel.frame for panel in prices}
+    differ = len(set(frames.values())) > 1
+    grids = "; ".join(
+        f"{entry.symbol} tick {plain(float(entry.tick_size))}, lot {plain(float(entry.lot_size))}"
+        for entry in instruments
+    )
+    path = execution.get("path", "pessimistic")
+    return [
+        Assumption(
+            name="Who can fill",
+            value=", ".join(f"{symbol} {frame}" for symbol, frame in frames.items())
+            or "the finest series of each instrument",
+            note="Only this series fills and triggers. A decision meets only bars that open at or after its moment, and "
+            "only later ticks."
+            + (" Where the series differ in frame, a fill is settled when its bar becomes available." if differ else ""),
+        ),
+        Assumption(name="Path inside a bar", value=path, note=PATHS.get(path, "")),
+        Assumption(
+            name="Gaps",
+            value="at the open",
+            note="A gap through a stop fills at the open, through a limit or target at the better open.",
+        ),
+        Assumption(
+            name="Rounding",
+            value=grids or "tick and lot grid",
+            note="Fill prices are rounded to the tick against the trader, quantities down to the lot.",
+        ),
+        Assumption(
+            name="At the end",
+            value="closed with costs" if execution.get("close_at_end") else "left open",
+            note="Positions are closed at the last mark (reason END)."
+            if execution.get("close_at_end")
+            else "Open positions are marked at the last price and listed, not closed.",
+        ),
+        Assumption(
+            name="Delivery",
+            value="independent",
+            note="The result does not depend on how events are delivered, in lockstep or in windows of any size.",
+        ),
+    ]
+
+
+def _outcome(files: RunFiles) -> list[Assumption]:
+    counts = files.metrics["counts"]
+    opened = files.metrics.get("open_positions", [])
+    return [
+        Assumption(
+            name="Rejected signals",
+            value=count(counts.get("rejected", 0)),
+            note="Refused by margin, minimum quantity or the side of a stop or target; the run went on.",
+        ),
+        Assumption(
+            name="Unexecuted signals",
+            value=count(counts.get("unexecuted", 0)),
+            note="Replaced, expired or ended before a price was met, or given when no event was left.",
+        ),
+        Assumption(
+            name="Rounded signals", value=count(counts.get("rounded", 0)), note="Put on the tick and lot grid first."
+        ),
+        Assumption(
+            name="Path dependent bars",
+            value=count(counts.get("path_dependent_bars", 0)),
+            note="Bars whose fills depend on the order of prices inside them.",
+        ),
+        Assumption(
+            name="Open positions",
+            value=count(len(opened)),
+            note="Their unrealised result is in the equity, not in the trades." if opened else "",
+        ),
+    ]
+
+
+def _run(files: RunFiles) -> list[Assumption]:
+    resolved, counts = files.config["resolved"], files.metrics["counts"]
+    start_ns, end_ns = window_ns(files)
+    restarts = counts.get("history_restarts", 0)
+    warmup = resolved.get("warmup", {})
+    margin = f"{plain(100 * warmup['safety_margin'])} % margin" if "safety_margin" in warmup else "a margin"
+    policy = (
+        f"What the strategy declares plus {margin}."
+        if warmup.get("policy", "auto") == "auto"
+        else f"Fixed: {count(warmup.get('min_bars', 0))} bars."
+    )
+    mode = resolved.get("mode", "debug")
+    return [
+        Assumption(
+            name="Window",
+            value=f"{instant(start_ns)} to {instant(end_ns)} UTC",
+            note=f"Bars available after the start, up to and including the end; {duration(end_ns - start_ns)}.",
+        ),
+        Assumption(
+            name="Data",
+            value=f"{', '.join(resolved.get('instruments', []))} · {', '.join(resolved.get('frames', []))}",
+            note=f"{count(counts.get('events', 0))} events delivered.",
+        ),
+        Assumption(
+            name="Warm-up",
+            value=f"{count(counts.get('warmup_events', 0))} events",
+            note=policy + (f" History was extended {count(restarts)} times on request." if restarts else ""),
+        ),
+        Assumption(
+            name="Mode",
+            value=mode,
+            note="Only checked and rounded values leave the strategy; nothing else of it is kept."
+            if mode == "prod"
+            else "The strategy's notes and output are kept beside the result; they do not change it.",
+        ),
+        Assumption(
+            name="Parameters",
+            value=", ".join(f"{name} = {_param(value)}" for name, value in sorted(files.params.items())) or "none",
+        ),
+        Assumption(name="Strategy", value=" ".join(resolved.get("strategy", {}).get("command", [])) or "attached", code=True),
+    ]
+
+
+def _identity(files: RunFiles, run_id: str, result_digest: str) -> list[Assumption]:
+    identity = files.config["identity"]
+    strategy = identity.get("strategy", {})
+    lines = [
+        Assumption(name="Run", value=run_id, code=True),
+        Assumption(name="Result", value=result_digest, code=True),
+        Assumption(name="Dataset", value=str(identity.get("dataset", "")), code=True),
+        Assumption(
+            name="Strategy digest",
+            value=str(strategy.get("digest", "not identified")),
+            note="" if strategy.get("identified", True) else "Attached: its content was not seen, so it is never reused.",
+            code=True,
+        ),
+        Assumption(name="Seed", value=_seed(files), note=f"From master seed {identity.get('master_seed', '')}.", code=True),
+        Assumption(
+            name="Versions", value=f"engine {identity.get('engine', '')}, contract {identity.get('contract', '')}"
+        ),
+    ]
+    return [line for line in lines if line.value]
+
+
+def _seed(files: RunFiles) -> str:
+    identity = files.config["identity"]
+    start_ns, end_ns = window_ns(files)
+    scenario = scenario_id(
+        params=identity["strategy"].get("params", {}),
+        instruments=identity["instruments"],
+        frames=identity["frames"],
+        start_ns=start_ns,
+        end_ns=end_ns,
+    )
+    return str(seed(int(identity["master_seed"]), scenario))
+
+
+def window_ns(files: RunFiles) -> tuple[int, int]:
+    """Return start and end of the window in nanoseconds."""
+    window: Mapping[str, Any] = files.config["identity"]["window"]
+    return int(window["start_ns"]), int(window["end_ns"])
+
+
+def _param(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,499 @@
+// The page of a run: the list of trades and the charts, drawn from the page's own data. Nothing is fetched.
+(() => {
+  "use strict";
+  const data = JSON.parse(document.getElementById("boxgate-data").textContent);
+  const root = document.documentElement;
+  const byId = (id) => document.getElementById(id);
+  const MARKERS_MAX = 1200; // more entries and exits than this in view are drawn by every n-th trade
+  const LEVELS_MAX = 150; // stops and targets are drawn once so few trades are in view that they can be told apart
+  const POINTS_MAX = 4000;
+
+  // ---- numbers as people read them -------------------------------------------------------------------------------
+  const formats = new Map();
+  function number(value, decimals = 2, signed = false) {
+    if (value === null || value === undefined) return "–";
+    if (!formats.has(decimals)) {
+      const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+      formats.set(decimals, new Intl.NumberFormat("en-US", digits));
+    }
+    const text = formats.get(decimals).format(Math.abs(value));
+    if (!/[1-9]/.test(text)) return text;
+    return (value < 0 ? "−" : signed ? "+" : "") + text;
+  }
+  const money = (value, signed = false) => number(value, data.currency_decimals, signed);
+  const moment = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+  const clean = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+  const decimalsOf = new Map(data.price.map((panel) => [panel.symbol, panel.decimals]));
+  const priceDecimals = (symbol) => decimalsOf.get(symbol) ?? 5;
+
+  // ---- trades ----------------------------------------------------------------------------------------------------
+  const list = data.trades;
+  const columns = list.columns;
+  const at = (name, row) => (columns[name] ? columns[name][row] : null);
+  const symbolOf = (row) => list.instruments[columns.instrument[row]];
+  const sideOf = (row) => list.sides[columns.side[row]];
+  const reasonOf = (row) => list.exit_reasons[columns.exit_reason[row]];
+  const words = (name) => name.charAt(0) + name.slice(1).toLowerCase().replaceAll("_", " ");
+  const quantity = (value) => new Intl.NumberFormat("en-US", { maximumFractionDigits: 8 }).format(value);
+
+  const TABLE = [
+    { name: "trade_id", title: "No.", text: (row) => number(at("trade_id", row), 0) },
+    { name: "instrument", title: "Instrument", left: true, key: symbolOf, text: symbolOf },
+    { name: "side", title: "Side", left: true, key: sideOf, text: (row) => words(sideOf(row)), kind: (row) => sideOf(row) },
+    { name: "qty", title: "Quantity", text: (row) => quantity(at("qty", row)) },
+    { name: "entry_time_ms", title: "Entry (UTC)", left: true, text: (row) => moment(at("entry_time_ms", row)) },
+    { name: "entry_price", title: "Entry price", text: (row) => number(at("entry_price", row), priceDecimals(symbolOf(row))) },
+    { name: "exit_time_ms", title: "Exit (UTC)", left: true, text: (row) => moment(at("exit_time_ms", row)) },
+    { name: "exit_price", title: "Exit price", text: (row) => number(at("exit_price", row), priceDecimals(symbolOf(row))) },
+    { name: "exit_reason", title: "Exit by", left: true, key: reasonOf, text: (row) => words(reasonOf(row)) },
+    { name: "gross_pnl", title: "Gross", text: (row) => money(at("gross_pnl", row), true) },
+    { name: "fees", title: "Fees", text: (row) => money(at("fees", row)) },
+    { name: "funding", title: "Funding", text: (row) => money(at("funding", row), true) },
+    { name: "swap", title: "Swap", text: (row) => money(at("swap", row), true) },
+    { name: "net_pnl", title: `Net ${data.currency}`, text: (row) => money(at("net_pnl", row), true), signed: true },
+    { name: "slippage_cost", title: "Slippage", text: (row) => money(at("slippage_cost", row)) },
+    { name: "mae", title: "MAE", text: (row) => money(at("mae", row)) },
+    { name: "mfe", title: "MFE", text: (row) => money(at("mfe", row)) },
+    { name: "sl", title: "Stop", text: (row) => number(at("sl", row), priceDecimals(symbolOf(row))) },
+    { name: "tp", title: "Target", text: (row) => number(at("tp", row), priceDecimals(symbolOf(row))) },
+    { name: "bars_held", title: "Bars", text: (row) => number(at("bars_held", row), 0) },
+    { name: "path_dependent", title: "Path dep.", left: true, text: (row) => (at("path_dependent", row) ? "yes" : "no") },
+  ].filter((column) => column.name in columns);
+
+  function listTrades(showTrade) {
+    const form = byId("trades-filter");
+    if (!form) return;
+    const state = { sort: "trade_id", up: true, page: 0, rows: 20, chosen: [] };
+    const fill = (name, entries) => {
+      for (const [value, title] of [["", "all"], ...entries]) form.elements[name].add(new Option(title, value));
+    };
+    const present = (name, names) => [...new Set(columns[name])].sort((a, b) => a - b).map((code) => [code, names[code]]);
+    fill("instrument", present("instrument", list.instruments));
+    fill("side", present("side", list.sides.map(words)));
+    fill("reason", present("exit_reason", list.exit_reasons.map(words)));
+    fill("result", [["win", "winners"], ["loss", "losers"], ["path", "path dependent"]]);
+
+    const head = byId("trades-table").tHead.insertRow();
+    for (const column of TABLE) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.className = column.left ? "" : "num";
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = column.title;
+      button.addEventListener("click", () => {
+        const first = column.left || column.name === "trade_id";
+        state.up = state.sort === column.name ? !state.up : first;
+        state.sort = column.name;
+        order();
+      });
+      cell.append(button);
+      head.append(cell);
+    }
+
+    function filter() {
+      const wanted = (name) => form.elements[name].value;
+      const text = wanted("find").trim().toLowerCase();
+      const result = wanted("result");
+      const rows = [];
+      for (let row = 0; row < list.listed; row++) {
+        if (wanted("instrument") !== "" && columns.instrument[row] !== +wanted("instrument")) continue;
+        if (wanted("side") !== "" && columns.side[row] !== +wanted("side")) continue;
+        if (wanted("reason") !== "" && columns.exit_reason[row] !== +wanted("reason")) continue;
+        if (result === "win" && !(columns.net_pnl[row] > 0)) continue;
+        if (result === "loss" && !(columns.net_pnl[row] < 0)) continue;
+        if (result === "path" && !columns.path_dependent[row]) continue;
+        if (text && !TABLE.some((column) => column.text(row).toLowerCase().includes(text))) continue;
+        rows.push(row);
+      }
+      state.chosen = rows;
+      order();
+    }
+
+    function order() {
+      const column = TABLE.find((entry) => entry.name === state.sort);
+      const key = column.key ?? ((row) => columns[column.name][row]);
+      const compare = (a, b) => {
+        const x = key(a), y = key(b);
+        if (x === y) return a - b;
+        if (x === null || y === null) return x === null ? 1 : -1; // what is undefined comes last either way
+        return (x < y ? -1 : 1) * (state.up ? 1 : -1);
+      };
+      state.chosen.sort(compare);
+      state.page = 0;
+      show();
+    }
+
+    function show() {
+      const pages = Math.max(1, Math.ceil(state.chosen.length / state.rows));
+      state.page = Math.min(Math.max(0, state.page), pages - 1);
+      [...head.cells].forEach((cell, index) => {
+        const sorted = TABLE[index].name === state.sort;
+        cell.setAttribute("aria-sort", sorted ? (state.up ? "ascending" : "descending") : "none");
+      });
+      const body = byId("trades-table").tBodies[0];
+      body.replaceChildren();
+      for (const row of state.chosen.slice(state.page * state.rows, (state.page + 1) * state.rows)) {
+        const line = body.insertRow();
+        for (const column of TABLE) {
+          const cell = line.insertCell();
+          const sign = column.signed && columns[column.name][row] !== 0 ? (columns[column.name][row] > 0 ? " gain" : " loss") : "";
+          cell.className = (column.left ? "" : "num") + sign;
+          if (column.name === "trade_id") {
+            const button = document.createElement("button");
+            button.type = "button";
+            button.textContent = column.text(row);
+            button.setAttribute("aria-label", `Show trade ${column.text(row)} in the price chart`);
+            cell.append(button);
+          } else cell.textContent = column.text(row);
+        }
+        line.addEventListener("click", () => showTrade(row));
+      }
+      const net = state.chosen.reduce((sum, row) => sum + columns.net_pnl[row], 0);
+      const wins = state.chosen.filter((row) => columns.net_pnl[row] > 0).length;
+      const share = state.chosen.length ? `, ${number((100 * wins) / state.chosen.length, 1)} % winners` : "";
+      byId("trades-note").textContent =
+        `${number(state.chosen.length, 0)} of ${number(list.total, 0)} trades: net ${money(net, true)} ${data.currency}${share}.`;
+      byId("trades-page").textContent = `Page ${number(state.page + 1, 0)} of ${number(pages, 0)}`;
+      for (const button of document.querySelectorAll(".pager [data-page]")) {
+        const backwards = button.dataset.page === "first" || button.dataset.page === "back";
+        button.disabled = backwards ? state.page === 0 : state.page === pages - 1;
+      }
+    }
+
+    form.addEventListener("input", filter);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(filter));
+    byId("trades-rows").addEventListener("change", (event) => {
+      state.rows = +event.target.value;
+      state.page = 0;
+      show();
+    });
+    const turns = { first: () => 0, back: () => state.page - 1, next: () => state.page + 1, last: () => Infinity };
+    for (const button of document.querySelectorAll(".pager [data-page]")) {
+      button.addEventListener("click", () => {
+        state.page = turns[button.dataset.page]();
+        show();
+      });
+    }
+    filter();
+  }
+
+  // ---- charts ----------------------------------------------------------------------------------------------------
+  const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  const fade = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
+  const narrow = () => window.innerWidth < 720;
+  const CONFIG = {
+    displaylogo: false, responsive: true, doubleClick: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
+  };
+
+  function layout(extra = {}) {
+    const axis = { gridcolor: color("grid"), linecolor: color("line-strong"), zeroline: false, automargin: true, ticks: "" };
+    const { xaxis = {}, yaxis = {}, ...rest } = extra;
+    return {
+      autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") },
+      margin: { l: narrow() ? 8 : 56, r: 8, t: 8, b: 28 }, hovermode: "x unified", dragmode: "zoom", showlegend: false,
+      hoverlabel: { bgcolor: color("card"), bordercolor: color("line-strong"), font: { color: color("text"), size: 12 } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: color("line-strong"), activecolor: color("accent") },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("muted") } },
+      xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
+    };
+  }
+
+  const place = (name) => byId(`chart-${name}`);
+  const draw = (name, traces, shape) => place(name) && Plotly.react(place(name), traces, layout(shape), CONFIG);
+  const rgb = (name, alpha) => fade(color(name), alpha);
+
+  // All charts over time show the same span: what is zoomed in one is zoomed in the others.
+  const span = { from: null, to: null };
+  const OVER_TIME = ["equity", "drawdown", "price"];
+  const firsts = [data.equity.time_ms, ...data.price.map((panel) => panel.time_ms)].filter((times) => times.length);
+  const whole = firsts.length
+    ? [Math.min(...firsts.map((times) => times[0])), Math.max(...firsts.map((times) => times[times.length - 1]))]
+    : [0, 1];
+  if (whole[0] === whole[1]) [whole[0], whole[1]] = [whole[0] - 3600e3, whole[1] + 3600e3];
+  const timeAxis = () => ({ type: "date", range: [span.from ?? whole[0], span.to ?? whole[1]] });
+
+  // The vertical range follows what is in view, so that a zoom along time shows the moves there.
+  function fit(times, lows, highs, extra = []) {
+    const from = span.from ?? whole[0], to = span.to ?? whole[1];
+    let low = Infinity, high = -Infinity;
+    for (let i = 0; i < times.length; i++) {
+      const near = times[i] >= from && times[i] <= to;
+      const crosses = times[i] < from && i + 1 < times.length && times[i + 1] > to;
+      if (!near && !crosses) continue;
+      if (lows[i] < low) low = lows[i];
+      if (highs[i] > high) high = highs[i];
+      if (crosses) { low = Math.min(low, lows[i + 1]); high = Math.max(high, highs[i + 1]); }
+    }
+    for (const value of extra) if (value !== null && value !== undefined) { low = Math.min(low, value); high = Math.max(high, value); }
+    if (!(low <= high)) return undefined;
+    const pad = (high - low) * 0.06 || Math.abs(high) * 0.01 || 1;
+    return [low - pad, high + pad];
+  }
+
+  function drawEquity() {
+    const curve = data.equity;
+    const single = curve.value.length === 1;
+    const whole = span.from === null;
+    draw("equity", [
+      {
+        x: curve.time_ms, y: curve.value, name: "Equity", mode: single ? "markers" : "lines",
+        line: { color: color("accent"), width: 1.6 }, marker: { color: color("accent"), size: 9 },
+        hovertemplate: `%{y:,.${data.currency_decimals}f} ${clean(data.currency)}<extra></extra>`,
+      },
+    ], {
+      xaxis: timeAxis(),
+      yaxis: { range: fit(curve.time_ms, curve.value, curve.value, whole ? [curve.initial] : []), fixedrange: true, tickformat: ",~r", hoverformat: ",.2f" },
+      shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: curve.initial, y1: curve.initial, line: { color: color("muted"), width: 1, dash: "dot" } }],
+    });
+  }
+
+  function drawDrawdown() {
+    const curve = data.drawdown;
+    const under = curve.value.map((value) => (value ? -value : 0)); // -0 would be written with a sign
+    const range = fit(curve.time_ms, under, under, [0]) ?? [-0.01, 0];
+    draw("drawdown", [
+      {
+        x: curve.time_ms, y: under, name: "Drawdown", mode: under.length === 1 ? "markers" : "lines", fill: "tozeroy",
+        fillcolor: rgb("loss", 0.16), line: { color: color("loss"), width: 1.2 }, marker: { color: color("loss"), size: 9 },
+        hovertemplate: "%{y:.2%}<extra></extra>",
+      },
+    ], { xaxis: timeAxis(), yaxis: { range: [Math.min(range[0], -0.0005), 0], fixedrange: true, tickformat: ".1%", nticks: 5 } });
+  }
+
+  const price = { index: 0 };
+  const rowsBySymbol = new Map();
+  for (let row = 0; row < list.listed; row++) {
+    const symbol = symbolOf(row);
+    if (!rowsBySymbol.has(symbol)) rowsBySymbol.set(symbol, []);
+    rowsBySymbol.get(symbol).push(row);
+  }
+
+  function drawPrice() {
+    const panel = data.price[price.index];
+    if (!panel || !place("price")) return;
+    const format = `,.${panel.decimals}f`;
+    const from = span.from ?? whole[0], to = span.to ?? whole[1];
+    const all = rowsBySymbol.get(panel.symbol) ?? [];
+    const inView = all.filter((row) => columns.exit_time_ms[row] >= from && columns.entry_time_ms[row] <= to);
+    const step = Math.max(1, Math.ceil(inView.length / MARKERS_MAX));
+    const shown = step === 1 ? inView : inView.filter((_, index) => index % step === 0);
+    const close = shown.length <= LEVELS_MAX;
+    const candles = panel.style === "candles";
+    const traces = [];
+    if (candles) {
+      traces.push({
+        type: "candlestick", x: panel.time_ms, open: panel.open, high: panel.high, low: panel.low, close: panel.close,
+        name: panel.symbol, increasing: { line: { color: color("gain"), width: 1 } }, decreasing: { line: { color: color("loss"), width: 1 } },
+        opacity: 0.75, showlegend: false, hoverinfo: "x+y",
+      });
+    } else {
+      traces.push({
+        x: panel.time_ms, y: panel.value, name: panel.symbol, mode: "lines", line: { color: color("muted"), width: 1 },
+        hovertemplate: `%{y:${format}}<extra></extra>`, showlegend: false,
+      });
+    }
+
+    const segments = (rows, from, to) => {
+      const x = [], y = [];
+      for (const row of rows) {
+        const start = at(from, row), end = at(to, row) ?? start;
+        if (start === null) continue;
+        x.push(columns.entry_time_ms[row], columns.exit_time_ms[row], null);
+        y.push(start, end, null);
+      }
+      return { x, y, mode: "lines", hoverinfo: "skip" };
+    };
+    const wins = shown.filter((row) => columns.net_pnl[row] > 0);
+    const others = shown.filter((row) => !(columns.net_pnl[row] > 0));
+    const width = close ? 1.6 : 1;
+    traces.push({ ...segments(wins, "entry_price", "exit_price"), line: { color: rgb("gain", close ? 0.9 : 0.5), width }, name: "Winner" });
+    traces.push({ ...segments(others, "entry_price", "exit_price"), line: { color: rgb("loss", close ? 0.9 : 0.5), width }, name: "Loser" });
+    if (close) {
+      const stops = segments(shown, "sl", "sl_exit"), targets = segments(shown, "tp", "tp_exit");
+      if (stops.x.length) traces.push({ ...stops, line: { color: color("loss"), width: 1, dash: "dot" }, name: "Stop" });
+      if (targets.x.length) traces.push({ ...targets, line: { color: color("gain"), width: 1, dash: "dot" }, name: "Target" });
+    }
+    const size = shown.length <= 60 ? 11 : shown.length <= 300 ? 8 : 5.5;
+    const label = (row) =>
+      `No. ${number(at("trade_id", row), 0)}, ${words(sideOf(row))} ${quantity(at("qty", row))}<br>` +
+      `${words(reasonOf(row))}: ${money(at("net_pnl", row), true)} ${clean(data.currency)}`;
+    const marks = (rows, when, what, name, symbol, paint) => ({
+      x: rows.map((row) => at(when, row)), y: rows.map((row) => at(what, row)), text: rows.map(label), name, mode: "markers",
+      marker: { symbol, size, color: paint, line: { color: color("card"), width: shown.length <= 300 ? 1 : 0 } },
+      hovertemplate: `${name} %{y:${format}}<br>%{text}<extra></extra>`,
+    });
+    const longs = shown.filter((row) => sideOf(row) === "LONG"), shorts = shown.filter((row) => sideOf(row) === "SHORT");
+    if (longs.length) traces.push(marks(longs, "entry_time_ms", "entry_price", "Buy entry", "triangle-up", color("long")));
+    if (shorts.length) traces.push(marks(shorts, "entry_time_ms", "entry_price", "Sell entry", "triangle-down", color("short")));
+    if (wins.length) traces.push(marks(wins, "exit_time_ms", "exit_price", "Exit with gain", "circle", color("gain")));
+    if (others.length) traces.push(marks(others, "exit_time_ms", "exit_price", "Exit with loss", "x", color("loss")));
+
+    const levels = [];
+    for (const row of shown.length <= LEVELS_MAX ? shown : []) {
+      levels.push(columns.entry_price[row], columns.exit_price[row], at("sl", row), at("tp", row), at("sl_exit", row), at("tp_exit", row));
+    }
+    draw("price", traces, {
+      hovermode: "closest", showlegend: !narrow() && shown.length > 0, xaxis: { ...timeAxis(), rangeslider: { visible: false } },
+      yaxis: {
+        range: fit(panel.time_ms, candles ? panel.low : panel.value, candles ? panel.high : panel.value, levels),
+        fixedrange: true, tickformat: format, hoverformat: format,
+      },
+      margin: { l: narrow() ? 8 : 72, r: 8, t: narrow() || !shown.length ? 8 : 34, b: 28 },
+    });
+    const drawn = step === 1 ? "" : `, every ${step}${["th", "st", "nd", "rd"][step] ?? "th"} drawn`;
+    const hint = close ? "" : ` Stops and targets appear with ${LEVELS_MAX} trades or fewer in view: zoom in.`;
+    const stretch = candles ? `${number(panel.rows, 0)} bars` : `${number(panel.rows, 0)} ${panel.frame === "tick" ? "ticks" : "bars"}, ${number(panel.value.length, 0)} points drawn`;
+    byId("price-note").textContent = `${stretch}. ${number(inView.length, 0)} trades in view${drawn}.${hint}`;
+  }
+
+  const drawOverTime = () => { drawEquity(); drawDrawdown(); drawPrice(); };
+
+  function showSpan(from, to) {
+    [span.from, span.to] = [from, to];
+    drawOverTime();
+  }
+
+  function followZoom() {
+    const instant = (value) => (typeof value === "number" ? value : Date.parse(`${String(value).replace(" ", "T").slice(0, 23)}Z`));
+    for (const name of OVER_TIME) {
+      place(name)?.on("plotly_relayout", (change) => {
+        if (change["xaxis.autorange"]) return showSpan(null, null);
+        const from = change["xaxis.range[0]"] ?? change["xaxis.range"]?.[0];
+        const to = change["xaxis.range[1]"] ?? change["xaxis.range"]?.[1];
+        if (from !== undefined && to !== undefined) showSpan(instant(from), instant(to));
+      });
+      place(name)?.on("plotly_doubleclick", () => showSpan(null, null));
+    }
+    byId("price-choice")?.addEventListener("change", (event) => {
+      price.index = +event.target.value;
+      drawPrice();
+    });
+  }
+
+  function showTrade(row) {
+    const from = columns.entry_time_ms[row], to = columns.exit_time_ms[row];
+    const room = Math.max((to - from) * 2, (whole[1] - whole[0]) / 400);
+    const index = data.price.findIndex((panel) => panel.symbol === symbolOf(row));
+    if (index >= 0) price.index = index;
+    if (byId("price-choice")) byId("price-choice").value = String(price.index);
+    if (window.Plotly) showSpan(from - room, to + room);
+    byId("price").scrollIntoView({ block: "start" });
+  }
+
+  function drawDistributions() {
+    const kinds = [
+      ["distribution-trades", data.distribution.trades, `,.${data.currency_decimals}~f`, ` ${clean(data.currency)}`, {}],
+      ["distribution-daily", data.distribution.daily, ".2~%", "", { tickformat: ".2~%" }],
+    ];
+    for (const [name, values, format, unit, axis] of kinds) {
+      if (!values.count) continue;
+      const middle = values.counts.map((_, i) => (values.edges[i] + values.edges[i + 1]) / 2);
+      const bounds = values.counts.map((_, i) => [values.edges[i], values.edges[i + 1]]);
+      draw(name, [
+        {
+          type: "bar", x: middle, y: values.counts, customdata: bounds, width: values.edges[1] - values.edges[0],
+          marker: { color: middle.map((x) => rgb(x < 0 ? "loss" : "gain", 0.75)), line: { color: color("card"), width: 1 } },
+          hovertemplate: `%{customdata[0]:${format}} to %{customdata[1]:${format}}${unit}<br>%{y:,} times<extra></extra>`,
+        },
+      ], {
+        hovermode: "closest", bargap: 0, margin: { l: 44, r: 12, t: 8, b: 36 }, xaxis: axis,
+        yaxis: { tickformat: ",d", rangemode: "tozero" },
+        shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: values.mean, x1: values.mean, line: { color: color("text"), width: 1, dash: "dot" } }],
+        annotations: [{ x: values.mean, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: " mean", showarrow: false, font: { size: 11 } }],
+      });
+    }
+  }
+
+  function drawExcursions() {
+    const step = Math.max(1, Math.ceil(list.listed / POINTS_MAX));
+    const rows = [...Array(list.listed).keys()].filter((row) => row % step === 0);
+    for (const [name, column, sign, title] of [["mae", "mae", -1, "furthest against"], ["mfe", "mfe", 1, "furthest in favour"]]) {
+      if (!place(name)) continue;
+      const group = (keep, label, symbol, paint) => {
+        const kept = rows.filter(keep);
+        return {
+          x: kept.map((row) => sign * columns[column][row] || 0), y: kept.map((row) => columns.net_pnl[row]), name: label, mode: "markers",
+          text: kept.map((row) => `No. ${number(at("trade_id", row), 0)} ${clean(symbolOf(row))}`),
+          marker: { symbol, size: rows.length > 1000 ? 4 : 6, color: rgb(paint, 0.6) },
+          hovertemplate: `%{text}<br>${title} %{x:,.2f}<br>net %{y:,.2f} ${clean(data.currency)}<extra></extra>`,
+        };
+      };
+      draw(name, [
+        group((row) => columns.net_pnl[row] > 0, "Winners", "circle", "gain"),
+        group((row) => !(columns.net_pnl[row] > 0), "Losers", "x", "loss"),
+      ], {
+        hovermode: "closest", margin: { l: 64, r: 12, t: 8, b: 44 },
+        xaxis: { rangemode: "tozero", title: { text: `${name.toUpperCase()}, ${data.currency}`, font: { size: 11 } } },
+        yaxis: { zeroline: true, zerolinecolor: color("line-strong"), title: { text: `Net result, ${data.currency}`, font: { size: 11 } } },
+      });
+    }
+  }
+
+  function drawAll() {
+    drawOverTime();
+    drawDistributions();
+    drawExcursions();
+  }
+
+  // ---- light and dark --------------------------------------------------------------------------------------------
+  const darkOutside = window.matchMedia("(prefers-color-scheme: dark)");
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : darkOutside.matches);
+  function themed() {
+    const button = byId("theme");
+    button.setAttribute("aria-pressed", String(isDark()));
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", isDark() ? "Switch to light colours" : "Switch to dark colours");
+    if (window.Plotly) drawAll();
+  }
+  byId("theme").addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    themed();
+  });
+  darkOutside.addEventListener("change", themed);
+  let before;
+  window.addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    root.dataset.theme = "light";
+    themed();
+  });
+  window.addEventListener("afterprint", () => {
+    if (before === undefined) delete root.dataset.theme;
+    else root.dataset.theme = before;
+    themed();
+  });
+
+  // ---- start -----------------------------------------------------------------------------------------------------
+  async function loadCharts() {
+    const packed = byId("boxgate-charts");
+    if (!packed) {
+      if (!window.Plotly) throw new Error("the chart library beside the runs is missing; boxgate report writes it again");
+      return;
+    }
+    if (!window.DecompressionStream) throw new Error("this browser cannot unpack the chart library; a newer one can");
+    const bytes = Uint8Array.from(atob(packed.textContent), (sign) => sign.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+    packed.remove();
+    if (!window.Plotly) throw new Error("the chart library did not start");
+  }
+
+  themed();
+  listTrades(showTrade);
+  loadCharts().then(() => {
+    drawAll();
+    followZoom();
+  }).catch((error) => {
+    for (const chart of document.querySelectorAll(".chart")) {
+      chart.className = "empty";
+      chart.textContent = `No chart: ${error.message}. The numbers of this page are complete without it.`;
+    }
+  }).finally(() => {
+    root.dataset.ready = "true";
+  });
+})();

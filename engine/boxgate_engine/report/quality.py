@@ -1,0 +1,86 @@
+"""The section on data quality: what the import of each series found, whatever it counts.
+
+The report of an import is JSON values; numbers and texts become lines, lists of objects (gaps, say) small tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from boxgate_engine.report.markup import Cell, definitions, empty, esc, section, table
+from boxgate_engine.report.numerals import count, duration, instant, number
+from boxgate_engine.report.sections import TITLES
+
+ROWS_MAX: Final = 12
+"""Rows of a list that are shown; the rest is counted."""
+_HIDDEN: Final = frozenset({"digest", "files", "inputs", "columns"})
+"""Keys of a stored series that name its bytes, not its quality."""
+
+
+def quality_section(quality: Mapping[str, Any]) -> str:
+    """Return the section. quality: series name (`EURUSD M1`) → its report, or the manifest's entry that holds it."""
+    lead = "What the import of each series found. Nothing is repaired silently: every repair is counted here."
+    if not quality:
+        return section("quality", TITLES["quality"], empty("The dataset carries no quality report."), lead=lead)
+    return section("quality", TITLES["quality"], "".join(_series(name, quality[name]) for name in quality), lead=lead)
+
+
+def _series(name: str, report: Any) -> str:
+    if not isinstance(report, Mapping) or not report:
+        return f"<h3>{esc(name)}</h3>" + empty("This series carries no quality report.")
+    lines, lists = [], []
+    for key, value in _flat(report):
+        if isinstance(value, list):
+            lists.append((key, value))
+        else:
+            lines.append((_title(key), _text(key, value)))
+    half = (len(lines) + 1) // 2
+    columns = [definitions(name, lines[:half])]
+    if lines[half:]:
+        columns.append(definitions("\u00a0", lines[half:]))
+    return f'<div class="columns">{"".join(columns)}</div>' + "".join(_list(key, value) for key, value in lists)
+
+
+def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield (key path, value); lists of objects stay lists, lists of plain values become text."""
+    for key, value in report.items():
+        if not prefix and key in _HIDDEN:
+            continue
+        here = (*prefix, str(key)) if key != "quality" else prefix
+        if isinstance(value, Mapping):
+            yield from _flat(value, here)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            objects = bool(value) and all(isinstance(entry, Mapping) for entry in value)
+            yield here, list(value) if objects else ", ".join(_text(here, entry) for entry in value) or "none"
+        else:
+            yield here, value
+
+
+def _list(key: tuple[str, ...], entries: list[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(str(name) for entry in entries for name in entry))
+    rows: list[list[Cell]] = [[_text((*key, name), entry.get(name)) for name in names] for entry in entries[:ROWS_MAX]]
+    rest = len(entries) - ROWS_MAX
+    more = f'<p class="note">and {count(rest)} more</p>' if rest > 0 else ""
+    return table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names)) + more
+
+
+def _title(key: tuple[str, ...]) -> str:
+    words = [part.removesuffix("_ns").replace("_", " ") for part in key]
+    text = ": ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def _text(key: tuple[str, ...], value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and key[-1].endswith("_ns"):
+        # Instants of markets are later than 1971; what is shorter is a duration.
+        return instant(value) if abs(value) > 31_536_000_000_000_000 else duration(value)
+    if isinstance(value, int):
+        return count(value)
+    if isinstance(value, float):
+        return number(value, 4)
+    return str(value)

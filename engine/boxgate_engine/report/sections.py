@@ -1,0 +1,355 @@
+"""The sections of the page as HTML. Charts and the list of trades are filled in by page.js from the page's data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from boxgate_engine.report.assumptions import NOT_MODELLED, PATHS, Assumption
+from boxgate_engine.report.markup import Cell, chart, definitions, empty, esc, section, table
+from boxgate_engine.report.numerals import UNDEFINED, count, duration, money, number, percent
+from boxgate_engine.report.prices import CANDLES_MAX
+
+TITLES: Final = {
+    "summary": "Summary",
+    "equity": "Equity",
+    "drawdown": "Drawdown",
+    "assumptions": "Assumptions",
+    "price": "Price and trades",
+    "trades": "Trades",
+    "monthly": "Monthly returns",
+    "distribution": "Distribution",
+    "excursions": "Excursions",
+    "path": "Path dependence",
+    "quality": "Data quality",
+}
+"""Title of each section by its id, in page order."""
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_NO_TRADES: Final = "No position was closed in this run, so there is no trade to show."
+_HEAT_FULL: Final = 0.05
+"""The monthly return whose cell has the full colour."""
+
+Figures = Mapping[str, Any]
+
+
+def summary(figures: Figures) -> str:
+    """Return the key figures, everything of metrics.json, open positions and outcomes of signals."""
+    metrics, currency = figures["metrics"], figures["currency"]
+    returns, risk, ratio, trades = metrics["return"], metrics["risk"], metrics["ratio"], metrics["trades"]
+    costs, counts, equity = metrics["costs"], metrics["counts"], metrics["equity"]
+    cards = [
+        ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
+        ("Total return", _signed(returns["total"], percent(returns["total"], signed=True))),
+        ("Max drawdown", percent(risk["max_drawdown"])),
+        ("Sharpe", number(ratio["sharpe"])),
+        ("Profit factor", number(trades["profit_factor"])),
+        ("Win rate", percent(trades["win_rate"], 1)),
+        ("Trades", count(trades["count"])),
+        ("Costs", money(figures["summary"]["costs_total"], currency)),
+    ]
+    facts = [
+        definitions(
+            "Return",
+            [
+                ("Initial equity", money(equity["initial"], currency)),
+                ("Final equity", money(equity["final"], currency)),
+                ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
+                ("Total return", percent(returns["total"], signed=True)),
+                ("CAGR", percent(returns["cagr"], signed=True)),
+                ("Time in the market", percent(metrics["exposure"]["time_fraction"], 1)),
+                ("Periods a year", count(metrics.get("periods_per_year"))),
+            ],
+        ),
+        definitions(
+            "Risk",
+            [
+                ("Max drawdown", percent(risk["max_drawdown"])),
+                ("Max drawdown, daily marks", percent(risk["max_drawdown_daily"])),
+                ("Longest time below a peak", duration(risk["max_drawdown_length_ns"])),
+                ("Volatility a year", percent(risk["volatility"])),
+                ("Sharpe", number(ratio["sharpe"])),
+                ("Sortino", number(ratio["sortino"])),
+                ("MAR", number(ratio["mar"])),
+            ],
+        ),
+        definitions(
+            "Trades",
+            [
+                ("Closed", count(trades["count"])),
+                ("Win rate", percent(trades["win_rate"], 1)),
+                ("Payoff (mean win / mean loss)", number(trades["payoff"])),
+                ("Profit factor", number(trades["profit_factor"])),
+                ("Expectancy a trade", money(trades["expectancy"], currency, signed=True)),
+                ("Mean excursion against", money(trades["mae_mean"], currency)),
+                ("Mean excursion in favour", money(trades["mfe_mean"], currency)),
+                ("Mean holding time", duration(trades["holding_mean_ns"])),
+            ],
+        ),
+        definitions(
+            "Costs",
+            [
+                ("Fees", money(costs["fees"], currency)),
+                ("Spread, inside the prices", money(costs["spread"], currency)),
+                ("Slippage, inside the prices", money(costs["slippage"], currency)),
+                ("Funding", money(costs["funding"], currency)),
+                ("Swap", money(costs["swap"], currency)),
+                ("All costs", money(figures["summary"]["costs_total"], currency)),
+                ("Profit before costs", money(figures["summary"]["profit_before_costs"], currency, signed=True)),
+            ],
+        ),
+        definitions("Events", [(_words(name), count(value)) for name, value in counts.items()]),
+    ]
+    shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_value(value)}</div>' for name, value in cards)
+    body = f'<dl class="cards">{shown}</dl><div class="columns">{"".join(facts)}</div>'
+    return section("summary", TITLES["summary"], body + _open_positions(figures) + _signals(figures))
+
+
+def equity(figures: Figures) -> str:
+    """Return the place of the equity curve."""
+    curve, initial = figures["equity"], money(figures["metrics"]["equity"]["initial"], figures["currency"])
+    if len(curve["value"]) < 2:
+        note = empty("The run has a single mark, so the curve is one point.")
+        return section("equity", TITLES["equity"], note + chart("equity", "Equity, a single mark"))
+    lead = f"One mark per moment, {count(curve['rows'])} in all; the dotted line is the opening cash of {initial}."
+    label = f"Equity from {initial} to {money(figures['metrics']['equity']['final'], figures['currency'])}"
+    return section("equity", TITLES["equity"], chart("equity", label), lead=lead)
+
+
+def drawdown(figures: Figures) -> str:
+    """Return the place of the underwater curve."""
+    deepest = percent(figures["metrics"]["risk"]["max_drawdown"])
+    lead = f"Fall from the highest equity so far; the deepest was {deepest}."
+    return section("drawdown", TITLES["drawdown"], chart("drawdown", f"Drawdown, at most {deepest}", size="low"), lead=lead)
+
+
+def assumptions(groups: Sequence[tuple[str, Sequence[Assumption]]]) -> str:
+    """Return every assumption, and what is not modelled."""
+    shown = "".join(
+        f'<div class="group"><h3>{esc(heading)}</h3><dl>{"".join(map(_assumption, lines))}</dl></div>'
+        for heading, lines in groups
+    )
+    items = "".join(f"<li>{esc(line)}.</li>" for line in NOT_MODELLED)
+    shown += f'<div class="group"><h3>Not modelled</h3><ul>{items}</ul></div>'
+    lead = "What this result rests on. Real trading is worse wherever an assumption is kinder than the market."
+    return section("assumptions", TITLES["assumptions"], f'<div class="groups">{shown}</div>', lead=lead)
+
+
+def price(figures: Figures) -> str:
+    """Return the place of the price chart, with a choice of instrument where there are several."""
+    panels = figures["price"]
+    if not any(panel["rows"] for panel in panels):
+        return section("price", TITLES["price"], empty("No price lies inside the window of this run."))
+    options = "".join(
+        f'<option value="{index}">{esc(panel["symbol"])} {esc(panel["frame"])}</option>'
+        for index, panel in enumerate(panels)
+    )
+    many = len(panels) > 1
+    choice = f'<label>Instrument <select id="price-choice">{options}</select></label>' if many else ""
+    names = ", ".join(f"{panel['symbol']} {panel['frame']}" for panel in panels)
+    lead = (
+        f"{names}. Drag to zoom, double-click to see all. Series of more than {count(CANDLES_MAX)} bars are drawn by the "
+        "lowest and highest price of each stretch of time, so that no extreme is lost."
+    )
+    body = (
+        f'<div class="tools">{choice}<p id="price-note" class="note" aria-live="polite"></p></div>'
+        f"{chart('price', f'Price of {names} with entries, exits, stops and targets', size='high')}"
+    )
+    return section("price", TITLES["price"], body, lead=lead)
+
+
+def trades(figures: Figures) -> str:
+    """Return the frame of the list of trades; page.js fills, sorts and filters it."""
+    listed = figures["trades"]
+    if not listed["total"]:
+        return section("trades", TITLES["trades"], empty(_NO_TRADES))
+    lead = "One row per closed quantity. Click a column to sort, a row to see it in the price chart."
+    if listed["listed"] < listed["total"]:
+        lead += (
+            f" The page holds the {count(listed['listed'])} of {count(listed['total'])} trades with the largest result "
+            "either way; all are in trades.csv."
+        )
+    body = (
+        '<form class="tools" id="trades-filter" aria-label="Filter trades">'
+        '<label>Instrument <select name="instrument"></select></label>'
+        '<label>Side <select name="side"></select></label>'
+        '<label>Exit <select name="reason"></select></label>'
+        '<label>Result <select name="result"></select></label>'
+        '<label>Find <input name="find" type="search" placeholder="number, date…" autocomplete="off"></label>'
+        '<button type="reset">Clear</button></form>'
+        '<p class="note" id="trades-note" aria-live="polite"></p>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="Trades"><table id="trades-table">'
+        "<caption>Trades</caption><thead></thead><tbody></tbody></table></div>"
+        '<nav class="pager" aria-label="Pages of trades"><button type="button" data-page="first">« First</button>'
+        '<button type="button" data-page="back">‹ Back</button><span id="trades-page"></span>'
+        '<button type="button" data-page="next">Next ›</button><button type="button" data-page="last">Last »</button>'
+        '<label>Rows <select id="trades-rows"><option>20</option><option>50</option><option>200</option></select></label>'
+        "</nav>"
+    )
+    return section("trades", TITLES["trades"], body, lead=lead)
+
+
+def monthly(figures: Figures) -> str:
+    """Return the table of monthly returns."""
+    rows = []
+    for year in figures["monthly"]:
+        cells = "".join(_heat(value) for value in year["months"])
+        rows.append(f'<tr><th scope="row">{year["year"]}</th>{cells}{_heat(year["total"], total=True)}</tr>')
+    if not rows:
+        return section("monthly", TITLES["monthly"], empty("The run has no mark, so there is no month."))
+    head = "".join(f'<th scope="col" class="num">{name}</th>' for name in (*_MONTHS, "Year"))
+    body = (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Monthly returns"><table class="heat">'
+        f'<caption>Monthly returns in percent</caption><thead><tr><th scope="col">Year</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+    lead = "In percent, from the last mark of a month to the last of the next (UTC); the months multiply to the total."
+    return section("monthly", TITLES["monthly"], body, lead=lead)
+
+
+def distribution(figures: Figures) -> str:
+    """Return the places of the two histograms and their figures."""
+    currency, trade, daily = figures["currency"], figures["distribution"]["trades"], figures["distribution"]["daily"]
+    kinds = [
+        ("Net result of trades", "trades", trade, lambda value: money(value, currency, signed=True), _NO_TRADES),
+        (
+            "Daily returns",
+            "daily",
+            daily,
+            lambda value: percent(value, 3, signed=True),
+            "The run has marks on fewer than two days, so it has no daily return.",
+        ),
+    ]
+    shown, rows = [], []
+    for title, name, values, text, nothing in kinds:
+        filled = chart(f"distribution-{name}", f"Histogram: {title}") if values["count"] else empty(nothing)
+        shown.append(f"<div><h3>{title}</h3>{filled}</div>")
+        if values["count"]:
+            figures_of = [text(values[key]) for key in ("mean", "median", "p5", "p95", "worst", "best")]
+            rows.append([title, count(values["count"]), count(values["positive"]), count(values["negative"]), *figures_of])
+    head = ["", "Count", "Above 0", "Below 0", "Mean", "Median", "5 % quantile", "95 % quantile", "Worst", "Best"]
+    body = f'<div class="pair">{"".join(shown)}</div>' + (table("Figures of the distributions", head, rows) if rows else "")
+    return section("distribution", TITLES["distribution"], body)
+
+
+def excursions(figures: Figures) -> str:
+    """Return the places of the two scatter plots and the figures of winners and losers."""
+    if not figures["trades"]["total"]:
+        return section("excursions", TITLES["excursions"], empty(_NO_TRADES))
+    currency = figures["currency"]
+    rows = []
+    for title, name in (("Winners", "winners"), ("Losers", "losers")):
+        group = figures["excursions"][name]
+        amounts = [money(group[key], currency) for key in ("mae_median", "mae_worst", "mfe_median", "mfe_best")]
+        rows.append([title, count(group["count"]), *amounts])
+    head = ["", "Trades", "Against, median", "Against, worst", "In favour, median", "In favour, best"]
+    body = (
+        f'<div class="pair"><div><h3>Against the position (MAE)</h3>{chart("mae", "Result of each trade by its MAE")}</div>'
+        f'<div><h3>In favour of the position (MFE)</h3>{chart("mfe", "Result of each trade by its MFE")}</div></div>'
+        + table("Excursions of winners and losers", head, rows)
+    )
+    lead = (
+        "How far each trade was under water, and how far ahead, while it was open. Winners that were deep under water "
+        "first speak for a wide stop; losers that were far ahead for an earlier target."
+    )
+    return section("excursions", TITLES["excursions"], body, lead=lead)
+
+
+def path(figures: Figures) -> str:
+    """Return how much of the result hangs on the order of prices inside a bar."""
+    found, currency = figures["path"], figures["currency"]
+    rows: list[list[Cell]] = [
+        ["Bars", count(found["bars"]), count(found["bars_total"]), _share(found["bars"], found["bars_total"])],
+        ["Fills", count(found["fills"]), count(found["fills_total"]), _share(found["fills"], found["fills_total"])],
+        ["Trades", count(found["trades"]), count(found["trades_total"]), _share(found["trades"], found["trades_total"])],
+        [
+            "Net result of trades",
+            money(found["net_pnl"], currency, signed=True),
+            money(found["net_pnl_total"], currency, signed=True),
+            UNDEFINED,
+        ],
+    ]
+    if found["bars"]:
+        verdict = (
+            f"In {count(found['bars'])} bars the order in which high and low were met decides which orders fill. A bar "
+            "does not tell that order, so the result of these trades is an assumption, not a measurement; finer bars or "
+            "ticks (path real) would settle it."
+        )
+    else:
+        verdict = "No bar of this run leaves open which order fills first: the result does not hang on the path."
+    body = f'<p class="verdict">{esc(verdict)}</p>' + table(
+        "Path dependence", ["", "Path dependent", "All", "Share"], rows
+    )
+    setting = str(found["setting"])
+    return section("path", TITLES["path"], body, lead=f"Setting: {setting}. {PATHS.get(setting, '')}")
+
+
+def _open_positions(figures: Figures) -> str:
+    opened, currency = figures["metrics"].get("open_positions", []), figures["currency"]
+    if not opened:
+        return ""
+    decimals = {panel["symbol"]: panel["decimals"] for panel in figures["price"]}
+    rows: list[list[Cell]] = [
+        [
+            entry["instrument"],
+            entry["side"].capitalize(),
+            number(entry["qty"], _decimals(entry["qty"])),
+            number(entry["entry_price"], decimals.get(entry["instrument"], 5)),
+            number(entry["mark_price"], decimals.get(entry["instrument"], 5)),
+            _signed(entry["unrealised_pnl"], money(entry["unrealised_pnl"], currency, signed=True)),
+        ]
+        for entry in opened
+    ]
+    head = ["Open at the end", "Side", "Quantity", "Entry price", "Mark", "Unrealised result"]
+    return table("Positions that are open at the end", head, rows, text_columns=2)
+
+
+def _signals(figures: Figures) -> str:
+    signals = figures["signals"]
+    if not signals["count"]:
+        return empty("The strategy gave no signal.")
+    rows: list[list[Cell]] = [
+        [_words(name), count(value), _share(value, signals["count"])] for name, value in signals["outcomes"].items()
+    ]
+    rows += [
+        [f"Rejected: {_words(name).lower()}", count(value), _share(value, signals["count"])]
+        for name, value in signals["reject_reasons"].items()
+    ]
+    return table("Outcomes of signals", ["Signals", "Count", "Share"], rows)
+
+
+def _assumption(line: Assumption) -> str:
+    value = f"<code>{esc(line.value)}</code>" if line.code else esc(line.value)
+    note = f"<small>{esc(line.note)}</small>" if line.note else ""
+    return f"<div><dt>{esc(line.name)}</dt><dd>{value}{note}</dd></div>"
+
+
+def _heat(value: float | None, *, total: bool = False) -> str:
+    if value is None:
+        return '<td class="num"></td>'
+    strength = min(1.0, abs(value) / _HEAT_FULL)
+    kind = "gain" if value >= 0 else "loss"
+    text = number(value * 100, 2, signed=True)
+    return f'<td class="num heat-{kind}{" total" if total else ""}" style="--heat:{strength:.2f}">{text}</td>'
+
+
+def _signed(value: float | None, text: str) -> Cell:
+    return (text, "gain" if value > 0 else "loss") if value else text
+
+
+def _value(cell: Cell) -> str:
+    text, kind = cell if isinstance(cell, tuple) else (cell, "")
+    return f'<dd{f" class={kind}" if kind else ""}>{esc(text)}</dd>'
+
+
+def _share(part: int | None, whole: int | None) -> str:
+    return percent(part / whole, 1) if part is not None and whole else UNDEFINED
+
+
+def _decimals(value: float) -> int:
+    text = f"{value:.8f}".rstrip("0")
+    return len(text) - text.index(".") - 1
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
