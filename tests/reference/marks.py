@@ -1,0 +1,48 @@
+"""§7: unrealised profit and the equity curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from account import State
+from grids import grid_value
+from tape import marking
+from terms import EquityRow
+
+
+def equity_row(state: State, time_ns: int) -> EquityRow:
+    """§7: sums over open positions at the last marks, in instrument order. The drawdown is filled in at the end."""
+    profit = gross = net = 0.0
+    for instrument, book in enumerate(state.books):
+        if book.position is None:
+            continue
+        assert book.mark is not None
+        spec = state.specs[instrument]
+        mark = marking(book.mark, book.lots)
+        qty, contract = grid_value(abs(book.lots), spec.lot), grid_value(1, spec.contract)
+        profit += unrealised(state, instrument, mark)
+        exposure = (qty * mark) * contract
+        gross += exposure
+        net += exposure if book.lots > 0 else -exposure
+    return EquityRow(time_ns, state.cash + profit, state.cash, profit, gross / state.rules.leverage, gross, net, 0.0)
+
+
+def with_drawdowns(curve: Sequence[EquityRow]) -> list[EquityRow]:
+    """§7: 1 − equity ÷ running peak, clipped to [0, 1]; the first row is the first peak."""
+    rows: list[EquityRow] = []
+    peak = curve[0].equity
+    for row in curve:
+        peak = max(peak, row.equity)
+        rows.append(replace(row, drawdown=min(1.0, max(0.0, 1 - row.equity / peak))))
+    return rows
+
+
+def unrealised(state: State, instrument: int, mark: float) -> float:
+    """§6: u of the position at this mark; 0 without a position."""
+    position = state.books[instrument].position
+    if position is None:
+        return 0.0
+    spec = state.specs[instrument]
+    qty, contract = grid_value(abs(position.lots), spec.lot), grid_value(1, spec.contract)
+    return ((mark - position.entry if position.lots > 0 else position.entry - mark) * qty) * contract
