@@ -1,0 +1,174 @@
+"""Runs the engine on the reference loop's terms, through its own tape, signal intake and simulation."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from boxgate_engine.frames import FRAME_NS
+from boxgate_engine.instruments import Instrument
+from boxgate_engine.results import Results, finish
+from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
+from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.tape import Source, Tape
+
+_FRAMES = {duration: name for name, duration in FRAME_NS.items()} | {0: "tick"}
+_SIDES = {"BUY": BUY, "SELL": SELL, "FLAT": FLAT}
+
+
+def run_engine(
+    specs: Sequence[Any],
+    rules: Any,
+    events: Sequence[Any],
+    start_ns: int,
+    signals: Mapping[int, Sequence[Any]],
+    *,
+    chunk_events: int = 64,
+) -> Results:
+    """Return the engine's results. signals: by the number of the moment's first event, as `run_with_signals` takes them."""
+    instruments = [_instrument(spec) for spec in specs]
+    simulation = Simulation(
+        instruments,
+        AccountRules(
+            cash=rules.cash,
+            leverage=rules.leverage,
+            cash_account=rules.cash_account,
+            fees_bps=rules.fees_bps,
+            slippage_bps=rules.slippage_bps,
+            path=rules.path,
+        ),
+        start_ns=start_ns,
+    )
+    tape = Tape(sources(instruments, rules, [event for event in events if event.time_ns > start_ns]))
+    start = 0
+    last_seq = -1
+    while start < tape.merged_events:
+        chunk = tape.chunk(start, chunk_events)
+        quotes = chunk.quotes
+        index = chunk.quote_index
+        moment = np.searchsorted(quotes.moment_start, index, side="right")
+        raw = _raw_signals(chunk, signals)
+        taken, rounded, _ = take_signals(
+            raw, simulation.specs, instruments, seq=quotes.events["seq"][index], moment=moment
+        )
+        simulation.rounded += rounded
+        taken["event"] = index[taken["event"]]
+        simulation.advance(quotes, taken, 0, chunk.moments)
+        last_seq = chunk.first_seq + int(chunk.event_offset[-1]) - 1
+        start += len(quotes.events)
+    if rules.close_at_end and last_seq >= 0:
+        rows = int(simulation.sim.account["equity_rows"][0])
+        simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
+    return finish(simulation)
+
+
+def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]) -> list[Source]:
+    """Return the events as the sources of a tape: one per instrument, frame and role."""
+    groups: dict[tuple[int, int, bool, bool], list[Any]] = defaultdict(list)
+    for event in events:
+        groups[event.instrument, event.frame_ns, event.execution, event.delivered].append(event)
+    found = []
+    for number, ((instrument, frame_ns, execution, delivered), group) in enumerate(sorted(groups.items())):
+        columns = _columns(group, frame_ns)
+        found.append(
+            Source(
+                instrument=instrument,
+                frame=_FRAMES[frame_ns],
+                columns=columns,
+                rows=slice(0, len(group)),
+                executes=execution,
+                spread=_spread(rules, instruments[instrument]),
+                delivered=number if delivered else -1,
+            )
+        )
+    return found
+
+
+def compare(reference: Any, results: Results) -> None:
+    """Assert that both made the same signals, fills, trades, equity, counts and open positions, bit for bit."""
+    tables = results.tables
+    counts = {name: results.counts[name] for name in vars(reference.counts)}
+    assert rows_of(tables.signals) == [astuple(row) for row in reference.signals]
+    assert rows_of(tables.fills) == [astuple(row)[:13] for row in reference.fills]
+    assert rows_of(tables.trades) == [astuple(row) for row in reference.trades]
+    assert rows_of(tables.equity) == [astuple(row) for row in reference.equity]
+    assert counts == vars(reference.counts)
+    assert [tuple(position.values()) for position in results.open_positions] == [
+        astuple(position) for position in reference.open_positions
+    ]
+
+
+def rows_of(table: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of a table as tuples, times as integers."""
+    columns = []
+    for name in table.column_names:
+        column = table[name]
+        if name == "time":
+            column = column.cast("int64")
+        columns.append(column.to_pylist())
+    return list(zip(*columns, strict=True))
+
+
+def _columns(group: Sequence[Any], frame_ns: int) -> dict[str, np.ndarray]:
+    if frame_ns == 0:
+        return {
+            "time_ns": np.array([event.time_ns for event in group]),
+            "bid": np.array([event.bid[0] for event in group]),
+            "ask": np.array([event.ask[0] if event.ask else np.nan for event in group]),
+        }
+    columns = {"open_ns": np.array([event.open_ns for event in group]), "volume": np.ones(len(group))}
+    for k, point in enumerate(("open", "high", "low", "close")):
+        columns[point] = np.array([event.bid[k] for event in group])
+        if all(event.ask is not None for event in group):
+            columns[f"ask_{point}"] = np.array([event.ask[k] for event in group])
+    return columns
+
+
+def _spread(rules: Any, instrument: Instrument) -> float | None:
+    kind = rules.spread[0]
+    if kind == "data":
+        return None
+    if kind == "none":
+        return 0.0
+    if kind == "price":
+        return float(rules.spread[1])
+    tick = instrument.tick_size
+    return float(rules.spread[1] * tick.numerator / tick.denominator)
+
+
+def _instrument(spec: Any) -> Instrument:
+    return Instrument(
+        symbol=spec.symbol,
+        asset_class="forex",
+        quote_currency="USD",
+        tick_size=Fraction(*spec.tick),
+        lot_size=Fraction(*spec.lot),
+        contract_size=Fraction(*spec.contract),
+    )
+
+
+def _raw_signals(chunk: Any, signals: Mapping[int, Sequence[Any]]) -> np.ndarray:
+    rows = []
+    for m in range(chunk.moments):
+        if not chunk.quotes.delivered[m]:
+            continue
+        events = range(int(chunk.event_offset[m]), int(chunk.event_offset[m + 1]))
+        for event in events:
+            rows += [(event, signal) for signal in signals.get(chunk.first_seq + event, ())]
+    raw = np.zeros(len(rows), RAW_SIGNAL)
+    for record, (event, signal) in zip(raw, rows, strict=True):
+        record["event"] = event
+        record["instrument"] = signal.instrument
+        record["side"] = _SIDES[signal.side]
+        record["adjust_only"] = signal.adjust_only
+        for name in ("qty", "price", "sl", "tp"):
+            value = getattr(signal, name)
+            record[f"has_{name}"] = value is not None
+            record[name] = value if value is not None else 0.0
+        record["has_until"] = signal.valid_until_ns is not None
+        record["valid_until_ns"] = signal.valid_until_ns or 0
+    return raw
