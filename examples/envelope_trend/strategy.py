@@ -90,8 +90,9 @@ class EnvelopeTrend(Strategy):
             qty = min(qty, self.risk_max * self.ctx.equity / (self.sl_atr * atr))
         if self.ctx.instruments[bar.symbol].round_qty(qty) <= 0.0:
             return None
-        stop_loss = bar.close - side * self.sl_atr * atr
-        take_profit = bar.close + side * self.tp_atr * atr
+        lowest = self.ctx.instruments[bar.symbol].tick_size  # a price is positive, however wide the ranges are
+        stop_loss = max(lowest, bar.close - side * self.sl_atr * atr)
+        take_profit = max(lowest, bar.close + side * self.tp_atr * atr)
         return (Signal.buy if side > 0 else Signal.sell)(qty, sl=stop_loss, tp=take_profit)
 
     def day_is_lost(self, bar: Bar) -> bool:

@@ -142,8 +142,9 @@ class MeanReversionZscore(Strategy):
             return None
         state.held_bars = 0
         qty = self.notional / bar.close if self.notional else self.qty
-        stop_loss = bar.close - side * self.sl_atr * atr
-        take_profit = bar.close + side * self.tp_atr * atr
+        lowest = self.ctx.instruments[bar.symbol].tick_size  # a price is positive, however wide the ranges are
+        stop_loss = max(lowest, bar.close - side * self.sl_atr * atr)
+        take_profit = max(lowest, bar.close + side * self.tp_atr * atr)
         return (Signal.buy if side > 0 else Signal.sell)(qty, sl=stop_loss, tp=take_profit)
 
 

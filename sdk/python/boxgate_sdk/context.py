@@ -162,8 +162,8 @@ class Context:
         column = None if self._marks is None else self._marks.unrealised.get(self.instruments[symbol].index)
         return 0.0 if column is None else float(column[self._index()])
 
-    def history(self, symbol: str, frame: str, events: int) -> list[Bar | Tick]:
-        """Return exactly the last `events` of a series, oldest first, the one being handled included.
+    def history(self, symbol: str, frame: str, events: int) -> list[Any]:
+        """Return exactly the last `events` of a series, Bars or Ticks, oldest first, the one being handled included.
 
         Raises SeriesUnknown; HistoryBeyondDeclared if history_events() declares fewer; HistoryShort if fewer were
         delivered so far; OutsideEvent in the vector form, which has columns instead.

@@ -1,0 +1,218 @@
+"""The examples: what they promise in their docstrings, and equal answers however the tape is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from boxgate_proto.strategy.v1 import strategy_pb2
+from boxgate_sdk import Bar, Side, Strategy, errors
+from boxgate_sdk._contract import describe
+from boxgate_sdk.testing import InProcess, Run, bar, bars, tick
+
+Example = Callable[[str], ModuleType]
+Walk = Callable[..., list[Bar]]
+
+_CLASSES = {
+    "sma_cross": "SmaCross",
+    "envelope_trend": "EnvelopeTrend",
+    "mean_reversion_zscore": "MeanReversionZscore",
+    "random_targets": "RandomTargets",
+}
+_CASES: list[tuple[str, dict[str, Any]]] = [
+    ("sma_cross", {"form": "bar"}),
+    ("sma_cross", {"form": "vector", "notional": 20_000}),
+    ("envelope_trend", {"env_len": 10, "trend_len": 20}),
+    ("envelope_trend", {"env_len": 10, "trend_len": 20, "risk_max": 0.001, "daily_loss_max": 0.0001}),
+    (
+        "mean_reversion_zscore",
+        {"z_len": 15, "z_entry": 1.2, "ema_len": 30, "htf": "M15", "htf_ema_len": 4, "hold_bars": 7},
+    ),
+    ("random_targets", {"rate": 0.1}),
+]
+
+
+def _class(example: Example, name: str) -> type[Strategy]:
+    strategy: type[Strategy] = getattr(example(name), _CLASSES[name])
+    return strategy
+
+
+def _run(strategy: type[Strategy], params: dict[str, Any], events: list[Bar], **more: Any) -> Run:
+    windows = more.pop("windows", 4096)
+    return InProcess(strategy, params, **more).run(events, windows=windows)
+
+
+@pytest.mark.parametrize(("name", "params"), _CASES)
+def test_an_example_answers_equally_however_the_tape_of_two_instruments_is_cut(
+    example: Example, two_symbols: list[Bar], name: str, params: dict[str, Any]
+) -> None:
+    strategy = _class(example, name)
+    runs = [_run(strategy, params, two_symbols, warmup=500, windows=w) for w in (1, [1, 2, 3, 50], 4096)]
+    assert len(runs[0].signals) >= 20
+    assert {signal.symbol for signal in runs[0].signals} == {"EURUSD", "GBPUSD"}
+    for run in runs[1:]:
+        assert run.signals == runs[0].signals
+        assert [signal.meta for signal in run.signals] == [signal.meta for signal in runs[0].signals]
+        assert run.final_cash == runs[0].final_cash
+
+
+@pytest.mark.parametrize("name", _CLASSES)
+def test_an_example_says_what_it_is_and_each_of_its_parameters(example: Example, name: str) -> None:
+    module = example(name)
+    described = describe(_class(example, name), strategy_pb2.DescribeRequest())
+    assert module.__doc__
+    assert (described.name, described.version) == (name, "1.0.0")
+    assert described.description
+    assert all(parameter.doc for parameter in described.parameters)
+
+
+@pytest.mark.parametrize("name", ["random_targets", "envelope_trend", "mean_reversion_zscore"])
+def test_examples_without_a_vector_form_need_no_numpy(repository: Path, name: str) -> None:
+    text = (repository / "examples" / name / "strategy.py").read_text()
+    assert "numpy" not in text
+
+
+def test_averages_must_differ(example: Example) -> None:
+    with pytest.raises(errors.ParameterConflict, match="fast"):
+        _run(_class(example, "sma_cross"), {"fast": 30, "slow": 30}, [bar(1.0)])
+
+
+def test_crossing_averages_signal_only_where_the_side_changes(example: Example) -> None:
+    closes = [1.0, 2.0, 3.0, 4.0, 5.0, 1.0, 1.0, 1.0, 1.0, 9.0, 9.0]
+    run = _run(_class(example, "sma_cross"), {"fast": 1, "slow": 3}, bars(closes))
+    assert [(signal.seq, signal.side) for signal in run.signals] == [(2, Side.BUY), (5, Side.SELL), (9, Side.BUY)]
+
+
+@pytest.mark.parametrize(
+    ("params", "requires"),
+    [({}, []), ({"risk_max": 0.01}, ["FEEDBACK"]), ({"daily_loss_max": 0.02}, ["FEEDBACK"])],
+)
+def test_the_envelope_requires_feedback_only_for_its_limits(
+    example: Example, params: dict[str, float], requires: list[str]
+) -> None:
+    values = [
+        strategy_pb2.Parameter(name=name, value=strategy_pb2.ParameterValue(float_value=value))
+        for name, value in params.items()
+    ]
+    described = describe(_class(example, "envelope_trend"), strategy_pb2.DescribeRequest(parameters=values))
+    assert list(described.requires) == requires
+    assert described.series[0].history_events == 400
+
+
+_ENVELOPE = {"env_len": 4, "env_dev": 1.0, "trend_len": 4, "atr_len": 2, "sl_atr": 2.0, "tp_atr": 4.0}
+_BREAKOUT = [1.0, 1.001, 1.0, 1.001, 1.0, 1.01]
+
+
+def test_a_breakout_opens_a_bracket_of_true_ranges_and_shows_why(example: Example) -> None:
+    run = _run(_class(example, "envelope_trend"), _ENVELOPE, bars(_BREAKOUT))
+    entry = run.signals[-1]
+    assert (entry.seq, entry.side, entry.qty) == (5, Side.BUY, 10_000.0)
+    assert entry.meta is not None
+    indicators = entry.meta["indicators"]
+    assert indicators["lower"] < indicators["mean"] < indicators["upper"] < 1.01
+    assert entry.sl == pytest.approx(1.01 - 2.0 * indicators["atr"], abs=1e-5)
+    assert entry.tp == pytest.approx(1.01 + 4.0 * indicators["atr"], abs=1e-5)
+    assert entry.meta["params"]["env_len"] == 4
+    prod = _run(_class(example, "envelope_trend"), _ENVELOPE, bars(_BREAKOUT), mode="prod")
+    assert prod.signals == run.signals
+    assert all(signal.meta is None for signal in prod.signals)
+
+
+def test_the_risk_of_a_trade_bounds_its_size(example: Example) -> None:
+    params = {**_ENVELOPE, "risk_max": 0.0001}
+    entry = _run(_class(example, "envelope_trend"), params, bars(_BREAKOUT)).signals[-1]
+    assert entry.qty is not None
+    assert entry.sl is not None
+    assert entry.qty * (1.01 - entry.sl) == pytest.approx(0.0001 * 100_000.0, rel=1e-2)
+    tiny = {**_ENVELOPE, "risk_max": 1e-12}
+    assert all(s.side is Side.FLAT for s in _run(_class(example, "envelope_trend"), tiny, bars(_BREAKOUT)).signals)
+
+
+def test_a_lost_day_closes_everything_until_the_next_one(example: Example) -> None:
+    fall = [1.009, 1.0085, 1.0083, 1.02, 1.0, 1.03]
+    minutes = bars(_BREAKOUT + fall)
+    next_day = bars([1.0, 1.001, 1.0, 1.001, 1.0, 1.05], start_ns=minutes[0].open_ns + 86_400_000_000_000)
+    params = {**_ENVELOPE, "sl_atr": 90.0, "tp_atr": 90.0, "daily_loss_max": 0.0001}
+    strategy = _class(example, "envelope_trend")
+    signals = _run(strategy, params, minutes + next_day).signals
+    entry = next(s for s in signals if s.side is Side.BUY)
+    close = next(s for s in signals if s.seq > entry.seq)
+    assert (entry.seq, close.side) == (5, Side.FLAT)
+    assert [s.seq for s in signals if close.seq < s.seq < 12] == []
+    assert any(s.seq >= 12 and s.side is not Side.FLAT for s in signals)
+    free = _run(strategy, {**params, "daily_loss_max": 0.0}, minutes + next_day).signals
+    assert any(close.seq < s.seq < 12 for s in free)
+
+
+_REVERSION = {
+    "z_len": 10,
+    "z_entry": 1.5,
+    "z_exit": 0.1,
+    "ema_len": 200,
+    "htf": "M5",
+    "htf_ema_len": 2,
+    "atr_len": 3,
+    "sl_atr": 90.0,
+    "tp_atr": 90.0,
+    "hold_bars": 4,
+}
+
+
+def _rise_and_dip(after: list[float]) -> list[Bar]:
+    return bars([1.0 + 0.001 * i for i in range(41)] + after)
+
+
+def test_a_dip_in_a_rising_market_is_bought_and_sold_at_the_mean(example: Example) -> None:
+    strategy = _class(example, "mean_reversion_zscore")
+    run = _run(strategy, _REVERSION, _rise_and_dip([1.025, 1.0251, 1.05, 1.05]), warmup=40)
+    assert [(s.seq, s.side) for s in run.signals] == [(1, Side.BUY), (3, Side.FLAT)]
+    assert run.signals[0].meta is not None
+    assert run.signals[0].meta["indicators"]["z"] <= -1.5
+
+
+def test_a_position_is_held_no_longer_than_allowed(example: Example) -> None:
+    strategy = _class(example, "mean_reversion_zscore")
+    lying = [1.025 - 0.003 * i for i in range(9)]
+    run = _run(strategy, _REVERSION, _rise_and_dip(lying), warmup=40)
+    entry = run.signals[0]
+    exit_ = next(s for s in run.signals if s.side is Side.FLAT)
+    # Filled at the next open, so the first bar of the position is the one after the signal.
+    assert exit_.seq - entry.seq == 4
+    assert exit_.meta is not None
+    assert exit_.meta["held_bars"] == 4
+
+
+def test_the_higher_frame_of_the_run_and_one_made_of_its_bars_are_equal(example: Example, walk: Walk) -> None:
+    strategy = _class(example, "mean_reversion_zscore")
+    minutes = walk(1500, seed=4)
+    fives = [bar(minutes[i + 4].close, open_ns=minutes[i].open_ns, frame="M5") for i in range(0, len(minutes), 5)]
+    both = sorted(minutes + fives, key=lambda b: (b.time_ns, b.frame == "M1"))
+    params = {**_REVERSION, "ema_len": 30}
+
+    def decisions(events: list[Bar], warmup: int) -> list[tuple[int, Side, float | None]]:
+        run = _run(strategy, params, events, warmup=warmup)
+        return [(events[s.seq + warmup].time_ns, s.side, s.sl) for s in run.signals]
+
+    made = decisions(minutes, 250)
+    assert len(made) >= 20
+    assert decisions(both, 300) == made
+
+
+def test_the_higher_frame_must_be_higher(example: Example) -> None:
+    with pytest.raises(errors.Refusal, match="not higher"):
+        _run(_class(example, "mean_reversion_zscore"), {"htf": "H1"}, bars([1.0], frame="H1"))
+
+
+def test_random_targets_depend_on_the_seed_and_take_ticks(example: Example) -> None:
+    strategy = _class(example, "random_targets")
+    ticks = [tick(1.1, 1.1001, time_ns=10**18 + i * 10**9) for i in range(400)]
+    first, again, other = (InProcess(strategy, {"rate": 0.2}, seed=seed).run(ticks).signals for seed in (1, 1, 2))
+    assert first == again != other
+    assert {signal.side for signal in first} == set(Side)
+    assert any(signal.price for signal in first)
+    assert any(signal.sl and signal.tp for signal in first)
+    assert any(signal.valid_until_ns for signal in first)
