@@ -13,6 +13,7 @@ from boxgate_engine.kernel.records import (
     Record,
     Sim,
 )
+from boxgate_engine.kernel.targets import follow_position
 
 
 @njit(cache=True)
@@ -93,6 +94,7 @@ def reduce_position(
         book.lots += -lots if long else lots
         book.fee_pool -= fee_share
         book.slippage_pool -= slippage_share
+    follow_position(book)
 
 
 @njit(cache=True)
@@ -142,6 +144,7 @@ def increase_position(
     book.sl = book.work_sl
     book.tp = book.work_tp
     book.bracket_signal = book.work_signal
+    follow_position(book)
     touch(book, bid, ask)
     _write_fill(sim, i, side, abs(lots), quantity, price, raw, fee, slippage, slips, ENTRY, signal, time_ns, seq)
     return 0

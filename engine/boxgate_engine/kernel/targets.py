@@ -109,6 +109,7 @@ def promote(sim: Sim, i: int, open_ns: int, tick: bool) -> None:
                 book.sl = signal.sl
                 book.tp = signal.tp
                 book.bracket_signal = row
+                follow_position(book)
             if book.work_lots == book.lots:
                 signal.outcome = EXECUTED
         sim.account[0].version += 1
@@ -189,6 +190,13 @@ def stand_on_position(book: Record) -> None:
     book.stand_tp = book.tp
     book.stand_until_ns = NO_EXPIRY
     book.stand_signal = -1
+
+
+@njit(cache=True)
+def follow_position(book: Record) -> None:
+    """Keep a standing target that is the position that remains at what the position has become."""
+    if book.stand_signal < 0:
+        stand_on_position(book)
 
 
 @njit(cache=True)

@@ -30,7 +30,7 @@ def run_engine(
     chunk_events: int = 64,
 ) -> Results:
     """Return the engine's results. signals: by the number of the moment's first event, as `run_with_signals` takes them."""
-    instruments = [_instrument(spec) for spec in specs]
+    instruments = [instrument_of(spec) for spec in specs]
     simulation = Simulation(
         instruments,
         AccountRules(
@@ -71,8 +71,9 @@ def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]
     groups: dict[tuple[int, int, bool, bool], list[Any]] = defaultdict(list)
     for event in events:
         groups[event.instrument, event.frame_ns, event.execution, event.delivered].append(event)
-    found = []
-    for number, ((instrument, frame_ns, execution, delivered), group) in enumerate(sorted(groups.items())):
+    found: list[Source] = []
+    shown = 0
+    for (instrument, frame_ns, execution, delivered), group in sorted(groups.items()):
         columns = _columns(group, frame_ns)
         found.append(
             Source(
@@ -82,9 +83,10 @@ def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]
                 rows=slice(0, len(group)),
                 executes=execution,
                 spread=_spread(rules, instruments[instrument]),
-                delivered=number if delivered else -1,
+                delivered=shown if delivered else -1,
             )
         )
+        shown += delivered
     return found
 
 
@@ -140,7 +142,7 @@ def _spread(rules: Any, instrument: Instrument) -> float | None:
     return float(rules.spread[1] * tick.numerator / tick.denominator)
 
 
-def _instrument(spec: Any) -> Instrument:
+def instrument_of(spec: Any) -> Instrument:
     return Instrument(
         symbol=spec.symbol,
         asset_class="forex",
