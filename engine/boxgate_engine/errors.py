@@ -6,6 +6,7 @@ BoxgateError            names what happened, where, what was expected and what t
 │   ├── RunNotFound     there is no such run in the store
 │   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
+    ├── SignalError     a signal that can never be right
     ├── StoreFailed     the folder of the runs cannot be written or read
     ├── NotDeterministic  a run was computed twice and the results differ
     ├── RunDamaged      a published run is not what its manifest says
