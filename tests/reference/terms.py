@@ -7,6 +7,7 @@ Source: docs/spec/execution.md and the column lists of the result tables.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 Ratio = tuple[int, int]
 """A size as (numerator, denominator)."""
@@ -28,12 +29,16 @@ class ReferenceError(Exception):
 
 @dataclass(frozen=True)
 class Spec:
-    """An instrument: its name, its grids and its contract size."""
+    """An instrument: its name, its grids and its contract size, all in lowest terms."""
 
     symbol: str
     tick: Ratio = (1, 1)
     lot: Ratio = (1, 1)
     contract: Ratio = (1, 1)
+
+    def __post_init__(self) -> None:
+        for name in ("tick", "lot", "contract"):
+            object.__setattr__(self, name, Fraction(*getattr(self, name)).as_integer_ratio())
 
 
 @dataclass(frozen=True)
