@@ -37,6 +37,7 @@ class EventStream:
         self._received = 0
         self._status: grpc.RpcError | None = None
         self._unsolicited = False
+        self._failure: RunFailed | None = None
         self._closed = False
         opening = strategy_pb2.OnEventRequest(open=strategy_pb2.OpenStream(session_id=session_id))
         self._requests.put(opening.SerializeToString())
@@ -58,6 +59,8 @@ class EventStream:
         Raises ReplyTimeout, SidecarExit, SidecarFailed, Unsolicited, MessageTooLarge, StreamBroken, WaitBudget ...
         After any of them the tree is dead and the stream is of no more use.
         """
+        if self._failure is not None:
+            raise self._failure
         self._scene.seq = seq
         began = time.monotonic()
         left = self._limits.wait_s_max - self.wait_s
@@ -129,6 +132,8 @@ class EventStream:
         )
 
     def _fail(self, fault: RunFailed) -> RunFailed:
-        self.abort()
+        self._failure = fault
+        self._requests.put(None)
+        self._call.cancel()
         self._kill()
         return fault

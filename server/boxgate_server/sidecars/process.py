@@ -102,5 +102,7 @@ class SidecarProcess:
 
     def set_gone(self) -> None:
         """Record that nothing is left. The spawner's thread calls it."""
+        if self.exit is None:  # whoever would have told how it ended was killed, and the tree with it
+            self.exit = Exit(None, signal.SIGKILL)
         self._exited.set()
         self._gone.set()

@@ -52,6 +52,8 @@ class Spawner:
         self._wake_read.setblocking(False)
         self._work: deque[Callable[[], None]] = deque()
         self._guard: subprocess.Popen[bytes] | None = None
+        self._guard_pidfd: int | None = None
+        self._guard_lost = False
         self._control: socket.socket | None = None
         self._guard_folder: Path | None = None
         self._containment: str | None = None
@@ -114,6 +116,8 @@ class Spawner:
             running.process.set_gone()
         for starting in self._starting.values():
             starting.fail(_guard_lost("was closed"))
+        if self._guard_pidfd is not None:
+            os.close(self._guard_pidfd)
         self._selector.close()
         self._wake_read.close()
         self._wake_write.close()
@@ -137,6 +141,8 @@ class Spawner:
     def _start(self, starting: _Starting) -> None:
         """Ask the guard for a process; the answer comes as an event."""
         try:
+            if self._guard_lost:
+                raise _guard_lost("ended")
             if self._guard is None:
                 self._start_guard()
             assert self._guard_folder is not None
@@ -180,8 +186,8 @@ class Spawner:
         self._containment = ready["containment"]
         ours.settimeout(None)
         self._selector.register(ours, selectors.EVENT_READ, self._read_event)
-        guard_pidfd = os.pidfd_open(self._guard.pid)
-        self._selector.register(guard_pidfd, selectors.EVENT_READ, lambda: self._lose_guard(guard_pidfd))
+        self._guard_pidfd = os.pidfd_open(self._guard.pid)
+        self._selector.register(self._guard_pidfd, selectors.EVENT_READ, self._lose_guard)
 
     def _send_order(self, message: dict[str, object]) -> None:
         with contextlib.suppress(GuardLost):  # with the guard the trees end as well
@@ -214,7 +220,7 @@ class Spawner:
         elif event["event"] == "refused":
             starting = self._starting.pop(identity)
             starting.fail(_refused(starting.name, starting.request["cwd"], event["at"], event["errno"]))
-        elif event["event"] == "exited":
+        elif identity in self._running and event["event"] == "exited":
             self._running[identity].process.set_exited(event["status"])
         elif identity in self._running:
             running = self._running.pop(identity)
@@ -239,7 +245,7 @@ class Spawner:
 
     def _drain(self, running: _Running, output: int, *, to_the_end: bool = False) -> None:
         # One chunk for each turn of the loop, so that a flood of one sidecar does not starve the others.
-        while True:
+        while output in running.outputs:  # else it was drained to the end earlier in this turn
             try:
                 data = os.read(output, _CHUNK_BYTES)
             except BlockingIOError:
@@ -254,11 +260,12 @@ class Spawner:
             if not to_the_end:
                 return
 
-    def _lose_guard(self, pidfd: int) -> None:
-        self._selector.unregister(pidfd)
-        os.close(pidfd)
+    def _lose_guard(self) -> None:
+        assert self._guard_pidfd is not None
+        self._selector.unregister(self._guard_pidfd)
         assert self._guard is not None
-        self._guard.poll()
+        self._guard.wait()
+        self._guard_lost = True
         for running in self._running.values():
             running.process.guard_lost = True
             for output in list(running.outputs):

@@ -1,0 +1,37 @@
+"""A host for the tests of the sidecar host, and what must hold after each of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from trials import Starter, own_resources, processes_of, until_empty
+
+from boxgate_server.sidecars import SidecarHost
+
+
+@pytest.fixture
+def runtime_folder() -> Iterator[Path]:
+    """A short folder for sockets. Afterwards it is empty, and no process that was started below it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="bt-", dir="/tmp"))
+    yield folder
+    left = until_empty(lambda: [*processes_of(folder), *folder.iterdir()])
+    shutil.rmtree(folder)
+    assert left == [], "something outlived the host"
+
+
+@pytest.fixture
+def host(runtime_folder: Path) -> Iterator[SidecarHost]:
+    """A host; afterwards the gateway has as many threads and file descriptors as before."""
+    before = own_resources()
+    with SidecarHost(runtime_folder=runtime_folder) as host:
+        yield host
+    assert until_empty(lambda: sorted(own_resources() - before)) == [], "the gateway holds on to something"
+
+
+@pytest.fixture
+def sidecars(host: SidecarHost) -> Starter:
+    return Starter(host)
