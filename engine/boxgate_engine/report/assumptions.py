@@ -121,9 +121,11 @@ def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[
             name="Who can fill",
             value=", ".join(f"{symbol} {frame}" for symbol, frame in frames.items())
             or "the finest series of each instrument",
-            note="Only this series fills and triggers. A decision meets only bars that open at or after its moment, and "
-            "only later ticks."
-            + (" Where the series differ in frame, a fill is settled when its bar becomes available." if differ else ""),
+            note="Only this series fills and triggers. A decision meets only bars that open at or after its moment, "
+            "and only later ticks."
+            + (
+                " Where the series differ in frame, a fill is settled when its bar becomes available." if differ else ""
+            ),
         ),
         Assumption(name="Path inside a bar", value=path, note=PATHS.get(path, "")),
         Assumption(
@@ -207,7 +209,12 @@ def _run(files: RunFiles) -> list[Assumption]:
         Assumption(
             name="Warm-up",
             value=f"{count(counts.get('warmup_events', 0))} events",
-            note=policy + (f" History was extended {count(restarts)} times on request." if restarts else ""),
+            note=policy
+            + (
+                f" History was extended {count(restarts)} {'time' if restarts == 1 else 'times'} on request."
+                if restarts
+                else ""
+            ),
         ),
         Assumption(
             name="Mode",
@@ -220,7 +227,9 @@ def _run(files: RunFiles) -> list[Assumption]:
             name="Parameters",
             value=", ".join(f"{name} = {_param(value)}" for name, value in sorted(files.params.items())) or "none",
         ),
-        Assumption(name="Strategy", value=" ".join(resolved.get("strategy", {}).get("command", [])) or "attached", code=True),
+        Assumption(
+            name="Strategy", value=" ".join(resolved.get("strategy", {}).get("command", [])) or "attached", code=True
+        ),
     ]
 
 
@@ -234,10 +243,14 @@ def _identity(files: RunFiles, run_id: str, result_digest: str) -> list[Assumpti
         Assumption(
             name="Strategy digest",
             value=str(strategy.get("digest", "not identified")),
-            note="" if strategy.get("identified", True) else "Attached: its content was not seen, so it is never reused.",
+            note=""
+            if strategy.get("identified", True)
+            else "Attached: its content was not seen, so it is never reused.",
             code=True,
         ),
-        Assumption(name="Seed", value=_seed(files), note=f"From master seed {identity.get('master_seed', '')}.", code=True),
+        Assumption(
+            name="Seed", value=_seed(files), note=f"From master seed {identity.get('master_seed', '')}.", code=True
+        ),
         Assumption(
             name="Versions", value=f"engine {identity.get('engine', '')}, contract {identity.get('contract', '')}"
         ),

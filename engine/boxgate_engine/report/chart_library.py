@@ -67,7 +67,7 @@ def share_library(runs: Path) -> Path:
     if target.is_file() and target.stat().st_size == len(library.source):
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    # Several runs may get here at once: each writes a file of its own, and whichever renames last wins with equal bytes.
+    # Several runs may get here at once: each writes a file of its own, and the last rename wins with equal bytes.
     handle, name = tempfile.mkstemp(dir=folder, prefix=f".{library.file_name}.")
     part = Path(name)
     try:

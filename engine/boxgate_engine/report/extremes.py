@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -46,3 +48,14 @@ def thin(time_ns: Integers, values: Floats, buckets: int) -> Integers:
         keep[hits[earliest]] = True
     keep[0] = keep[-1] = True
     return np.flatnonzero(keep).astype(np.int64)
+
+
+def time_steps(time_ns: Integers) -> dict[str, Any]:
+    """Return times as {unit_ms, steps}: the first in units since 1970, then the distance of each to the one before.
+
+    A third of the text that whole instants need. The unit is a minute or a second where all times are whole ones,
+    else a millisecond; what is finer is cut off.
+    """
+    time_ms = time_ns // 1_000_000
+    unit_ms = next(unit for unit in (60_000, 1_000, 1) if not np.any(time_ms % unit))
+    return {"unit_ms": unit_ms, "steps": np.diff(time_ms // unit_ms, prepend=0).tolist()}

@@ -11,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from boxgate_engine.report.extremes import Floats, Integers, thin
+from boxgate_engine.report.extremes import Floats, Integers, thin, time_steps
 from boxgate_engine.report.numerals import currency_decimals
 from boxgate_engine.report.prices import PricePanel, price_figures
+from boxgate_engine.report.quality import shown_quality
 from boxgate_engine.report.run_files import RunFiles
 from boxgate_engine.report.trade_list import trade_list
 
 SCHEMA: Final = "boxgate.report/1"
 """The `schema` of the page's data."""
-CURVE_BUCKETS: Final = 2_000
-"""Buckets of the equity and drawdown curves: more than the pixel columns of a wide page."""
+CURVE_BUCKETS: Final = 6_000
+"""Buckets of the equity and drawdown curves: four for each pixel column of a wide page."""
 _DAY_NS: Final = 86_400_000_000_000
 _BINS: Final = 32
 
@@ -40,8 +41,8 @@ def build_figures(
         "params": files.params,
         "metrics": metrics,
         "summary": _summary(metrics),
-        "equity": _curve(files.time_ns, files.equity) | {"initial": metrics["equity"]["initial"]},
-        "drawdown": _curve(files.time_ns, files.drawdown),
+        "equity": _curve(files.time_ns, files.equity, currency_decimals(files.currency) + 2),
+        "drawdown": _curve(files.time_ns, files.drawdown, 8),
         "price": price_figures(prices),
         "trades": trade_list(files),
         "monthly": monthly_returns(files.time_ns, files.equity),
@@ -50,7 +51,7 @@ def build_figures(
             "daily": _distribution(daily_returns(files.time_ns, files.equity)),
         },
         "excursions": _excursions(files),
-        "quality": dict(quality),
+        "quality": shown_quality(quality),
         "path": _path(files),
         "signals": _signals(files),
     }
@@ -77,7 +78,10 @@ def monthly_returns(time_ns: Integers, equity: Floats) -> list[dict[str, Any]]:
 
 
 def daily_returns(time_ns: Integers, equity: Floats) -> Floats:
-    """Return simple returns between the last marks of UTC days, the first day dropped; empty if a mark is not above 0."""
+    """Return simple returns between the last marks of UTC days, the first day dropped.
+
+    Empty if there are fewer than two days or a mark before the last is not above zero.
+    """
     days = time_ns // _DAY_NS
     marks = equity[np.append(np.flatnonzero(np.diff(days)), len(days) - 1)] if len(days) else equity
     if len(marks) < 2 or np.any(marks[:-1] <= 0):
@@ -133,9 +137,9 @@ def _summary(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"costs_total": costs, "profit_before_costs": math.fsum([metrics["return"]["net_profit"], costs])}
 
 
-def _curve(time_ns: Integers, values: Floats) -> dict[str, Any]:
+def _curve(time_ns: Integers, values: Floats, decimals: int) -> dict[str, Any]:
     kept = thin(time_ns, values, CURVE_BUCKETS)
-    return {"rows": len(time_ns), "time_ms": (time_ns[kept] // 1_000_000).tolist(), "value": values[kept].tolist()}
+    return {"rows": len(time_ns), "time": time_steps(time_ns[kept]), "value": np.round(values[kept], decimals).tolist()}
 
 
 def _month_ends(time_ns: Integers, equity: Floats) -> list[tuple[int, float]]:

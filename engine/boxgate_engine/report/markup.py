@@ -22,9 +22,11 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def section(name: str, title: str, body: str, *, lead: str = "") -> str:
-    """Return one section. name: its id, one of interfaces section 8. lead: a sentence under the title, plain text."""
+def section(name: str, title: str, body: str, *, lead: str = "", ranges: bool = False) -> str:
+    """Return one section. name: its id. lead: a sentence under the title, plain text. ranges: with buttons for time."""
     intro = f'<p class="lead">{esc(lead)}</p>' if lead else ""
+    if ranges:
+        intro = f'<div class="above">{intro}<div class="ranges" role="group" aria-label="Time shown"></div></div>'
     return (
         f'<section id="{esc(name)}" aria-labelledby="{esc(name)}-title">'
         f'<h2 id="{esc(name)}-title">{esc(title)}</h2>{intro}{body}</section>\n'
@@ -41,22 +43,28 @@ def chart(name: str, label: str, *, size: str = "") -> str:
     return f'<div class="chart {esc(size)}" id="chart-{esc(name)}" role="img" aria-label="{esc(label)}"></div>'
 
 
-def definitions(title: str, rows: Iterable[tuple[str, Cell]]) -> str:
-    """Return a titled list of names and values."""
+def definitions(title: str, rows: Iterable[tuple[str, Cell]], *, texts: bool = False) -> str:
+    """Return a titled list of names and values. texts: the values are words that may be broken over lines."""
     body = "".join(f"<div><dt>{esc(name)}</dt>{_tagged('dd', value)}</div>" for name, value in rows)
-    return f'<div class="facts"><h3>{esc(title)}</h3><dl>{body}</dl></div>'
+    return f'<div class="facts{" texts" if texts else ""}"><h3>{esc(title)}</h3><dl>{body}</dl></div>'
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], *, text_columns: int = 1) -> str:
-    """Return a table. text_columns: how many columns from the left hold text; the others are set as numbers."""
+def table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], *, text_columns: int = 1, compact: bool = False
+) -> str:
+    """Return a table.
+
+    text_columns: how many columns from the left hold text; the others are set as numbers. compact: only as wide as its
+    content.
+    """
     cells = "".join(
         f'<th scope="col"{"" if index < text_columns else " class=num"}>{esc(name)}</th>'
         for index, name in enumerate(head)
     )
     body = "".join(_row(row, text_columns) for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{esc(caption)}"><table>'
-        f"<caption>{esc(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll{" compact" if compact else ""}" tabindex="0" role="region" aria-label="{esc(caption)}">'
+        f"<table><caption>{esc(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -5,8 +5,14 @@
   const root = document.documentElement;
   const byId = (id) => document.getElementById(id);
   const MARKERS_MAX = 1200; // more entries and exits than this in view are drawn by every n-th trade
-  const LEVELS_MAX = 150; // stops and targets are drawn once so few trades are in view that they can be told apart
+  const LEVELS_MAX = 60; // stops and targets are drawn once so few trades are in view that they can be told apart
   const POINTS_MAX = 4000;
+
+  // Times are kept as steps: the first since 1970, each other since the one before it.
+  for (const curve of [data.equity, data.drawdown, ...data.price]) {
+    let units = 0;
+    curve.time_ms = curve.time.steps.map((step) => (units += step) * curve.time.unit_ms);
+  }
 
   // ---- numbers as people read them -------------------------------------------------------------------------------
   const formats = new Map();
@@ -21,7 +27,7 @@
     return (value < 0 ? "−" : signed ? "+" : "") + text;
   }
   const money = (value, signed = false) => number(value, data.currency_decimals, signed);
-  const moment = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+  const moment = (ms, length = 19) => new Date(ms).toISOString().slice(0, length).replace("T", " ");
   const clean = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
   const decimalsOf = new Map(data.price.map((panel) => [panel.symbol, panel.decimals]));
   const priceDecimals = (symbol) => decimalsOf.get(symbol) ?? 5;
@@ -36,14 +42,18 @@
   const words = (name) => name.charAt(0) + name.slice(1).toLowerCase().replaceAll("_", " ");
   const quantity = (value) => new Intl.NumberFormat("en-US", { maximumFractionDigits: 8 }).format(value);
 
+  // Seconds are shown where there are any.
+  const wholeMinutes = ["entry_time_ms", "exit_time_ms"].every((name) => columns[name].every((ms) => ms % 60_000 === 0));
+  const time = (ms) => moment(ms, wholeMinutes ? 16 : 19);
+
   const TABLE = [
     { name: "trade_id", title: "No.", text: (row) => number(at("trade_id", row), 0) },
     { name: "instrument", title: "Instrument", left: true, key: symbolOf, text: symbolOf },
     { name: "side", title: "Side", left: true, key: sideOf, text: (row) => words(sideOf(row)), kind: (row) => sideOf(row) },
     { name: "qty", title: "Quantity", text: (row) => quantity(at("qty", row)) },
-    { name: "entry_time_ms", title: "Entry (UTC)", left: true, text: (row) => moment(at("entry_time_ms", row)) },
+    { name: "entry_time_ms", title: "Entry (UTC)", left: true, text: (row) => time(at("entry_time_ms", row)) },
     { name: "entry_price", title: "Entry price", text: (row) => number(at("entry_price", row), priceDecimals(symbolOf(row))) },
-    { name: "exit_time_ms", title: "Exit (UTC)", left: true, text: (row) => moment(at("exit_time_ms", row)) },
+    { name: "exit_time_ms", title: "Exit (UTC)", left: true, text: (row) => time(at("exit_time_ms", row)) },
     { name: "exit_price", title: "Exit price", text: (row) => number(at("exit_price", row), priceDecimals(symbolOf(row))) },
     { name: "exit_reason", title: "Exit by", left: true, key: reasonOf, text: (row) => words(reasonOf(row)) },
     { name: "gross_pnl", title: "Gross", text: (row) => money(at("gross_pnl", row), true) },
@@ -184,8 +194,7 @@
   const fade = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
   const narrow = () => window.innerWidth < 720;
   const CONFIG = {
-    displaylogo: false, responsive: true, doubleClick: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toImage"],
+    displaylogo: false, displayModeBar: false, responsive: true, doubleClick: false,
   };
 
   function layout(extra = {}) {
@@ -196,7 +205,6 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") },
       margin: { l: narrow() ? 8 : 56, r: 8, t: 8, b: 28 }, hovermode: "x unified", dragmode: "zoom", showlegend: false,
       hoverlabel: { bgcolor: color("card"), bordercolor: color("line-strong"), font: { color: color("text"), size: 12 } },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: color("line-strong"), activecolor: color("accent") },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("muted") } },
       xaxis: { ...axis, ...xaxis }, yaxis: { ...axis, ...yaxis }, ...rest,
     };
@@ -234,34 +242,58 @@
     return [low - pad, high + pad];
   }
 
+  // Of what is in view, the lowest and highest point of each pixel column, where they were.
+  const COLUMNS = 1500;
+  function inView(times, values) {
+    const from = span.from ?? whole[0], to = span.to ?? whole[1];
+    let first = times.findIndex((time) => time >= from), last = times.findLastIndex((time) => time <= to);
+    first = Math.max(0, (first < 0 ? times.length : first) - 1);
+    last = Math.min(times.length - 1, last + 1);
+    if (last - first < 2 * COLUMNS) return { x: times.slice(first, last + 1), y: values.slice(first, last + 1) };
+    const x = [], y = [], width = (times[last] - times[first]) / COLUMNS;
+    for (let i = first; i <= last; ) {
+      const end = times[i] + width;
+      let low = i, high = i;
+      for (; i <= last && times[i] < end; i++) {
+        if (values[i] < values[low]) low = i;
+        if (values[i] > values[high]) high = i;
+      }
+      for (const kept of low === high ? [low] : [Math.min(low, high), Math.max(low, high)]) {
+        x.push(times[kept]);
+        y.push(values[kept]);
+      }
+    }
+    return { x, y };
+  }
+
   function drawEquity() {
-    const curve = data.equity;
+    const curve = data.equity, initial = data.metrics.equity.initial;
     const single = curve.value.length === 1;
     const whole = span.from === null;
     draw("equity", [
       {
-        x: curve.time_ms, y: curve.value, name: "Equity", mode: single ? "markers" : "lines",
+        ...inView(curve.time_ms, curve.value), name: "Equity", mode: single ? "markers" : "lines",
         line: { color: color("accent"), width: 1.6 }, marker: { color: color("accent"), size: 9 },
         hovertemplate: `%{y:,.${data.currency_decimals}f} ${clean(data.currency)}<extra></extra>`,
       },
     ], {
       xaxis: timeAxis(),
-      yaxis: { range: fit(curve.time_ms, curve.value, curve.value, whole ? [curve.initial] : []), fixedrange: true, tickformat: ",~r", hoverformat: ",.2f" },
-      shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: curve.initial, y1: curve.initial, line: { color: color("muted"), width: 1, dash: "dot" } }],
+      yaxis: { range: fit(curve.time_ms, curve.value, curve.value, whole ? [initial] : []), fixedrange: true, tickformat: ",~r", hoverformat: ",.2f" },
+      shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: initial, y1: initial, line: { color: color("muted"), width: 1, dash: "dot" } }],
     });
   }
 
   function drawDrawdown() {
     const curve = data.drawdown;
     const under = curve.value.map((value) => (value ? -value : 0)); // -0 would be written with a sign
-    const range = fit(curve.time_ms, under, under, [0]) ?? [-0.01, 0];
+    const deepest = Math.min(0, (fit(curve.time_ms, under, under, [0, -0.001]) ?? [0])[0]);
     draw("drawdown", [
       {
-        x: curve.time_ms, y: under, name: "Drawdown", mode: under.length === 1 ? "markers" : "lines", fill: "tozeroy",
-        fillcolor: rgb("loss", 0.16), line: { color: color("loss"), width: 1.2 }, marker: { color: color("loss"), size: 9 },
+        ...inView(curve.time_ms, under), name: "Drawdown", mode: under.length === 1 ? "markers" : "lines", fill: "tozeroy",
+        fillcolor: rgb("loss", 0.16), line: { color: color("loss"), width: 0.8 }, marker: { color: color("loss"), size: 9 },
         hovertemplate: "%{y:.2%}<extra></extra>",
       },
-    ], { xaxis: timeAxis(), yaxis: { range: [Math.min(range[0], -0.0005), 0], fixedrange: true, tickformat: ".1%", nticks: 5 } });
+    ], { xaxis: timeAxis(), yaxis: { range: [deepest, 0], fixedrange: true, tickformat: ".1%", nticks: 5 } });
   }
 
   const price = { index: 0 };
@@ -278,9 +310,9 @@
     const format = `,.${panel.decimals}f`;
     const from = span.from ?? whole[0], to = span.to ?? whole[1];
     const all = rowsBySymbol.get(panel.symbol) ?? [];
-    const inView = all.filter((row) => columns.exit_time_ms[row] >= from && columns.entry_time_ms[row] <= to);
-    const step = Math.max(1, Math.ceil(inView.length / MARKERS_MAX));
-    const shown = step === 1 ? inView : inView.filter((_, index) => index % step === 0);
+    const near = all.filter((row) => columns.exit_time_ms[row] >= from && columns.entry_time_ms[row] <= to);
+    const step = Math.max(1, Math.ceil(near.length / MARKERS_MAX));
+    const shown = step === 1 ? near : near.filter((_, index) => index % step === 0);
     const close = shown.length <= LEVELS_MAX;
     const candles = panel.style === "candles";
     const traces = [];
@@ -292,7 +324,7 @@
       });
     } else {
       traces.push({
-        x: panel.time_ms, y: panel.value, name: panel.symbol, mode: "lines", line: { color: color("muted"), width: 1 },
+        ...inView(panel.time_ms, panel.value), name: panel.symbol, mode: "lines", line: { color: color("muted"), width: 1.1 },
         hovertemplate: `%{y:${format}}<extra></extra>`, showlegend: false,
       });
     }
@@ -317,44 +349,88 @@
       if (stops.x.length) traces.push({ ...stops, line: { color: color("loss"), width: 1, dash: "dot" }, name: "Stop" });
       if (targets.x.length) traces.push({ ...targets, line: { color: color("gain"), width: 1, dash: "dot" }, name: "Target" });
     }
-    const size = shown.length <= 60 ? 11 : shown.length <= 300 ? 8 : 5.5;
+    const size = shown.length <= 60 ? 11 : shown.length <= 300 ? 8 : 4;
+    const faint = shown.length <= 300 ? 1 : 0.6;
     const label = (row) =>
       `No. ${number(at("trade_id", row), 0)}, ${words(sideOf(row))} ${quantity(at("qty", row))}<br>` +
       `${words(reasonOf(row))}: ${money(at("net_pnl", row), true)} ${clean(data.currency)}`;
+    // An exit is a ring around the entry that a reversal makes at the same point, so that both stay visible.
     const marks = (rows, when, what, name, symbol, paint) => ({
       x: rows.map((row) => at(when, row)), y: rows.map((row) => at(what, row)), text: rows.map(label), name, mode: "markers",
-      marker: { symbol, size, color: paint, line: { color: color("card"), width: shown.length <= 300 ? 1 : 0 } },
+      marker: {
+        symbol, size: size + (symbol.endsWith("open") ? 3 : 0), color: paint, opacity: faint,
+        line: { color: symbol.endsWith("open") ? paint : color("card"), width: symbol.endsWith("open") ? (faint === 1 ? 2 : 1) : faint === 1 ? 1 : 0 },
+      },
       hovertemplate: `${name} %{y:${format}}<br>%{text}<extra></extra>`,
     });
     const longs = shown.filter((row) => sideOf(row) === "LONG"), shorts = shown.filter((row) => sideOf(row) === "SHORT");
+    if (wins.length) traces.push(marks(wins, "exit_time_ms", "exit_price", "Exit with gain", "circle-open", color("gain")));
+    if (others.length) traces.push(marks(others, "exit_time_ms", "exit_price", "Exit with loss", "circle-open", color("loss")));
     if (longs.length) traces.push(marks(longs, "entry_time_ms", "entry_price", "Buy entry", "triangle-up", color("long")));
     if (shorts.length) traces.push(marks(shorts, "entry_time_ms", "entry_price", "Sell entry", "triangle-down", color("short")));
-    if (wins.length) traces.push(marks(wins, "exit_time_ms", "exit_price", "Exit with gain", "circle", color("gain")));
-    if (others.length) traces.push(marks(others, "exit_time_ms", "exit_price", "Exit with loss", "x", color("loss")));
 
     const levels = [];
     for (const row of shown.length <= LEVELS_MAX ? shown : []) {
       levels.push(columns.entry_price[row], columns.exit_price[row], at("sl", row), at("tp", row), at("sl_exit", row), at("tp_exit", row));
     }
     draw("price", traces, {
-      hovermode: "closest", showlegend: !narrow() && shown.length > 0, xaxis: { ...timeAxis(), rangeslider: { visible: false } },
+      hovermode: "closest", showlegend: shown.length > 0, xaxis: { ...timeAxis(), rangeslider: { visible: false } },
       yaxis: {
         range: fit(panel.time_ms, candles ? panel.low : panel.value, candles ? panel.high : panel.value, levels),
         fixedrange: true, tickformat: format, hoverformat: format,
       },
-      margin: { l: narrow() ? 8 : 72, r: 8, t: narrow() || !shown.length ? 8 : 34, b: 28 },
+      margin: { l: narrow() ? 8 : 72, r: 8, t: shown.length ? 34 : 8, b: 28 },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("muted"), size: narrow() ? 10 : 12 }, itemwidth: 30 },
     });
     const drawn = step === 1 ? "" : `, every ${step}${["th", "st", "nd", "rd"][step] ?? "th"} drawn`;
     const hint = close ? "" : ` Stops and targets appear with ${LEVELS_MAX} trades or fewer in view: zoom in.`;
-    const stretch = candles ? `${number(panel.rows, 0)} bars` : `${number(panel.rows, 0)} ${panel.frame === "tick" ? "ticks" : "bars"}, ${number(panel.value.length, 0)} points drawn`;
-    byId("price-note").textContent = `${stretch}. ${number(inView.length, 0)} trades in view${drawn}.${hint}`;
+    const stretch = candles ? `${number(panel.rows, 0)} bars` : `${number(panel.rows, 0)} ${panel.frame === "tick" ? "ticks" : "bars"}, ${number(panel.value.length, 0)} points kept`;
+    byId("price-note").textContent = `${stretch}. ${number(near.length, 0)} trades in view${drawn}.${hint}`;
   }
 
-  const drawOverTime = () => { drawEquity(); drawDrawdown(); drawPrice(); };
+  const drawOverTime = () => { drawEquity(); drawDrawdown(); drawPrice(); markRanges(); };
 
   function showSpan(from, to) {
     [span.from, span.to] = [from, to];
     drawOverTime();
+  }
+
+  const DAY_MS = 86_400e3;
+  const RANGES = [["All", null], ["6 M", 182], ["3 M", 91], ["1 M", 30], ["1 W", 7], ["1 D", 1]]
+    .filter(([, days]) => days === null || days * DAY_MS < whole[1] - whole[0]);
+
+  function offerRanges() {
+    for (const group of RANGES.length > 1 ? document.querySelectorAll(".ranges") : []) {
+      const add = (title, label, act) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = title;
+        button.setAttribute("aria-label", label);
+        button.addEventListener("click", act);
+        group.append(button);
+        return button;
+      };
+      const turn = (sign) => () => {
+        const length = (span.to ?? whole[1]) - (span.from ?? whole[0]);
+        const move = Math.max(whole[0] - (span.from ?? whole[0]), Math.min(whole[1] - (span.to ?? whole[1]), sign * length * 0.8));
+        if (span.from !== null && move) showSpan(span.from + move, span.to + move);
+      };
+      add("‹", "Earlier", turn(-1));
+      for (const [title, days] of RANGES) {
+        const button = add(title, days === null ? "Show all" : `Show ${days} days`, () => {
+          if (days === null) return showSpan(null, null);
+          const to = Math.min(whole[1], Math.max(span.to ?? whole[1], whole[0] + days * DAY_MS));
+          showSpan(to - days * DAY_MS, to);
+        });
+        button.dataset.days = String(days);
+      }
+      add("›", "Later", turn(1));
+    }
+  }
+
+  function markRanges() {
+    const days = span.from === null ? "null" : String((span.to - span.from) / DAY_MS);
+    for (const button of document.querySelectorAll(".ranges [data-days]")) button.setAttribute("aria-pressed", String(button.dataset.days === days));
   }
 
   function followZoom() {
@@ -486,6 +562,7 @@
   themed();
   listTrades(showTrade);
   loadCharts().then(() => {
+    offerRanges();
     drawAll();
     followZoom();
   }).catch((error) => {

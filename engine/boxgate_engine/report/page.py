@@ -52,9 +52,7 @@ def render_report(
     """
     files = read_run_files(run_folder)
     figures = build_figures(files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality)
-    groups = name_assumptions(
-        files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments
-    )
+    groups = name_assumptions(files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments)
     figures["assumptions"] = [
         {"group": heading, "name": line.name, "value": line.value, "note": line.note}
         for heading, lines in groups
@@ -174,7 +172,8 @@ def _header(files: RunFiles, run_id: str) -> str:
         '<button type="button" id="theme" aria-pressed="false">Dark</button></div>\n'
         f'<div class="title"><h1>{esc(_strategy_name(files))}</h1>'
         f'<p class="scope"><strong>{esc(", ".join(identity["instruments"]))}</strong> '
-        f"{esc(', '.join(identity['frames']))} <span>{esc(instant(start_ns))} {UNDEFINED} {esc(instant(end_ns))} UTC</span>"
+        f"{esc(', '.join(identity['frames']))} "
+        f"<span>{esc(instant(start_ns))} {UNDEFINED} {esc(instant(end_ns))} UTC</span>"
         f" <code>{esc(run_id)}</code></p>"
         f'<ul class="chips" aria-label="Assumptions at a glance">{shown}'
         '<li class="link"><a href="#assumptions">All assumptions</a></li></ul></div>\n</header>\n'

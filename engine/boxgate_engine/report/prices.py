@@ -8,15 +8,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from boxgate_engine.report.extremes import Floats, Integers, thin_bars
+from boxgate_engine.report.extremes import Floats, Integers, thin_bars, time_steps
 
 CANDLES_MAX: Final = 1_200
 """Up to this many bars are drawn one by one; more are thinned to the extremes of each bucket."""
-BUCKETS_ALL: Final = 10_000
+BUCKETS_ALL: Final = 48_000
 """Buckets of all instruments together, so that a page of many stays small."""
-BUCKETS_MIN: Final = 400
-BUCKETS_MAX: Final = 3_000
-"""Buckets of one instrument: about two for each pixel column of a wide page, so that a first zoom stays sharp."""
+BUCKETS_MIN: Final = 1_600
+"""Buckets of one instrument among many: one for each pixel column of a wide page."""
+BUCKETS_MAX: Final = 16_000
+"""Buckets of one instrument: ten for each pixel column, so that a zoom of ten times stays sharp."""
 _DECIMALS_MAX: Final = 8
 
 
@@ -72,7 +73,7 @@ def _figure(panel: PricePanel, buckets: int) -> dict[str, Any]:
     if panel.frame != "tick" and rows <= CANDLES_MAX:
         return figure | {
             "style": "candles",
-            "time_ms": (panel.time_ns // 1_000_000).tolist(),
+            "time": time_steps(panel.time_ns),
             "open": panel.open.tolist(),
             "high": panel.high.tolist(),
             "low": panel.low.tolist(),
@@ -87,6 +88,6 @@ def _figure(panel: PricePanel, buckets: int) -> dict[str, Any]:
     return figure | {
         "style": "extremes",
         "buckets": buckets,
-        "time_ms": (panel.time_ns[bar] // 1_000_000)[distinct].tolist(),
+        "time": time_steps(panel.time_ns[bar][distinct]),
         "value": value[distinct].tolist(),
     }

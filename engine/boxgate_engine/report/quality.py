@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from boxgate_engine.report.markup import Cell, definitions, empty, esc, section, table
 from boxgate_engine.report.numerals import count, duration, instant, number
-from boxgate_engine.report.sections import TITLES
 
+TITLE: Final = "Data quality"
+"""Title of the section."""
 ROWS_MAX: Final = 12
 """Rows of a list that are shown; the rest is counted."""
 _HIDDEN: Final = frozenset({"digest", "files", "inputs", "columns"})
@@ -19,11 +20,28 @@ _HIDDEN: Final = frozenset({"digest", "files", "inputs", "columns"})
 
 
 def quality_section(quality: Mapping[str, Any]) -> str:
-    """Return the section. quality: series name (`EURUSD M1`) → its report, or the manifest's entry that holds it."""
+    """Return the section.
+
+    quality: series name (`EURUSD M1`) → its report, or the manifest's entry that holds it.
+    """
     lead = "What the import of each series found. Nothing is repaired silently: every repair is counted here."
     if not quality:
-        return section("quality", TITLES["quality"], empty("The dataset carries no quality report."), lead=lead)
-    return section("quality", TITLES["quality"], "".join(_series(name, quality[name]) for name in quality), lead=lead)
+        return section("quality", TITLE, empty("The dataset carries no quality report."), lead=lead)
+    return section("quality", TITLE, "".join(_series(name, quality[name]) for name in quality), lead=lead)
+
+
+def shown_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reports as far as the page shows them: lists as long as their tables, with the number of the rest."""
+    return {name: _shown(report, top=True) for name, report in quality.items()}
+
+
+def _shown(value: Any, *, top: bool = False) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _shown(entry) for key, entry in value.items() if not (top and key in _HIDDEN)}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        shown = [_shown(entry) for entry in value[:ROWS_MAX]]
+        return [*shown, {"more": len(value) - ROWS_MAX}] if len(value) > ROWS_MAX else shown
+    return value
 
 
 def _series(name: str, report: Any) -> str:
@@ -36,9 +54,9 @@ def _series(name: str, report: Any) -> str:
         else:
             lines.append((_title(key), _text(key, value)))
     half = (len(lines) + 1) // 2
-    columns = [definitions(name, lines[:half])]
+    columns = [definitions(name, lines[:half], texts=True)]
     if lines[half:]:
-        columns.append(definitions("\u00a0", lines[half:]))
+        columns.append(definitions("\u00a0", lines[half:], texts=True))
     return f'<div class="columns">{"".join(columns)}</div>' + "".join(_list(key, value) for key, value in lists)
 
 
@@ -62,7 +80,7 @@ def _list(key: tuple[str, ...], entries: list[Mapping[str, Any]]) -> str:
     rows: list[list[Cell]] = [[_text((*key, name), entry.get(name)) for name in names] for entry in entries[:ROWS_MAX]]
     rest = len(entries) - ROWS_MAX
     more = f'<p class="note">and {count(rest)} more</p>' if rest > 0 else ""
-    return table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names)) + more
+    return table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names), compact=True) + more
 
 
 def _title(key: tuple[str, ...]) -> str:

@@ -49,7 +49,7 @@ class RunFiles:
 
 
 def read_run_files(folder: Path) -> RunFiles:
-    """Return the files of a run folder. Raises UserMistake RUN_UNREADABLE, naming the file that is missing or damaged."""
+    """Return the files of a run folder. Raises UserMistake RUN_UNREADABLE with the file that is missing or damaged."""
     curve = _read(folder / "equity_curve.parquet", lambda path: _parquet(path, EQUITY, ["time", "equity", "drawdown"]))
     return RunFiles(
         config=_read(folder / "config.json", _config),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from boxgate_engine.report import quality
 from boxgate_engine.report.assumptions import NOT_MODELLED, PATHS, Assumption
 from boxgate_engine.report.markup import Cell, chart, definitions, empty, esc, section, table
 from boxgate_engine.report.numerals import UNDEFINED, count, duration, money, number, percent
@@ -21,7 +22,7 @@ TITLES: Final = {
     "distribution": "Distribution",
     "excursions": "Excursions",
     "path": "Path dependence",
-    "quality": "Data quality",
+    "quality": quality.TITLE,
 }
 """Title of each section by its id, in page order."""
 
@@ -30,6 +31,16 @@ _NO_TRADES: Final = "No position was closed in this run, so there is no trade to
 _HEAT_FULL: Final = 0.05
 """The monthly return whose cell has the full colour."""
 
+_EVENTS: Final = {
+    "bars": "Bars delivered",
+    "ticks": "Ticks delivered",
+    "warmup_events": "Warm-up events",
+    "history_restarts": "History extended",
+    "rounded": "Signals rounded",
+    "signals": "Signals",
+}
+"""The counts that the summary shows, in its order; the outcomes of signals follow."""
+
 Figures = Mapping[str, Any]
 
 
@@ -37,7 +48,7 @@ def summary(figures: Figures) -> str:
     """Return the key figures, everything of metrics.json, open positions and outcomes of signals."""
     metrics, currency = figures["metrics"], figures["currency"]
     returns, risk, ratio, trades = metrics["return"], metrics["risk"], metrics["ratio"], metrics["trades"]
-    costs, counts, equity = metrics["costs"], metrics["counts"], metrics["equity"]
+    costs, equity = metrics["costs"], metrics["equity"]
     cards = [
         ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
         ("Total return", _signed(returns["total"], percent(returns["total"], signed=True))),
@@ -98,11 +109,11 @@ def summary(figures: Figures) -> str:
                 ("Profit before costs", money(figures["summary"]["profit_before_costs"], currency, signed=True)),
             ],
         ),
-        definitions("Events", [(_words(name), count(value)) for name, value in counts.items()]),
+        definitions("Signals and events", _events(figures)),
     ]
-    shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_value(value)}</div>' for name, value in cards)
+    shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_card(value)}</div>' for name, value in cards)
     body = f'<dl class="cards">{shown}</dl><div class="columns">{"".join(facts)}</div>'
-    return section("summary", TITLES["summary"], body + _open_positions(figures) + _signals(figures))
+    return section("summary", TITLES["summary"], body + _open_positions(figures))
 
 
 def equity(figures: Figures) -> str:
@@ -113,14 +124,16 @@ def equity(figures: Figures) -> str:
         return section("equity", TITLES["equity"], note + chart("equity", "Equity, a single mark"))
     lead = f"One mark per moment, {count(curve['rows'])} in all; the dotted line is the opening cash of {initial}."
     label = f"Equity from {initial} to {money(figures['metrics']['equity']['final'], figures['currency'])}"
-    return section("equity", TITLES["equity"], chart("equity", label), lead=lead)
+    return section("equity", TITLES["equity"], chart("equity", label), lead=lead, ranges=True)
 
 
 def drawdown(figures: Figures) -> str:
     """Return the place of the underwater curve."""
     deepest = percent(figures["metrics"]["risk"]["max_drawdown"])
     lead = f"Fall from the highest equity so far; the deepest was {deepest}."
-    return section("drawdown", TITLES["drawdown"], chart("drawdown", f"Drawdown, at most {deepest}", size="low"), lead=lead)
+    return section(
+        "drawdown", TITLES["drawdown"], chart("drawdown", f"Drawdown, at most {deepest}", size="low"), lead=lead
+    )
 
 
 def assumptions(groups: Sequence[tuple[str, Sequence[Assumption]]]) -> str:
@@ -148,14 +161,14 @@ def price(figures: Figures) -> str:
     choice = f'<label>Instrument <select id="price-choice">{options}</select></label>' if many else ""
     names = ", ".join(f"{panel['symbol']} {panel['frame']}" for panel in panels)
     lead = (
-        f"{names}. Drag to zoom, double-click to see all. Series of more than {count(CANDLES_MAX)} bars are drawn by the "
-        "lowest and highest price of each stretch of time, so that no extreme is lost."
+        f"{names}. Drag to zoom, double-click to see all. Series of more than {count(CANDLES_MAX)} bars are drawn by "
+        "the lowest and highest price of each stretch of time, so that no extreme is lost."
     )
     body = (
         f'<div class="tools">{choice}<p id="price-note" class="note" aria-live="polite"></p></div>'
         f"{chart('price', f'Price of {names} with entries, exits, stops and targets', size='high')}"
     )
-    return section("price", TITLES["price"], body, lead=lead)
+    return section("price", TITLES["price"], body, lead=lead, ranges=True)
 
 
 def trades(figures: Figures) -> str:
@@ -183,8 +196,8 @@ def trades(figures: Figures) -> str:
         '<nav class="pager" aria-label="Pages of trades"><button type="button" data-page="first">« First</button>'
         '<button type="button" data-page="back">‹ Back</button><span id="trades-page"></span>'
         '<button type="button" data-page="next">Next ›</button><button type="button" data-page="last">Last »</button>'
-        '<label>Rows <select id="trades-rows"><option>20</option><option>50</option><option>200</option></select></label>'
-        "</nav>"
+        '<label>Rows <select id="trades-rows"><option>20</option><option>50</option><option>200</option></select>'
+        "</label></nav>"
     )
     return section("trades", TITLES["trades"], body, lead=lead)
 
@@ -210,25 +223,30 @@ def monthly(figures: Figures) -> str:
 def distribution(figures: Figures) -> str:
     """Return the places of the two histograms and their figures."""
     currency, trade, daily = figures["currency"], figures["distribution"]["trades"], figures["distribution"]["daily"]
-    kinds = [
-        ("Net result of trades", "trades", trade, lambda value: money(value, currency, signed=True), _NO_TRADES),
-        (
-            "Daily returns",
-            "daily",
-            daily,
-            lambda value: percent(value, 3, signed=True),
-            "The run has marks on fewer than two days, so it has no daily return.",
-        ),
-    ]
-    shown, rows = [], []
-    for title, name, values, text, nothing in kinds:
+    no_days = "The run has marks on fewer than two days, so it has no daily return."
+
+    def trade_text(value: float) -> str:
+        return money(value, currency, signed=True)
+
+    def daily_text(value: float) -> str:
+        return percent(value, 3, signed=True)
+
+    shown: list[str] = []
+    rows: list[list[Cell]] = []
+    for title, name, values, text, nothing in (
+        ("Net result of trades", "trades", trade, trade_text, _NO_TRADES),
+        ("Daily returns", "daily", daily, daily_text, no_days),
+    ):
         filled = chart(f"distribution-{name}", f"Histogram: {title}") if values["count"] else empty(nothing)
         shown.append(f"<div><h3>{title}</h3>{filled}</div>")
         if values["count"]:
-            figures_of = [text(values[key]) for key in ("mean", "median", "p5", "p95", "worst", "best")]
-            rows.append([title, count(values["count"]), count(values["positive"]), count(values["negative"]), *figures_of])
+            counts = [count(values[key]) for key in ("count", "positive", "negative")]
+            amounts = [text(values[key]) for key in ("mean", "median", "p5", "p95", "worst", "best")]
+            rows.append([title, *counts, *amounts])
     head = ["", "Count", "Above 0", "Below 0", "Mean", "Median", "5 % quantile", "95 % quantile", "Worst", "Best"]
-    body = f'<div class="pair">{"".join(shown)}</div>' + (table("Figures of the distributions", head, rows) if rows else "")
+    body = f'<div class="pair">{"".join(shown)}</div>'
+    if rows:
+        body += table("Figures of the distributions", head, rows)
     return section("distribution", TITLES["distribution"], body)
 
 
@@ -243,9 +261,10 @@ def excursions(figures: Figures) -> str:
         amounts = [money(group[key], currency) for key in ("mae_median", "mae_worst", "mfe_median", "mfe_best")]
         rows.append([title, count(group["count"]), *amounts])
     head = ["", "Trades", "Against, median", "Against, worst", "In favour, median", "In favour, best"]
+    against, favour = chart("mae", "Result of each trade by its MAE"), chart("mfe", "Result of each trade by its MFE")
     body = (
-        f'<div class="pair"><div><h3>Against the position (MAE)</h3>{chart("mae", "Result of each trade by its MAE")}</div>'
-        f'<div><h3>In favour of the position (MFE)</h3>{chart("mfe", "Result of each trade by its MFE")}</div></div>'
+        f'<div class="pair"><div><h3>Against the position (MAE)</h3>{against}</div>'
+        f"<div><h3>In favour of the position (MFE)</h3>{favour}</div></div>"
         + table("Excursions of winners and losers", head, rows)
     )
     lead = (
@@ -261,7 +280,12 @@ def path(figures: Figures) -> str:
     rows: list[list[Cell]] = [
         ["Bars", count(found["bars"]), count(found["bars_total"]), _share(found["bars"], found["bars_total"])],
         ["Fills", count(found["fills"]), count(found["fills_total"]), _share(found["fills"], found["fills_total"])],
-        ["Trades", count(found["trades"]), count(found["trades_total"]), _share(found["trades"], found["trades_total"])],
+        [
+            "Trades",
+            count(found["trades"]),
+            count(found["trades_total"]),
+            _share(found["trades"], found["trades_total"]),
+        ],
         [
             "Net result of trades",
             money(found["net_pnl"], currency, signed=True),
@@ -272,13 +296,13 @@ def path(figures: Figures) -> str:
     if found["bars"]:
         verdict = (
             f"In {count(found['bars'])} bars the order in which high and low were met decides which orders fill. A bar "
-            "does not tell that order, so the result of these trades is an assumption, not a measurement; finer bars or "
-            "ticks (path real) would settle it."
+            "does not tell that order, so the result of these trades is an assumption, not a measurement; finer bars "
+            "or ticks (path real) would settle it."
         )
     else:
         verdict = "No bar of this run leaves open which order fills first: the result does not hang on the path."
     body = f'<p class="verdict">{esc(verdict)}</p>' + table(
-        "Path dependence", ["", "Path dependent", "All", "Share"], rows
+        "Path dependence", ["", "Path dependent", "All", "Share"], rows, compact=True
     )
     setting = str(found["setting"])
     return section("path", TITLES["path"], body, lead=f"Setting: {setting}. {PATHS.get(setting, '')}")
@@ -304,18 +328,13 @@ def _open_positions(figures: Figures) -> str:
     return table("Positions that are open at the end", head, rows, text_columns=2)
 
 
-def _signals(figures: Figures) -> str:
-    signals = figures["signals"]
-    if not signals["count"]:
-        return empty("The strategy gave no signal.")
-    rows: list[list[Cell]] = [
-        [_words(name), count(value), _share(value, signals["count"])] for name, value in signals["outcomes"].items()
-    ]
-    rows += [
-        [f"Rejected: {_words(name).lower()}", count(value), _share(value, signals["count"])]
-        for name, value in signals["reject_reasons"].items()
-    ]
-    return table("Outcomes of signals", ["Signals", "Count", "Share"], rows)
+def _events(figures: Figures) -> list[tuple[str, Cell]]:
+    """Return what was delivered and what became of the signals; each number once."""
+    counts, signals = figures["metrics"]["counts"], figures["signals"]
+    rows: list[tuple[str, Cell]] = [(_EVENTS[name], count(counts[name])) for name in _EVENTS if name in counts]
+    rows += [(f"– {_words(name).lower()}", count(value)) for name, value in signals["outcomes"].items()]
+    rows += [(f"– refused: {_words(name).lower()}", count(value)) for name, value in signals["reject_reasons"].items()]
+    return rows
 
 
 def _assumption(line: Assumption) -> str:
@@ -337,9 +356,11 @@ def _signed(value: float | None, text: str) -> Cell:
     return (text, "gain" if value > 0 else "loss") if value else text
 
 
-def _value(cell: Cell) -> str:
+def _card(cell: Cell) -> str:
     text, kind = cell if isinstance(cell, tuple) else (cell, "")
-    return f'<dd{f" class={kind}" if kind else ""}>{esc(text)}</dd>'
+    amount, _, unit = text.partition("\u00a0")
+    shown = f'{esc(amount)} <span class="unit">{esc(unit)}</span>' if unit else esc(amount)
+    return f"<dd{f' class={kind}' if kind else ''}>{shown}</dd>"
 
 
 def _share(part: int | None, whole: int | None) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from boxgate_engine.report.run_files import RunFiles
 from boxgate_engine.tables import EXIT_REASONS, SIDES
 
-TRADES_MAX: Final = 12_000
+TRADES_MAX: Final = 10_000
 """Most trades inside the page; of more, those with the largest absolute result. All are in trades.csv."""
 
 _WHOLE: Final = ("trade_id", "bars_held")
