@@ -9,6 +9,7 @@ BoxgateError            names what happened, where, what was expected and what t
     ├── SignalError     a signal that can never be right
     ├── StoreFailed     the folder of the runs cannot be written or read
     ├── NotDeterministic  a run was computed twice and the results differ
+    ├── RunIdConflict   the folder of a run's id holds another run
     ├── RunDamaged      a published run is not what its manifest says
     └── DataDamaged     stored market data are not what their manifest says
 """
@@ -170,6 +171,20 @@ class NotDeterministic(RunFailed):
             where=first,
             expected=first_digest,
             remedy="compare the two folders; look for wall clock, unseeded randomness or state kept between runs",
+        )
+
+
+class RunIdConflict(RunFailed):
+    """The folder of a run's id holds another run; the id is the hash of what makes a run."""
+
+    code = "RUN_ID_CONFLICT"
+
+    def __init__(self, run_id: str, *, where: str) -> None:
+        super().__init__(
+            f"the folder of {run_id} holds another run",
+            where=where,
+            expected="a run whose identity hashes to this id",
+            remedy="move the folder away: its files were copied from another run or were altered",
         )
 
 

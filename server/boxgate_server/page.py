@@ -32,6 +32,7 @@ def render_page(
             result_digest=digest,
             prices=price_panels(market, start_ns, end_ns),
             quality=quality_of(market, dataset),
+            instruments=market.instruments,
             assets=assets,
         )
 

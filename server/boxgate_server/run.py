@@ -15,7 +15,7 @@ from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_st
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_dataset
 from boxgate_engine.digest import result_digest
-from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunNotFound
+from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
 from boxgate_engine.market import Market, history_events, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
@@ -85,23 +85,31 @@ def run_config(
     reuse: bool = False,
     watcher: Watcher | None = None,
     host: SidecarHost | None = None,
+    store: Path | None = None,
 ) -> Finished:
     """Compute a run and publish its artefacts. folder: where relative paths start.
 
     reuse: return a complete run of the same identity, if there is one. host: of sidecars; one is made if missing.
+    store: where the run is published, default `artifacts` of the config.
     Raises BoxgateError; nothing of a failed run is published.
     """
     if host is not None:
-        return _Run(config, folder, attachment, watcher or Watcher(), host).execute(reuse)
+        return _Run(config, folder, attachment, watcher or Watcher(), host, store).execute(reuse)
     with SidecarHost() as own:
-        return _Run(config, folder, attachment, watcher or Watcher(), own).execute(reuse)
+        return _Run(config, folder, attachment, watcher or Watcher(), own, store).execute(reuse)
 
 
 class _Run:
     """The steps of one run, in the order in which they are called."""
 
     def __init__(
-        self, config: RunConfig, folder: Path, attachment: Attachment | None, watcher: Watcher, host: SidecarHost
+        self,
+        config: RunConfig,
+        folder: Path,
+        attachment: Attachment | None,
+        watcher: Watcher,
+        host: SidecarHost,
+        store: Path | None,
     ) -> None:
         self.config = config
         self.folder = folder
@@ -110,7 +118,7 @@ class _Run:
         self.host = host
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
-        self.store = folder / config.artifacts
+        self.store = store or folder / config.artifacts
         self.clock = _Stopwatch()
         limits = config.limits
         self.limits = SidecarLimits(
@@ -128,28 +136,30 @@ class _Run:
         market = Market(self.config, dataset)
         digest, identified = self._strategy_digest()
         self.watcher.stage("starting the strategy")
-        sidecar = self._start()
+        self.sidecar = self._start()
         try:
-            described = describe(sidecar.connection, self.config)
+            described = describe(self.sidecar.connection, self.config)
             if self.attachment is not None:
                 digest = f"attached:{described.name}@{described.version}"
             self._identify(market, dataset, described, digest)
-            if reuse and identified and (stored := self._stored()) is not None:
+            stored = self._stored()
+            if reuse and identified and stored is not None:
                 return self._reused(stored)
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
-            results, delivery, restarts, sidecar = self._play(market, described, sidecar)
+            results, delivery, restarts = self._play(market, described)
             dataset.check_unchanged()
         except BaseException as error:
             self._note_failure(error)
             raise
         finally:
-            sidecar.kill()
+            self.sidecar.kill()
         return self._publish(market, dataset, described, results, delivery, restarts, identified)
 
     def _dataset(self) -> Dataset:
         root = self.folder / self.config.data_provider.root
         cache = self.folder / self.config.data_provider.cache.local_dir
         if self.config.dataset == DEMO_NAME:
+            self.watcher.stage("opening the dataset demo, which is made on first use")
             return ensure_demo(root, cache)
         return open_dataset(root, self.config.dataset, cache_dir=cache)
 
@@ -157,8 +167,9 @@ class _Run:
         if self.attachment is not None:
             return "", False
         strategy = self.config.strategy
-        exclude = [self.store, self.folder / self.config.data_provider.root]
-        exclude.append(self.folder / self.config.data_provider.cache.local_dir)
+        data = self.config.data_provider
+        folders = (self.config.artifacts, data.root, data.cache.local_dir)
+        exclude = [self.store, *(self.folder / name for name in folders)]
         return (
             identities.strategy_digest(strategy.command, strategy.sources, folder=self.folder, exclude=exclude),
             True,
@@ -202,7 +213,7 @@ class _Run:
         )
         self.seed = identities.seed(self.config.determinism.master_seed, scenario)
 
-    def _play(self, market: Market, described: Described, sidecar: Sidecar) -> tuple[Results, Delivery, int, Sidecar]:
+    def _play(self, market: Market, described: Described) -> tuple[Results, Delivery, int]:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
@@ -219,15 +230,15 @@ class _Run:
                 start_ns=self.start_ns,
                 warmup_events=counts,
             )
-            needs = open_session(sidecar.connection, request, market.feeds, debug=self.debug)
+            needs = open_session(self.sidecar.connection, request, market.feeds, debug=self.debug)
             if not needs:
                 break
             counts = self._extend_history(market, counts, needs, attempt)
             if self.attachment is None:
-                sidecar.stop()
-                sidecar = self._start()
+                self.sidecar.stop()
+                self.sidecar = self._start()
         self.log.write("sidecar_ready", "session open", fields={"name": described.name, "version": described.version})
-        stream = sidecar.connection.open_stream(session_id)
+        stream = self.sidecar.connection.open_stream(session_id)
         delivery = Delivery(
             stream=stream,
             reply_deadline_s=self.limits.reply_deadline_s,
@@ -244,7 +255,7 @@ class _Run:
             delivery.run(tape)
         self.clock.seconds["sidecar_wait"] = stream.wait_s
         stream.close()
-        self._stop(sidecar, session_id)
+        self._stop(session_id)
         with self.clock.measure("results"):
             if config.execution.close_at_end and tape.events:
                 simulation.close_all(
@@ -253,7 +264,7 @@ class _Run:
             results = finish(simulation, meta=_canonical(delivery.meta) if self.debug else None)
         self.warmup_sum = sum(counts)
         self.tape = tape
-        return results, delivery, attempt, sidecar
+        return results, delivery, attempt
 
     def _warmup_counts(self, market: Market) -> list[int]:
         counts = []
@@ -300,8 +311,9 @@ class _Run:
             path=config.execution.path,
         )
 
-    def _stop(self, sidecar: Sidecar, session_id: str) -> None:
+    def _stop(self, session_id: str) -> None:
         """End the session; results stand whatever the sidecar does now."""
+        sidecar = self.sidecar
         answer = sidecar.connection.on_stop(pb.OnStopRequest(session_id=session_id, reason=pb.STOP_REASON_COMPLETED))
         if self.debug and answer is not None and answer.HasField("report"):
             self.log.write(
@@ -425,12 +437,18 @@ class _Run:
         }
 
     def _stored(self) -> StoredRun | None:
-        """Return the complete run of this identity, None if there is none or it was altered."""
+        """Return the complete run of this identity, None if there is none or it was altered.
+
+        Raises RunIdConflict if the folder of the id holds another run: known before anything is computed.
+        """
+        folder = self.store / self.run_id
         try:
-            stored = read_run(self.store / self.run_id)
+            stored = read_run(folder)
         except (RunNotFound, RunDamaged):
             return None
-        return stored if stored.run_id == self.run_id else None
+        if stored.run_id != self.run_id or identities.run_id(stored.json("config.json")["identity"]) != self.run_id:
+            raise RunIdConflict(self.run_id, where=str(folder))
+        return stored
 
     def _reused(self, stored: StoredRun) -> Finished:
         execution = self.config.execution

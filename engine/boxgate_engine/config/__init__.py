@@ -4,7 +4,7 @@
 operational ones never do.
 """
 
-from boxgate_engine.config.load import load_config, parse_config
+from boxgate_engine.config.load import load_config, locate_problems, parse_config
 from boxgate_engine.config.model import (
     AccountConfig,
     CacheConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "WarmupConfig",
     "WindowConfig",
     "load_config",
+    "locate_problems",
     "parse_config",
     "resolve_config",
     "semantic_keys",

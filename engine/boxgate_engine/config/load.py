@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +48,26 @@ def parse_config(
     if document.problems:
         raise ConfigInvalid(document.problems)
     return config
+
+
+def locate_problems(error: ConfigInvalid, path: Path | str, overrides: Sequence[str] = ()) -> ConfigInvalid:
+    """Return the error with the line of the config file, or the override, for each problem found after reading it.
+
+    path, overrides: as they were given to `load_config`. A problem that names its source already keeps it.
+    """
+    document = read_document(_read_text(Path(path)), name=str(path))
+    if not isinstance(document.value, dict):
+        return error
+    for override in overrides:
+        _apply(document, override)
+    return ConfigInvalid(
+        [p if p.source or not p.path else replace(p, source=document.source(_keys(p.path))) for p in error.problems]
+    )
+
+
+def _keys(path: str) -> KeyPath:
+    """Return the key path that `path_text` wrote."""
+    return tuple(int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", path))
 
 
 def _read_text(path: Path) -> str:

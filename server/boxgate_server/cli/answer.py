@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
@@ -11,12 +14,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from boxgate_engine.errors import BoxgateError, RunFailed, UserMistake
+from boxgate_engine.errors import BoxgateError, ConfigInvalid, RunFailed, UserMistake
 
 INTERRUPTED: Final = 130
 """Exit code after an interrupt from the keyboard."""
 
 JsonObject = dict[str, Any]
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_TRACEBACK: Final = re.compile(
+    r"^[^\n]*Traceback \(most recent call last\):\n(?:[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE
+)
 
 
 def answer(
@@ -26,64 +34,115 @@ def answer(
     *,
     as_json: bool,
     debug: bool = False,
+    known: JsonObject | None = None,
 ) -> None:
     """Do the work of a command and answer.
 
     work: returns the fields of the answer. show: prints them for a person. as_json: everything for people goes to
     stderr, and the last line of stdout is one JSON object {schema, status, …}, also on failure, where it has
-    `error {code, what, where, expected, remedy}`. debug: let a traceback through.
+    `error {code, what, where, expected, remedy}`. debug: show tracebacks. known: fields that `work` fills in as it
+    learns them, for the answer of a failure.
     Raises typer.Exit with 2 for the user's mistake, 1 for a failure, 130 after an interrupt.
     """
+    known = {} if known is None else known
     try:
         fields = work()
-    except BoxgateError as error:
-        if debug:
-            raise
-        _fail(schema, error, as_json, fields={})
-    except KeyboardInterrupt as error:
+        show(fields, people(as_json=as_json))
         if as_json:
-            _print_json({"schema": schema, "status": "interrupted"})
-        raise typer.Exit(INTERRUPTED) from error
-    except Exception as error:  # No traceback reaches a user who did not ask for it.
-        if debug:
-            raise
-        _fail(schema, _unforeseen(error), as_json, fields={})
-    show(fields, Console(stderr=as_json, highlight=False))
-    if as_json:
-        _print_json({"schema": schema, "status": "ok", **fields})
+            _print_json({"schema": schema, "status": "ok", **fields})
+        sys.stdout.flush()
+    except typer.Exit:
+        raise
+    except BrokenPipeError:
+        leave_pipe()
+        raise typer.Exit(1) from None
+    except (BoxgateError, KeyboardInterrupt, Exception) as error:
+        raise typer.Exit(report_failure(schema, error, known, as_json=as_json, debug=debug)) from None
 
 
-def fail_with(schema: str, error: BoxgateError, fields: JsonObject, *, as_json: bool) -> NoReturn:
+def fail_with(schema: str, error: BoxgateError, fields: JsonObject, *, as_json: bool, debug: bool = False) -> NoReturn:
     """Answer with an error and further fields beside it. Raises typer.Exit with the error's exit code."""
-    _fail(schema, error, as_json, fields)
+    raise typer.Exit(report_failure(schema, error, fields, as_json=as_json, debug=debug))
 
 
-def _fail(schema: str, error: BoxgateError, as_json: bool, fields: JsonObject) -> NoReturn:
-    print_error(error)
-    status = "refused" if isinstance(error, UserMistake) else "failed"
+def report_failure(schema: str, error: BaseException, fields: JsonObject, *, as_json: bool, debug: bool) -> int:
+    """Say what went wrong, to a person and, if asked for, to a program. Returns the exit code."""
+    named = _named(error)
+    if debug:
+        sys.stderr.write("".join(traceback.format_exception(error)))
+    print_error(named, debug=debug)
     if as_json:
-        _print_json({**fields, "schema": schema, "status": status, "error": error.as_dict()})
-    raise typer.Exit(error.exit_code)
+        status = "refused" if isinstance(named, UserMistake) else "failed"
+        told = {name: _told(text, debug) if isinstance(text, str) else text for name, text in named.as_dict().items()}
+        _print_json({**fields, "schema": schema, "status": status, "error": told})
+    return INTERRUPTED if isinstance(error, KeyboardInterrupt) else named.exit_code
 
 
-def print_error(error: BoxgateError) -> None:
+def print_error(error: BoxgateError, *, debug: bool = False) -> None:
     """Print an error for a person, to stderr: what happened, where, what was expected, what to do."""
     console = Console(stderr=True, highlight=False)
-    console.print(Text.assemble((error.error_code, "bold red"), f"  {error.what}"))
+    title = Text(error.error_code, "bold red")
+    if isinstance(error, ConfigInvalid) and len(error.problems) > 1:
+        line(console, Text.assemble(title, f"  {len(error.problems)} problems"))
+        for problem in error.problems:
+            place = Text(f"  {visible(problem.where)}: " if problem.where else "  ", "bold")
+            rest = f"{problem.what}; expected {problem.expected}; {problem.remedy}"
+            line(console, Text.assemble(place, visible(rest)))
+        return
+    line(console, Text.assemble(title, f"  {visible(_told(error.what, debug))}"))
     for name in ("where", "expected", "remedy"):
-        console.print(Text.assemble((f"  {name:<9}", "dim"), getattr(error, name)))
+        line(console, Text.assemble((f"  {name:<9} ", "dim"), visible(getattr(error, name))))
 
 
-def _unforeseen(error: Exception) -> RunFailed:
+def people(*, as_json: bool) -> Console:
+    """Return where the words for people go: stdout, or stderr where stdout is for a program."""
+    return Console(stderr=as_json, highlight=False, markup=False, emoji=False)
+
+
+def line(console: Console, text: Text | str) -> None:
+    """Print one line; it is never cut or wrapped where there is no terminal."""
+    console.print(text, soft_wrap=True, markup=False, emoji=False, highlight=False)
+
+
+def visible(text: str) -> str:
+    """Return a text whose control characters are written out, so that it can do nothing to a terminal."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
+
+
+def _told(text: str, debug: bool) -> str:
+    """Return a text without the frames of a strategy's traceback; what was raised, its last line, stays."""
+    if debug:
+        return text
+    shorter = _TRACEBACK.sub("", text)
+    return text if shorter == text else f"{shorter.rstrip()} (--debug shows the traceback)"
+
+
+def _named(error: BaseException) -> BoxgateError:
+    if isinstance(error, BoxgateError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return RunFailed(
+            "interrupted from the keyboard",
+            code="INTERRUPTED",
+            where="boxgate",
+            expected="to be left alone until the command is done",
+            remedy="nothing was published; repeat the command when you like",
+        )
+    detail = " ".join(str(error).split())
     return RunFailed(
-        f"an error that was not foreseen: {type(error).__name__}: {error}",
+        f"internal error: {type(error).__name__}{f': {detail}' if detail else ''}",
         code="INTERNAL",
         where="boxgate",
         expected="no such error",
-        remedy="repeat the command with --debug and report what it prints",
+        remedy="run again with --debug and report what it prints",
     )
 
 
+def leave_pipe() -> None:
+    """Let the interpreter's last flush go nowhere: the reader of stdout has gone, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _print_json(fields: JsonObject) -> None:
-    sys.stdout.write(json.dumps(fields, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(fields, sort_keys=True, allow_nan=False) + "\n")
     sys.stdout.flush()

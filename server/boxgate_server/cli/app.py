@@ -1,0 +1,165 @@
+"""The command line as a whole: which commands there are and what each takes.
+
+This module imports no engine: `boxgate --help` and every mistake in the options are answered at once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+DEFAULT_STORE: Final = Path("artifacts/runs")
+DEFAULT_ROOT: Final = Path("datasets")
+DEFAULT_CACHE: Final = Path(".cache/datasets")
+
+app = typer.Typer(
+    name="boxgate",
+    help="Run any trading strategy as a sealed black box and test it honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    epilog="Exit codes: 0 done · 1 failed, or a difference was found · 2 a mistake in the input · 130 interrupted.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Answer with one JSON object, the last line of stdout; the rest goes to stderr."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, the strategy's and our own.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, its id, or the beginning of its id.")]
+Store = Annotated[Path, typer.Option("--artifacts", metavar="DIR", help="Folder of the runs, to find a run by its id.")]
+Root = Annotated[Path, typer.Option("--data-root", metavar="DIR", help="Folder of the datasets.")]
+Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", help="Folder of the mapped files.")]
+Attach = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Use a strategy that is running already, for example under a debugger: unix:/path or localhost:port.",
+    ),
+]
+Cookie = Annotated[
+    str | None,
+    typer.Option(metavar="COOKIE", envvar="BOXGATE_COOKIE", help="The BOXGATE_COOKIE that it was started with."),
+]
+
+
+class Assets(StrEnum):
+    """Where the script of a page lies."""
+
+    INLINE = "inline"
+    SHARED = "shared"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"boxgate {importlib.metadata.version('boxgate')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def boxgate(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Run any trading strategy as a sealed black box and test it honestly."""
+
+
+@app.command("run")
+def run_command(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="The run config, a YAML file.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY.PATH=VALUE", help="Set one key of the config; may be repeated."),
+    ] = None,
+    attach: Attach = None,
+    cookie: Cookie = None,
+    reuse: Annotated[
+        bool, typer.Option("--reuse", help="Take the stored result of an equal run, if there is one; compute nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Run a strategy on frozen data and publish what came of it.
+
+    Relative paths in the config start at the working directory. A run is published complete or not at all: its
+    folder holds the tables, the metrics, the log and the page report.html.
+    """
+    from boxgate_server.cli.run import run
+
+    run(config, overrides or [], attach=attach, cookie=cookie, reuse=reuse, as_json=as_json, debug=debug)
+
+
+@app.command("rerun")
+def rerun_command(
+    run: Run,
+    store: Store = DEFAULT_STORE,
+    root: Root = DEFAULT_ROOT,
+    cache: Cache = DEFAULT_CACHE,
+    attach: Attach = None,
+    cookie: Cookie = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Compute a published run once more from its config.json and compare the results.
+
+    Exit code 1 if they differ; then the first difference of each table is shown. Nothing is published. Relative
+    paths of the strategy start at the working directory.
+    """
+    from boxgate_server.cli.rerun import rerun
+
+    rerun(run, store=store, root=root, cache=cache, attach=attach, cookie=cookie, as_json=as_json, debug=debug)
+
+
+@app.command("report")
+def report_command(
+    run: Run,
+    assets: Annotated[
+        Assets, typer.Option(help="The page's script: inside the page, or one file beside the runs.")
+    ] = Assets.INLINE,
+    store: Store = DEFAULT_STORE,
+    root: Root = DEFAULT_ROOT,
+    cache: Cache = DEFAULT_CACHE,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Build report.html of a published run again, from its files and the prices of its dataset."""
+    from boxgate_server.cli.report import report
+
+    report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
+
+
+class _DataCommands(TyperGroup):
+    """The commands of `boxgate data`, imported when one of them is called: they need the data libraries."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return _data_group().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _data_group().get_command(ctx, cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.commands = _data_group().commands
+        return super().resolve_command(ctx, args)
+
+
+def _data_group() -> TyperGroup:
+    from boxgate_server.cli.data import data_app
+
+    group = typer.main.get_command(data_app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+app.add_typer(
+    typer.Typer(cls=_DataCommands, no_args_is_help=True),
+    name="data",
+    help="Import, make, list, show and check datasets.",
+)

@@ -1,0 +1,83 @@
+"""`boxgate run`: one run, from a config file to published artefacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from boxgate_engine.config import load_config, locate_problems
+from boxgate_engine.errors import ConfigInvalid, UserMistake
+from boxgate_server.cli.answer import JsonObject, answer
+from boxgate_server.cli.progress import watching
+from boxgate_server.cli.summary import show_rows, summary_rows
+from boxgate_server.run import Attachment, Finished, run_config
+
+SCHEMA: Final = "boxgate.run/1"
+_TIMES: Final = ("total", "start", "engine", "sidecar_wait", "artefacts")
+
+
+def run(
+    config: Path,
+    overrides: Sequence[str],
+    *,
+    attach: str | None,
+    cookie: str | None,
+    reuse: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Run and answer. overrides: `key.path=value` each. attach: address of a running strategy, with its cookie."""
+    known: JsonObject = {}
+    finished: list[Finished] = []
+
+    def work() -> JsonObject:
+        attachment = attachment_of(attach, cookie)
+        loaded = load_config(config, overrides, attached=attachment is not None)
+        try:
+            with watching(known) as watcher:
+                done = run_config(loaded, folder=Path.cwd(), attachment=attachment, reuse=reuse, watcher=watcher)
+        except ConfigInvalid as error:
+            raise locate_problems(error, config, overrides) from None
+        finished.append(done)
+        return json_fields(done)
+
+    def show(_: JsonObject, console: Console) -> None:
+        show_rows(console, summary_rows(finished[0]))
+
+    answer(SCHEMA, work, show, as_json=as_json, debug=debug, known=known)
+
+
+def json_fields(finished: Finished) -> dict[str, Any]:
+    """Return what `run --json` says of a finished run."""
+    return {
+        "status": "complete",
+        "run_id": finished.run_id,
+        "result_digest": finished.result_digest,
+        "seed": finished.seed,
+        "mode": finished.mode,
+        "artifacts": str(finished.folder),
+        "published": "new" if finished.published == "new" else "kept",
+        "reused": finished.published == "reused",
+        "metrics": dict(finished.metrics),
+        "delivery": dict(finished.delivery),
+        "timing_s": {name: finished.timing_s[name] for name in _TIMES},
+        "events_per_s": finished.events_per_s,
+    }
+
+
+def attachment_of(address: str | None, cookie: str | None) -> Attachment | None:
+    """Return the attachment that the options name, None without an address. Raises UserMistake if one is missing."""
+    if address is None:
+        return None
+    if not cookie:
+        raise UserMistake(
+            "no cookie is given for the strategy to attach to",
+            code="USAGE",
+            where="--cookie",
+            expected="the BOXGATE_COOKIE that the strategy was started with",
+            remedy="add --cookie, or set BOXGATE_COOKIE",
+        )
+    return Attachment(address=address, cookie=cookie)

@@ -1,0 +1,71 @@
+"""The summary of a finished run: a table on a terminal, aligned lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from boxgate_server.cli.answer import line, visible
+from boxgate_server.cli.numerals import count, duration, money, percent, rate, ratio
+from boxgate_server.run import Finished
+
+_PUBLISHED: Final = {
+    "new": "new",
+    "kept": "kept: the same result was there already",
+    "reused": "reused: nothing was computed",
+}
+
+Rows = Sequence[tuple[str, str]]
+
+
+def summary_rows(finished: Finished) -> Rows:
+    """Return (name, value) of everything that a person wants to know first."""
+    metrics, timing = finished.metrics, finished.timing_s
+    currency, counts = metrics["currency"], metrics["counts"]
+    gained, held = metrics["return"], metrics["open_positions"]
+    profit = f"{money(gained['net_profit'], currency, signed=True)} ({percent(gained['total'], signed=True)})"
+    speed = "" if finished.events_per_s is None else f" ({rate(finished.events_per_s)})"
+    phases = (("start", "start"), ("engine", "engine"), ("sidecar_wait", "strategy"), ("artefacts", "artefacts"))
+    parts = ", ".join(f"{title} {duration(timing[name])}" for name, title in phases)
+    remarks = [f"{count(counts[name])} {name}" for name in ("rejected", "unexecuted", "rounded") if counts[name]]
+    rows = [
+        ("run", finished.run_id),
+        ("result", finished.result_digest),
+        ("published", _PUBLISHED[finished.published]),
+        ("events", f"{count(counts['events'])}{speed}"),
+        ("signals", ", ".join([count(counts["signals"]), *remarks])),
+        ("trades", count(metrics["trades"]["count"])),
+        ("net profit", profit),
+        ("CAGR", percent(gained["cagr"], signed=True)),
+        ("Sharpe", ratio(metrics["ratio"]["sharpe"])),
+        ("max drawdown", percent(metrics["risk"]["max_drawdown"])),
+        ("fees", money(metrics["costs"]["fees"], currency)),
+        ("round trips", f"{count(finished.delivery['round_trips'])} ({finished.delivery['mode']})"),
+        ("time", f"{duration(timing['total'])} ({parts})"),
+        ("folder", str(finished.folder)),
+    ]
+    if held:
+        positions = [f"{one['side'].lower()} {one['qty']:,g} {one['instrument']}" for one in held]
+        rows.insert(6, ("open at the end", ", ".join(positions)))
+    if finished.report is not None:
+        rows.append(("report", str(finished.report)))
+    return rows
+
+
+def show_rows(console: Console, rows: Rows) -> None:
+    """Print names and values side by side."""
+    if console.is_terminal:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(overflow="fold")
+        for name, value in rows:
+            table.add_row(Text(name), Text(visible(value)))
+        console.print(table)
+        return
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        line(console, f"{name:<{width}}  {visible(value)}")
