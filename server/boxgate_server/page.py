@@ -11,11 +11,12 @@ import numpy as np
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.market import Market
 from boxgate_engine.report import PricePanel, render_report
+from boxgate_engine.report.chart_library import share_library
 
 
 def render_page(
-    market: Market,
-    dataset: Dataset,
+    market: Market | None,
+    dataset: Dataset | None,
     *,
     start_ns: int,
     end_ns: int,
@@ -23,16 +24,22 @@ def render_page(
     digest: str,
     assets: Literal["inline", "shared"],
 ) -> Callable[[Path], str]:
-    """Return what renders the page from a folder that holds the run's other files."""
+    """Return what renders the page from a folder that holds the run's other files.
+
+    market, dataset: None where the dataset is not at hand; then the page has no prices and no quality report. With
+    `shared` assets the script is put beside the folder first.
+    """
 
     def render(folder: Path) -> str:
+        if assets == "shared":
+            share_library(folder.parent)
         return render_report(
             folder,
             run_id=run_id,
             result_digest=digest,
-            prices=price_panels(market, start_ns, end_ns),
-            quality=quality_of(market, dataset),
-            instruments=market.instruments,
+            prices=price_panels(market, start_ns, end_ns) if market else (),
+            quality=quality_of(market, dataset) if market and dataset else {},
+            instruments=market.instruments if market else (),
             assets=assets,
         )
 

@@ -131,7 +131,6 @@ class _Run:
     def execute(self, reuse: bool) -> Finished:
         """Run everything."""
         prepare_store(self.store)
-        self.watcher.stage("opening the dataset")
         dataset = self._dataset()
         market = Market(self.config, dataset)
         digest, identified = self._strategy_digest()
@@ -158,8 +157,9 @@ class _Run:
     def _dataset(self) -> Dataset:
         root = self.folder / self.config.data_provider.root
         cache = self.folder / self.config.data_provider.cache.local_dir
+        first_use = " (made on first use)" if self.config.dataset == DEMO_NAME else ""
+        self.watcher.stage(f"opening the dataset {self.config.dataset}{first_use}")
         if self.config.dataset == DEMO_NAME:
-            self.watcher.stage("opening the dataset demo, which is made on first use")
             return ensure_demo(root, cache)
         return open_dataset(root, self.config.dataset, cache_dir=cache)
 
