@@ -61,9 +61,8 @@ def table_digest(tables: Tables, name: str) -> str:
     return result_digest(Tables(**{**alone, name: tables.public(name)}))
 
 
-def _first_difference(
-    name: str, before: pa.Table, now: pa.Table, digest_before: str, digest_now: str
-) -> TableDifference:
+def _first_difference(name: str, tables: tuple[pa.Table, pa.Table], digests: tuple[str, str]) -> TableDifference:
+    before, now = tables
     common = min(before.num_rows, now.num_rows)
     row, column = common, None
     for field in before.schema:

@@ -83,7 +83,7 @@ def _figures(done: int, total: int, passed_s: float) -> str:
 
 def _at_most_every(seconds: float, show: Callable[[int, int], None]) -> Callable[[int, int], None]:
     """Return `show` without the calls that come too soon; a lockstep run reports every event."""
-    next_at = time.monotonic() + min(seconds, 1.0)
+    next_at = time.monotonic() + seconds
 
     def events(done: int, total: int) -> None:
         nonlocal next_at
