@@ -118,7 +118,7 @@ class Series:
     columns: name -> array in stored order; bars `open_ns` (int64), `open high low close volume` and, with the ask
     side, `ask_open ask_high ask_low ask_close` (float64), strictly rising by `open_ns`; ticks `time_ns`, `bid ask`
     and where the source has them `last volume`, never falling by `time_ns`, in the order of their source. The arrays
-    are views into the map and must not outlive it: keep the Series.
+    are views into the map and keep it alive.
     """
 
     def __init__(self, symbol: str, frame: str, price_basis: PriceBasis, digest: str, file: CachedFile) -> None:

@@ -73,11 +73,13 @@ def read_table(
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
     try:
         frame = _parse(text, {name: kind or TEXT for name, kind in fields.items()}, separator, header_lines)
-    except pl.exceptions.NoDataError as error:
-        raise _format(label, "the file has no rows", "rows of market data", "download or export it again") from error
+    except pl.exceptions.NoDataError:
+        frame = pl.DataFrame()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
         _refuse_bad_line(text, label, len(fields), separator, header_lines)
         frame = _parse_slowly(text, label, fields, separator, header_lines)
+    if not frame.height:
+        raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     lines = text.count(b"\n") + 1 - header_lines
     if frame.height != lines or _has_null(frame, wanted):
         _refuse_bad_line(text, label, len(fields), separator, header_lines)

@@ -11,7 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-_PREFIX: Final = ".unfinished-"
+_FOLDER: Final = ".unfinished-folder-"
+_FILE: Final = ".unfinished-file-"
 _LOCK: Final = ".lock"
 
 
@@ -25,15 +26,16 @@ def unfinished_folder(root: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         with locked(root / _LOCK):  # No other process may take the new folder for a left-over before it is locked.
             _remove_left_overs(root)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
+            folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=root))
+            lock = stack.enter_context(_lock_of(folder).open("wb"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            stack.callback(_lock_of(folder).unlink, missing_ok=True)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            fcntl.flock(stack.enter_context((folder / _LOCK).open("wb")), fcntl.LOCK_EX)
         yield folder
 
 
 def publish_folder(folder: Path, target: Path) -> bool:
     """Rename a finished folder to `target`, durably. Returns False, and leaves both, if `target` exists already."""
-    (folder / _LOCK).unlink(missing_ok=True)
     for directory, _, files in os.walk(folder, topdown=False):
         for name in files:
             _sync(Path(directory) / name)
@@ -55,7 +57,7 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     The caller holds the lock of `target`; so what lies there unfinished is a left-over of a killed process.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{_PREFIX}{target.name}-"
+    prefix = f"{_FILE}{target.name}-"
     for left_over in target.parent.glob(f"{prefix}*"):
         left_over.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
@@ -80,13 +82,21 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _remove_left_overs(root: Path) -> None:
-    for folder in root.glob(f"{_PREFIX}*"):
-        try:
-            with (folder / _LOCK).open("rb") as lock:
+    """Remove unfinished folders whose lock nobody holds, and locks whose folder was published."""
+    folders = {path.with_suffix("") for path in root.glob(f"{_FOLDER}*")}
+    for folder in folders:
+        with _lock_of(folder).open("ab") as lock:
+            try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # Held by a running process, or gone meanwhile.
+            except OSError:
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock_of(folder).unlink(missing_ok=True)
+
+
+def _lock_of(folder: Path) -> Path:
+    """The lock lies beside the folder, so that the folder holds nothing but what is published."""
+    return folder.with_suffix(".lock")
 
 
 def _sync(path: Path) -> None:
