@@ -26,7 +26,9 @@ from boxgate_engine.report.run_files import RunFiles, read_run_files
 
 FILE_NAME: Final = "report.html"
 """Name of the page in a run folder."""
-_HERE: Final = Path(__file__).parent
+_BROWSER: Final = Path(__file__).parent / "browser"
+_SCRIPTS: Final = ("data.js", "trades.js", "charts.js", "start.js")
+"""Parts of the page's script, in order; together they are one function, so that no name of them is global."""
 _PLAIN_SCRIPTS: Final = frozenset({"strategy", "main", "__main__", "run", "app"})
 """Script names that say less than the folder they are in."""
 
@@ -73,7 +75,7 @@ def render_report(
             quality_section(quality),
         ]
     )
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = _script()
     title = f"{_strategy_name(files)} · {', '.join(files.config['identity']['instruments'])}"
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -81,7 +83,7 @@ def render_report(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="Boxgate">\n'
         f"<title>{esc(title)} · Boxgate</title>\n"
-        f"<style>\n{(_HERE / 'page.css').read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+        f"<style>\n{_part('page.css')}</style>\n</head>\n<body>\n"
         f"{_header(files, run_id)}<main>\n{body}</main>\n{_footer(run_id, result_digest)}"
         f'<script type="application/json" id="boxgate-data">{script_json(figures)}</script>\n'
         f"{_library(assets)}<script>{script}</script>\n</body>\n</html>\n"
@@ -117,6 +119,14 @@ def write_report(
     path = run_folder / FILE_NAME
     path.write_text(page, encoding="utf-8", newline="\n")
     return path
+
+
+def _script() -> str:
+    return f'(() => {{\n"use strict";\n{"".join(map(_part, _SCRIPTS))}}})();\n'
+
+
+def _part(name: str) -> str:
+    return (_BROWSER / name).read_text(encoding="utf-8")
 
 
 def _policy(script: str, assets: Assets) -> str:
