@@ -99,6 +99,7 @@ class Problem:
     """One thing that is wrong with the run config.
 
     path: key path such as `costs.fees_bps`. source: file and line, or the override, where it stands; may be empty.
+    code: what the error is called if it has no other kind of problem.
     """
 
     path: str
@@ -106,6 +107,7 @@ class Problem:
     what: str
     expected: str
     remedy: str
+    code: str = "CONFIG"
 
     @property
     def where(self) -> str:
@@ -121,6 +123,7 @@ class ConfigInvalid(UserMistake):
     def __init__(self, problems: Sequence[Problem]) -> None:
         assert problems, "an error needs a problem"
         self.problems = tuple(problems)
+        codes = {problem.code for problem in problems}
         if len(problems) == 1:
             what = problems[0].what
         else:
@@ -130,6 +133,7 @@ class ConfigInvalid(UserMistake):
             where="; ".join(p.where for p in problems),
             expected="; ".join(dict.fromkeys(p.expected for p in problems)),
             remedy="; ".join(dict.fromkeys(p.remedy for p in problems)),
+            code=codes.pop() if len(codes) == 1 else None,
         )
 
 

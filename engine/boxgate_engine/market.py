@@ -17,6 +17,7 @@ from boxgate_engine.kernel.records import Integers
 from boxgate_engine.tape import Source, Tape
 
 _FINEST_FIRST = (TICK, *FRAME_NS)
+_FAR_NS = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ class Market:
             except UserMistake as error:
                 problems.append(_problem(f"instruments[{i}]", error))
         problems += _currency_problems(config, self.instruments)
-        if not problems:
-            problems += self._spread_problems()
+        problems += self._spread_problems()
+        problems += self._window_problems()
         if problems:
             raise ConfigInvalid(problems)
 
@@ -76,7 +77,8 @@ class Market:
             Problem(
                 path="costs.spread",
                 source="",
-                what=f"SPREAD_MISSING: {series.symbol} {series.frame} has no ask side",
+                code="SPREAD_MISSING",
+                what=f"{series.symbol} {series.frame} has no ask side",
                 expected="ask columns in the execution series",
                 remedy="set costs.spread to none, {price: x} or {ticks: n}, or import the ask side",
             )
@@ -87,7 +89,7 @@ class Market:
     def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
         """Return (start_ns, end_ns). warmup_events: per feed, history that `first` must leave before the start.
 
-        Raises UserMistake WINDOW_EMPTY where no event of any feed lies in the window, WARMUP_SHORT if `first` cannot
+        Raises ConfigInvalid WINDOW_EMPTY where no event of any feed lies in the window, WARMUP_SHORT if `first` cannot
         leave the warm-up.
         """
         start = self._config.window.start_ns
@@ -96,22 +98,37 @@ class Market:
             start = self._first_start(warmup_events)
         if end is None:
             end = max(int(available(feed.series)[-1]) for feed in self.feeds)
-        if not any(len(_tape_rows(feed.series, start, end)) for feed in self.feeds):
-            spans = "; ".join(f"{feed.key}: {_span(feed.series)}" for feed in self.feeds)
-            raise UserMistake(
-                "no event lies in the window",
-                code="WINDOW_EMPTY",
-                where="window",
-                expected=f"a window within the data ({spans})",
-                remedy="correct window.start and window.end, or import more data",
-            )
+        if self._is_empty(start, end):
+            raise ConfigInvalid([self._window_empty()])
         return start, end
+
+    def _window_problems(self) -> list[Problem]:
+        """Return the problem of a window that holds no event, as far as it can be told without the warm-up."""
+        window = self._config.window
+        if not self.feeds or window.start_ns is None:
+            return []
+        empty = self._is_empty(window.start_ns, _FAR_NS if window.end_ns is None else window.end_ns)
+        return [self._window_empty()] if empty else []
+
+    def _is_empty(self, start_ns: int, end_ns: int) -> bool:
+        return not any(len(_tape_rows(feed.series, start_ns, end_ns)) for feed in self.feeds)
+
+    def _window_empty(self) -> Problem:
+        spans = "; ".join(f"{feed.key}: {_span(feed.series)}" for feed in self.feeds)
+        return Problem(
+            path="window",
+            source="",
+            what="no event lies in the window",
+            expected=f"a window within the data ({spans})",
+            remedy="correct window.start and window.end, or import more data",
+            code="WINDOW_EMPTY",
+        )
 
     def _first_start(self, warmup_events: Sequence[int]) -> int:
         starts = []
         for feed, need in zip(self.feeds, warmup_events, strict=True):
             if need > feed.series.rows:
-                raise warmup_short(feed, need, feed.series.rows)
+                raise warmup_short(feed, told_need(need, self._config.mode), feed.series.rows)
             if need:
                 starts.append(int(available(feed.series)[need - 1]))
         if starts:
@@ -128,7 +145,7 @@ class Market:
             assert count <= have, (feed.key, count, have)
             rows = slice(have - count, have)
             sources.append(
-                _source(feed.instrument, feed.series, rows, executes=False, spread=0.0, delivered=feed.index)
+                self._source(feed.instrument, feed.series, rows, executes=False, spread=0.0, delivered=feed.index)
             )
         return Tape(sources, first_seq=-sum(events))
 
@@ -151,11 +168,13 @@ class Market:
                     filling = executing_rows.pop(id(feed.series))
                     executes = len(filling) == len(rows) or np.isin(rows, filling)
                 window = slice(rows.start, rows.stop)
-                sources.append(_source(i, feed.series, window, executes=executes, spread=spread, delivered=feed.index))
+                sources.append(
+                    self._source(i, feed.series, window, executes=executes, spread=spread, delivered=feed.index)
+                )
             for series, hidden in parts:
                 if id(series) in executing_rows:
                     picked = slice(hidden.start, hidden.stop) if isinstance(hidden, range) else hidden
-                    sources.append(_source(i, series, picked, executes=True, spread=spread, delivered=-1))
+                    sources.append(self._source(i, series, picked, executes=True, spread=spread, delivered=-1))
         return Tape(sources)
 
     def _finer_parts(self, bars: Series, start_ns: int, end_ns: int) -> list[tuple[Series, range | Integers]]:
@@ -176,6 +195,27 @@ class Market:
                 parts.append((finer, np.concatenate(spans)))
             rows = rows[~covered]
         return [*parts, (bars, rows)]
+
+    def _source(
+        self,
+        i: int,
+        series: Series,
+        rows: slice | Integers,
+        *,
+        executes: bool | np.ndarray,
+        spread: float | None,
+        delivered: int,
+    ) -> Source:
+        return Source(
+            instrument=i,
+            frame=series.frame,
+            columns=series.columns,
+            rows=rows,
+            executes=executes,
+            spread=spread,
+            tick_size=self.instruments[i].tick_size,
+            delivered=delivered,
+        )
 
     def _spread(self, i: int) -> float | None:
         spread = self._config.costs.spread
@@ -208,6 +248,11 @@ def warmup_events(declared: int, *, policy: str, min_bars: int, safety_margin: f
     return max(declared, min_bars), max(declared, min_bars)
 
 
+def told_need(events: int, mode: str) -> int:
+    """Return a need of history as it may be told: in prod rounded up to a power of two."""
+    return events if mode == "debug" or events == 0 else 1 << (events - 1).bit_length()
+
+
 def warmup_short(feed: Feed, need: int, have: int) -> UserMistake:
     """Return the error for a series that begins too late."""
     return UserMistake(
@@ -222,16 +267,6 @@ def warmup_short(feed: Feed, need: int, have: int) -> UserMistake:
 def _tape_rows(series: Series, start_ns: int, end_ns: int) -> range:
     low = history_events(series, start_ns)
     return range(low, max(low, history_events(series, end_ns)))
-
-
-def _source(
-    instrument: int, series: Series, rows: slice | Integers, *, executes: bool | np.ndarray, spread: float | None,
-    delivered: int,
-) -> Source:  # fmt: skip
-    return Source(
-        instrument=instrument, frame=series.frame, columns=series.columns, rows=rows, executes=executes, spread=spread,
-        delivered=delivered,
-    )  # fmt: skip
 
 
 def _finer_frames(dataset: Dataset, bars: Series) -> list[str]:
@@ -249,6 +284,7 @@ def _currency_problems(config: RunConfig, instruments: Sequence[Instrument]) -> 
                 Problem(
                     path="account.currency",
                     source="",
+                    code="CURRENCY_MISMATCH",
                     what=f"{instrument.symbol} is quoted in {instrument.quote_currency}, the account is in "
                     f"{config.account.currency}",
                     expected="instruments quoted in the account currency",
@@ -270,7 +306,7 @@ def _currency_problems(config: RunConfig, instruments: Sequence[Instrument]) -> 
 
 def _problem(path: str, error: BoxgateError) -> Problem:
     return Problem(
-        path=path, source="", what=f"{error.error_code}: {error.what}", expected=error.expected, remedy=error.remedy
+        path=path, source="", what=error.what, expected=error.expected, remedy=error.remedy, code=error.error_code
     )
 
 

@@ -17,7 +17,7 @@ from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_datase
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
-from boxgate_engine.market import Market, history_events, warmup_events, warmup_short
+from boxgate_engine.market import Market, history_events, told_need, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import AccountRules, Simulation
@@ -271,7 +271,7 @@ class _Run:
         for feed, (need, wanted) in zip(market.feeds, self.warmups, strict=True):
             have = history_events(feed.series, self.start_ns)
             if have < need:
-                raise warmup_short(feed, need, have)
+                raise warmup_short(feed, told_need(need, self.config.mode), have)
             counts.append(min(wanted, have))
         return counts
 
@@ -280,11 +280,10 @@ class _Run:
         for feed, count, need in zip(market.feeds, counts, needs, strict=True):
             have = history_events(feed.series, self.start_ns)
             if need > have:
-                raise warmup_short(feed, need, have)
+                raise warmup_short(feed, told_need(need, self.config.mode), have)
             extended.append(max(count, need))
             if need > count:
-                shown = need if self.debug else 1 << (need - 1).bit_length()
-                before = count if self.debug or count == 0 else 1 << (count - 1).bit_length()
+                before, shown = told_need(count, self.config.mode), told_need(need, self.config.mode)
                 self.log.write(
                     "history_extended",
                     f"{feed.key}: {before} to {shown} events before the start",
@@ -350,7 +349,7 @@ class _Run:
                 events=self.tape.events,
                 bars=self.tape.bars,
                 ticks=self.tape.ticks,
-                warmup_events=self.warmup_sum if self.debug else _rounded_up(self.warmup_sum),
+                warmup_events=told_need(self.warmup_sum, config.mode),
                 history_restarts=restarts,
                 **results.counts,
             )
@@ -509,8 +508,3 @@ class _Phase:
 
 def _canonical(meta: list[dict[str, Any] | None]) -> list[str | None]:
     return [None if entry is None else canonical_json(entry).decode() for entry in meta]
-
-
-def _rounded_up(count: int) -> int:
-    """Return the next power of two: prod does not tell the exact history that a strategy needs."""
-    return 1 << (count - 1).bit_length() if count > 0 else 0

@@ -4,7 +4,7 @@
 operational ones never do.
 """
 
-from boxgate_engine.config.load import load_config, locate_problems, parse_config
+from boxgate_engine.config.load import config_document, load_config, locate_problems, parse_config
 from boxgate_engine.config.model import (
     AccountConfig,
     CacheConfig,
@@ -38,6 +38,7 @@ __all__ = [
     "StrategyConfig",
     "WarmupConfig",
     "WindowConfig",
+    "config_document",
     "load_config",
     "locate_problems",
     "parse_config",

@@ -50,16 +50,20 @@ def parse_config(
     return config
 
 
-def locate_problems(error: ConfigInvalid, path: Path | str, overrides: Sequence[str] = ()) -> ConfigInvalid:
-    """Return the error with the line of the config file, or the override, for each problem found after reading it.
+def config_document(path: Path | str, overrides: Sequence[str] = ()) -> Document:
+    """Return the document of a config with its overrides, as far as it can be read; its values may be wrong.
 
-    path, overrides: as they were given to `load_config`. A problem that names its source already keeps it.
+    Raises ConfigInvalid only for a file that cannot be read at all.
     """
     document = read_document(_read_text(Path(path)), name=str(path))
-    if not isinstance(document.value, dict):
-        return error
-    for override in overrides:
-        _apply(document, override)
+    if isinstance(document.value, dict):
+        for override in overrides:
+            _apply(document, override)
+    return document
+
+
+def locate_problems(error: ConfigInvalid, document: Document) -> ConfigInvalid:
+    """Return the error with the place in the document for each problem that was found after reading it."""
     return ConfigInvalid(
         [p if p.source or not p.path else replace(p, source=document.source(_keys(p.path))) for p in error.problems]
     )

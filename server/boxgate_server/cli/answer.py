@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Final, NoReturn
 
 import typer
@@ -73,7 +74,10 @@ def report_failure(schema: str, error: BaseException, fields: JsonObject, *, as_
     print_error(named, debug=debug)
     if as_json:
         status = "refused" if isinstance(named, UserMistake) else "failed"
-        told = {name: _told(text, debug) if isinstance(text, str) else text for name, text in named.as_dict().items()}
+        told: JsonObject = dict(named.as_dict())
+        told["what"] = _told(named.what, debug)
+        if isinstance(named, ConfigInvalid):
+            told["problems"] = [asdict(problem) for problem in named.problems]
         _print_json({**fields, "schema": schema, "status": status, "error": told})
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else named.exit_code
 
@@ -86,7 +90,8 @@ def print_error(error: BoxgateError, *, debug: bool = False) -> None:
         line(console, Text.assemble(title, f"  {len(error.problems)} problems"))
         for problem in error.problems:
             place = Text(f"  {visible(problem.where)}: " if problem.where else "  ", "bold")
-            rest = f"{problem.what}; expected {problem.expected}; {problem.remedy}"
+            code = "" if problem.code == error.error_code else f"{problem.code}: "
+            rest = f"{code}{problem.what}; expected {problem.expected}; {problem.remedy}"
             line(console, Text.assemble(place, visible(rest)))
         return
     line(console, Text.assemble(title, f"  {visible(_told(error.what, debug))}"))

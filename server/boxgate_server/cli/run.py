@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from boxgate_engine.config import load_config, locate_problems
+from boxgate_engine.config import config_document, load_config, locate_problems
 from boxgate_engine.errors import ConfigInvalid, UserMistake
 from boxgate_server.cli.answer import JsonObject, answer
+from boxgate_server.cli.data_problems import with_data_problems
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import show_rows, summary_rows
 from boxgate_server.run import Attachment, Finished, run_config
@@ -35,12 +36,15 @@ def run(
 
     def work() -> JsonObject:
         attachment = attachment_of(attach, cookie)
-        loaded = load_config(config, overrides, attached=attachment is not None)
+        try:
+            loaded = load_config(config, overrides, attached=attachment is not None)
+        except ConfigInvalid as error:
+            raise with_data_problems(error, config, overrides) from None
         try:
             with watching(known) as watcher:
                 done = run_config(loaded, folder=Path.cwd(), attachment=attachment, reuse=reuse, watcher=watcher)
         except ConfigInvalid as error:
-            raise locate_problems(error, config, overrides) from None
+            raise locate_problems(error, config_document(config, overrides)) from None
         finished.append(done)
         return json_fields(done)
 

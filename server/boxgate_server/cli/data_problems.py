@@ -1,0 +1,60 @@
+"""What is wrong with the dataset and the instruments of a config that is refused already: one look mends all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from boxgate_engine.config import config_document, locate_problems
+from boxgate_engine.datasets import DEMO_NAME
+from boxgate_engine.datasets.catalogue import read_catalogue
+from boxgate_engine.datasets.store import find
+from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem
+from boxgate_server.cli.app import DEFAULT_ROOT
+
+
+def with_data_problems(error: ConfigInvalid, config: Path, overrides: Sequence[str]) -> ConfigInvalid:
+    """Return the error with the problems of dataset and instruments added.
+
+    error: what `load_config` raised for the file `config` with these overrides.
+    """
+    try:
+        document = config_document(config, overrides)
+    except ConfigInvalid:
+        return error
+    keys = document.value if isinstance(document.value, dict) else {}
+    told = {problem.path for problem in error.problems}
+    found = [problem for problem in _data_problems(keys) if problem.path not in told]
+    return locate_problems(ConfigInvalid([*error.problems, *found]), document)
+
+
+def _data_problems(keys: dict[str, Any]) -> list[Problem]:
+    provider = keys.get("data_provider")
+    given = provider.get("root") if isinstance(provider, dict) else None
+    root = Path(given) if isinstance(given, str) else DEFAULT_ROOT
+    dataset, symbols = keys.get("dataset"), keys.get("instruments")
+    if not isinstance(dataset, str) or not isinstance(symbols, list):
+        return []
+    try:
+        if dataset == DEMO_NAME and dataset not in read_catalogue(root):
+            return []  # made by the run itself
+        name, manifest = find(root, dataset)
+    except BoxgateError as refusal:
+        return [_problem("dataset", refusal.what, refusal.expected, refusal.remedy, refusal.error_code)]
+    known = [instrument.symbol for instrument in manifest.instruments]
+    return [
+        _problem(
+            f"instruments[{i}]",
+            f"dataset {name} has no instrument {symbol!r}",
+            f"one of {', '.join(known)}",
+            "correct the symbol, or import its data into the dataset",
+            "SERIES_UNKNOWN",
+        )
+        for i, symbol in enumerate(symbols)
+        if symbol not in known
+    ]
+
+
+def _problem(path: str, what: str, expected: str, remedy: str, code: str) -> Problem:
+    return Problem(path=path, source="", what=what, expected=expected, remedy=remedy, code=code)
