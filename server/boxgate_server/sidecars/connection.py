@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2
 
-from boxgate_engine.errors import RunFailed
+from boxgate_engine.errors import BoxgateError
 from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_server.errors import HandshakeBad
 from boxgate_server.sidecars import faults
@@ -45,7 +45,7 @@ class Connection:
         """Make the channel; nothing is sent before the first call. mode: debug or prod."""
         self.limits = limits
         self.scene = Scene(mode, process)
-        self.stop_fault: RunFailed | None = None
+        self.stop_fault: BoxgateError | None = None
         self._cookie = ((COOKIE_KEY, cookie),)
         self._kill = kill
         self._streams: list[EventStream] = []
@@ -111,7 +111,7 @@ class Connection:
         """End a session. A fault does not raise, because results stand: it is kept in `stop_fault`."""
         try:
             return self._call("OnStop", "stop", request, strategy_pb2.OnStopResponse, self.limits.stop_s)
-        except RunFailed as fault:
+        except BoxgateError as fault:
             self.stop_fault = fault
             return None
 
@@ -136,7 +136,7 @@ class Connection:
             self._kill()
             raise faults.undecodable(self.scene, answer, self.limits.message_bytes_max) from None
 
-    def _translate(self, status: grpc.RpcError, deadline_s: float) -> RunFailed:
+    def _translate(self, status: grpc.RpcError, deadline_s: float) -> BoxgateError:
         fault = faults.from_status(
             status, self.scene, deadline_s=deadline_s, message_bytes_max=self.limits.message_bytes_max
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from boxgate_engine.errors import RunFailed
+from boxgate_engine.errors import BoxgateError
 from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_server.sidecars import faults
 from boxgate_server.sidecars.faults import Scene
@@ -37,7 +37,7 @@ class EventStream:
         self._received = 0
         self._status: grpc.RpcError | None = None
         self._unsolicited = False
-        self._failure: RunFailed | None = None
+        self._failure: BoxgateError | None = None
         self._closed = False
         opening = strategy_pb2.OnEventRequest(open=strategy_pb2.OpenStream(session_id=session_id))
         self._requests.put(opening.SerializeToString())
@@ -76,7 +76,7 @@ class EventStream:
         self._scene.acked_seq = seq
         return answer
 
-    def unsolicited(self, wait_s: float = 0.1) -> RunFailed | None:
+    def unsolicited(self, wait_s: float = 0.1) -> BoxgateError | None:
         """Return the error if there are more answers than windows, else None after `wait_s`.
 
         For a caller that received an answer to the wrong window: it tells a flood from a wrong number.
@@ -84,7 +84,7 @@ class EventStream:
         self._reader.join(wait_s)
         return self._fail(faults.unsolicited(self._scene)) if self._unsolicited else None
 
-    def undecodable(self, answer: bytes) -> RunFailed:
+    def undecodable(self, answer: bytes) -> BoxgateError:
         """Return the error for an answer that the caller could not decode; the sidecar's tree is killed."""
         return self._fail(faults.undecodable(self._scene, answer, self._limits.message_bytes_max))
 
@@ -122,7 +122,7 @@ class EventStream:
             self._status = status
         self._answers.put(None)
 
-    def _fault(self) -> RunFailed:
+    def _fault(self) -> BoxgateError:
         if self._unsolicited:
             return faults.unsolicited(self._scene)
         if self._status is None:  # the sidecar ended its side with status OK
@@ -131,7 +131,7 @@ class EventStream:
             self._status, self._scene, deadline_s=None, message_bytes_max=self._limits.message_bytes_max
         )
 
-    def _fail(self, fault: RunFailed) -> RunFailed:
+    def _fail(self, fault: BoxgateError) -> BoxgateError:
         self._failure = fault
         self._requests.put(None)
         self._call.cancel()

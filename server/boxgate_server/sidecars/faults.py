@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import grpc
 
-from boxgate_engine.errors import RunFailed
+from boxgate_engine.errors import BoxgateError, RunFailed
 from boxgate_server.errors import (
     CookieRefused,
     GuardLost,
@@ -21,6 +21,7 @@ from boxgate_server.errors import (
     RpcMissing,
     SidecarExit,
     SidecarFailed,
+    StrategyRefused,
     StreamBroken,
     UndecodableMessage,
     Unsolicited,
@@ -57,20 +58,22 @@ class Scene:
             parts.append(f"last answered window={'none' if self.acked_seq is None else self.acked_seq}")
         return " ".join(parts)
 
-    def told(self, details: str | None = None) -> str:
+    def told(self, details: str | None = None, *, stderr: bool = True) -> str:
         """Return what the sidecar said, to append to `what`; nothing in prod."""
         if self.mode != "debug":
             return ""
         said = []
         if details:
             said.append(f"; it said: {printable(details)[:_TEXT_MAX]}")
-        stderr = self.process.end_of_stderr() if self.process else ""
-        if stderr:
-            said.append(f"; its stderr ends:\n{stderr[-_TEXT_MAX:]}\n")
+        end = self.process.end_of_stderr() if self.process and stderr else ""
+        if end:
+            said.append(f"; its stderr ends:\n{end[-_TEXT_MAX:]}\n")
         return "".join(said)
 
 
-def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float | None, message_bytes_max: int) -> RunFailed:
+def from_status(
+    status: grpc.RpcError, scene: Scene, *, deadline_s: float | None, message_bytes_max: int
+) -> BoxgateError:
     """Return the error for a call or stream that gRPC ended; deadline_s: None if gRPC was given none."""
     code, details = status.code(), status.details() or ""
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and deadline_s is not None:
@@ -88,6 +91,8 @@ def from_status(status: grpc.RpcError, scene: Scene, *, deadline_s: float | None
             remedy="compare it with BOXGATE_COOKIE; with --attach, give the cookie that the sidecar was started with",
             seq=scene.seq,
         )
+    if code is grpc.StatusCode.INVALID_ARGUMENT and scene.phase in ("describe", "init"):
+        return refused(scene, details)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return RpcMissing(
             f"the sidecar does not implement what was called{scene.told(details)}",

@@ -93,6 +93,10 @@ class InDescribe(Plain):
         return bytes.fromhex(ARGUMENT)
 
 
+def refuse_parameters() -> None:
+    serve(Plain(), describe_status=grpc.StatusCode.INVALID_ARGUMENT)
+
+
 class HangInDescribe(Plain):
     def describe(self) -> bytes:
         time.sleep(LIFE_S)

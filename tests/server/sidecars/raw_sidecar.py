@@ -49,12 +49,21 @@ def answer(first_seq: int, count: int) -> bytes:
     return strategy_pb2.OnEventResponse(signals=window).SerializeToString()
 
 
-def serve(strategy: Plain, *, cookie: str | None = None, serving: bool = True, healthy: bool = True) -> None:
+def serve(
+    strategy: Plain,
+    *,
+    cookie: str | None = None,
+    serving: bool = True,
+    healthy: bool = True,
+    describe_status: grpc.StatusCode | None = None,
+) -> None:
     expected = ("boxgate-cookie", os.environ["BOXGATE_COOKIE"] if cookie is None else cookie)
 
-    def unary(work: Callable[[], bytes]) -> Any:
+    def unary(work: Callable[[], bytes], status: grpc.StatusCode | None = None) -> Any:
         def handle(_: bytes, context: Any) -> bytes:
             _check_cookie(expected, context)
+            if status is not None:
+                context.abort(status, SECRET)
             return work()
 
         return grpc.unary_unary_rpc_method_handler(handle)
@@ -72,7 +81,7 @@ def serve(strategy: Plain, *, cookie: str | None = None, serving: bool = True, h
         yield from strategy.at_end()
 
     handlers = {
-        "Describe": unary(strategy.describe),
+        "Describe": unary(strategy.describe, describe_status),
         "OnInit": unary(strategy.on_init),
         "OnEvent": grpc.stream_stream_rpc_method_handler(on_event),
         "OnStop": unary(strategy.on_stop),

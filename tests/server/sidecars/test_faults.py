@@ -176,6 +176,14 @@ def test_a_hanging_describe_meets_its_deadline(sidecars: Starter) -> None:
     assert (error.error_code, error.where) == ("REPLY_TIMEOUT", "phase=describe")
 
 
+@pytest.mark.parametrize("mode", ["debug", "prod"])
+def test_parameters_that_the_strategy_refuses_are_the_users_mistake(sidecars: Starter, mode: str) -> None:
+    with pytest.raises(BoxgateError) as caught:
+        sidecars.open("refuse_parameters", mode=mode)
+    assert (caught.value.error_code, caught.value.exit_code) == ("STRATEGY_REFUSED", 2)
+    assert (SECRET in caught.value.what) == (mode == "debug")
+
+
 def test_the_deadline_grows_with_the_window(sidecars: Starter) -> None:
     assert sidecars.limits.reply_deadline_s(100) == pytest.approx(2.0 + 100 * 0.01)
 

@@ -6,6 +6,8 @@ import ast
 import os
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from trials import HERE, IMPATIENT, Starter, processes_of
 from boxgate_engine.errors import BoxgateError, UserMistake
 from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_server.errors import BundleExec
-from boxgate_server.sidecars import SidecarHost
+from boxgate_server.sidecars import Sidecar, SidecarHost
 
 
 def test_a_session_runs_from_describe_to_a_clean_stop(sidecars: Starter) -> None:
@@ -60,6 +62,16 @@ def test_a_sidecar_sees_three_variables_no_descriptor_and_a_session_of_its_own(
         "folder": "0o700",
         "cwd": str(HERE),
     }
+
+
+def test_a_sidecar_outlives_the_thread_that_asked_for_it(sidecars: Starter) -> None:
+    started: list[Sidecar] = []
+    thread = threading.Thread(target=lambda: started.append(sidecars.start()))
+    thread.start()
+    thread.join()
+    time.sleep(0.3)
+    assert started[0].exit is None
+    assert started[0].connection.describe(strategy_pb2.DescribeRequest()).name == "raw"
 
 
 def test_every_process_has_a_cookie_of_its_own_and_a_call_without_it_is_refused(sidecars: Starter) -> None:
