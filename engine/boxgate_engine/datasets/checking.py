@@ -11,6 +11,7 @@ import pyarrow as pa
 from boxgate_engine.datasets.cache import check_digest, damaged_cache_files
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.content import SeriesContent
+from boxgate_engine.datasets.dataset import Dataset
 from boxgate_engine.datasets.ipc import map_ipc
 from boxgate_engine.datasets.manifest import FILE_NAME, Manifest, read_manifest
 from boxgate_engine.datasets.parquet import read_series
@@ -64,8 +65,12 @@ def check_dataset(root: Path, name_or_hash: str, cache_dir: Path) -> CheckResult
     cached = [path for path in cache.rglob("*.arrow") if path.parent.name != SLICE_FOLDER]
     problems += [_problem(path, "the cache file was changed", "delete it") for path in damaged_cache_files(cached)]
     slices = sorted(cache.rglob(f"{SLICE_FOLDER}/*.arrow"))
-    problems += [_problem(path, "the slice is no part of its series", "delete it")
-                 for path in slices if not _is_prefix(path, contents)]  # fmt: skip
+    opened = Dataset(name, manifest, folder, cache)
+    problems += [
+        _problem(path, "the slice is no part of its series", "delete it")
+        for path in slices
+        if not _is_prefix(path, opened, contents)
+    ]
     return CheckResult(
         name=name,
         hash=manifest.hash,
@@ -92,16 +97,17 @@ def list_datasets(root: Path) -> list[Listed]:
     return sorted(listed, key=lambda one: (not one.names, one.names, one.hash))
 
 
-def _is_prefix(path: Path, contents: dict[tuple[str, str], SeriesContent]) -> bool:
-    """True if a slice holds the first rows of its series; slices of aggregated frames are made anew to compare."""
+def _is_prefix(path: Path, opened: Dataset, contents: dict[tuple[str, str], SeriesContent]) -> bool:
+    """True if a slice holds the first rows of its series, stored or aggregated."""
     symbol, frame = path.parent.parent.name, path.stem.rsplit("-", 1)[0]
     try:
         columns = map_ipc(path).columns
     except (OSError, pa.ArrowException):
         return False
-    content = contents.get((symbol, frame))
-    if content is None:
-        return True
+    try:
+        content = contents.get((symbol, frame)) or opened.series(symbol, frame).content()
+    except BoxgateError:
+        return True  # The series is a problem of its own.
     return tuple(columns) == tuple(content.columns) and all(
         np.array_equal(values, content.columns[name][: len(values)]) for name, values in columns.items()
     )

@@ -11,6 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+from boxgate_engine.errors import RunFailed
+
 _FOLDER: Final = ".unfinished-folder-"
 _FILE: Final = ".unfinished-file-"
 _LOCK: Final = ".lock"
@@ -23,7 +25,7 @@ def unfinished_folder(root: Path) -> Iterator[Path]:
     Left-overs of processes that were killed are removed first; those of processes that still run are recognised by
     the lock that they hold, and left alone.
     """
-    with ExitStack() as stack:
+    with _naming_failures(root), ExitStack() as stack:
         with locked(root / _LOCK):  # No other process may take the new folder for a left-over before it is locked.
             _remove_left_overs(root)
             folder = Path(tempfile.mkdtemp(prefix=_FOLDER, dir=root))
@@ -56,29 +58,47 @@ def unfinished_file(target: Path) -> Iterator[Path]:
 
     The caller holds the lock of `target`; so what lies there unfinished is a left-over of a killed process.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{_FILE}{target.name}-"
-    for left_over in target.parent.glob(f"{prefix}*"):
-        left_over.unlink(missing_ok=True)
-    handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
-    os.close(handle)
-    path = Path(name)
-    try:
-        yield path
-        _sync(path)
-        path.replace(target)
-        _sync(target.parent)
-    finally:
-        path.unlink(missing_ok=True)
+    with _naming_failures(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f"{_FILE}{target.name}-"
+        for left_over in target.parent.glob(f"{prefix}*"):
+            left_over.unlink(missing_ok=True)
+        handle, name = tempfile.mkstemp(prefix=prefix, dir=target.parent)
+        os.close(handle)
+        path = Path(name)
+        try:
+            yield path
+            _sync(path)
+            path.replace(target)
+            _sync(target.parent)
+        finally:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the one lock of a file name among the processes of this host."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        with _naming_failures(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(path.open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _naming_failures(folder: Path) -> Iterator[None]:
+    """Turn a full disk, a missing permission and the like into a RunFailed (DATA_STORE) that names the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise RunFailed(
+            f"the folder cannot be written ({error.strerror or error})",
+            code="DATA_STORE",
+            where=str(folder),
+            expected="a folder of a local disk with room, that this user may write",
+            remedy="make room or give permission; or choose another folder for datasets or cache",
+        ) from error
 
 
 def _remove_left_overs(root: Path) -> None:

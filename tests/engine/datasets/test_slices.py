@@ -98,10 +98,11 @@ def test_a_slice_that_is_none_is_named(store: Any) -> None:
     assert caught.value.error_code == "DATA_HASH"
 
 
-def test_a_check_finds_a_slice_that_was_changed(store: Any, bars: Bars) -> None:
+@pytest.mark.parametrize("frame", ["M1", "M5"])
+def test_a_check_finds_a_slice_that_was_changed(store: Any, bars: Bars, frame: str) -> None:
     store.freeze(bars(500))
     opened = store.open("x")
-    cut = shared_slice(opened, "EURUSD", "M1", int(bars(500).times_ns[100]), cache_dir=store.cache)
+    cut = shared_slice(opened, "EURUSD", frame, int(bars(500).times_ns[450]), cache_dir=store.cache)
     assert check_dataset(store.root, "x", store.cache).problems == ()
     cut.path.chmod(0o644)
     with cut.path.open("r+b") as file:

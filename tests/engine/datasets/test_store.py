@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -343,6 +344,25 @@ def test_a_listing_shows_what_is_damaged_or_missing(store: Any, bars: Bars) -> N
         problem = listed[name,].problem
         assert isinstance(problem, BoxgateError)
         assert problem.error_code == "DATA_HASH"
+
+
+def test_a_folder_that_cannot_be_written_is_named(store: Any, bars: Bars) -> None:
+    store.folder.joinpath("datasets").write_text("a file in the way")
+    with pytest.raises(BoxgateError) as caught:
+        store.freeze(bars(10))
+    assert (caught.value.error_code, caught.value.exit_code) == ("DATA_STORE", 1)
+
+
+def test_a_full_disk_leaves_nothing(store: Any, bars: Bars, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("boxgate_engine.datasets.store.write_parquet", full)
+    with pytest.raises(BoxgateError, match="No space left") as caught:
+        store.freeze(bars(10))
+    assert caught.value.error_code == "DATA_STORE"
+    assert store.published() == []
+    assert read_catalogue(store.root) == {}
 
 
 def test_adding_a_series_keeps_the_others_and_their_files(
