@@ -11,7 +11,7 @@ import pyarrow as pa
 from boxgate_engine.kernel import records
 from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
-from boxgate_engine.kernel.records import NO_EXPIRY, OPEN, RESTING, UNEXECUTED, Records
+from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Records
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tables import Tables, build_table, coded, nullable
 
@@ -57,7 +57,7 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None) -> R
     sim = simulation.sim
     account = sim.account[0]
     signals = sim.signals[: int(account["signals"])]
-    _decide_outcomes(sim.book, signals)
+    simulation.decide_outcomes()
     fills = sim.fills[: int(account["fills"])]
     trades = sim.trades[: int(account["trades"])]
     equity = sim.equity[: int(account["equity_rows"])]
@@ -83,14 +83,6 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None) -> R
         counts=counts,
         spread_cost=float(account["spread_sum"]),
     )
-
-
-def _decide_outcomes(book: Records, signals: Records) -> None:
-    for record in book:
-        row = int(record["work_signal"])
-        if record["work_live"] and record["work_lots"] != record["lots"] and signals[row]["outcome"] == OPEN:
-            signals["outcome"][row] = RESTING
-    signals["outcome"][signals["outcome"] == OPEN] = UNEXECUTED
 
 
 def _assert_ledger(simulation: Simulation) -> None:

@@ -17,14 +17,17 @@ from boxgate_engine.kernel.records import (
     FILL_ROW,
     FILLS_PER_INSTRUMENT_MAX,
     NO_EXPIRY,
+    OPEN,
     PATH_ADAPTIVE,
     PATH_OHLC,
     PATH_OLHC,
     PATH_OPTIMISTIC,
     PATH_PESSIMISTIC,
+    RESTING,
     RULES,
     SIGNAL_ROW,
     TRADE_ROW,
+    UNEXECUTED,
     UPDATE_ROW,
     Floats,
     Quotes,
@@ -150,8 +153,18 @@ class Simulation:
                 row = int(self._sim.signals[row]["next"])
         return rows
 
+    def decide_outcomes(self) -> None:
+        """Decide the outcomes that the end of the tape leaves open."""
+        signals = self._sim.signals[: int(self._sim.account["signals"][0])]
+        for book in self._sim.book:
+            row = int(book["work_signal"])
+            if book["work_live"] and book["work_lots"] != book["lots"] and signals[row]["outcome"] == OPEN:
+                signals["outcome"][row] = RESTING
+        signals["outcome"][signals["outcome"] == OPEN] = UNEXECUTED
+
     def close_all(self, time_ns: int, seq: int) -> None:
-        """Close what is open at its last mark, with costs."""
+        """Close what is open at its last mark, with costs. What works at that time rests, whatever is closed."""
+        self.decide_outcomes()
         self._make_room(1, 0)
         loop.close_all(self._sim, time_ns, seq)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from boxgate_engine.frames import TICK, frame_duration_ns
-from boxgate_engine.kernel.records import QUOTE, Integers, Quotes
+from boxgate_engine.kernel.records import QUOTE, Floats, Integers, Quotes
 
 BAR_VALUES = ("open", "high", "low", "close", "volume")
 ASK_VALUES = ("ask_open", "ask_high", "ask_low", "ask_close")
@@ -26,7 +27,7 @@ class Source:
 
     columns: of the whole series (see Series). rows: indices into the columns, ascending, or a slice of them.
     executes: shape (rows,) or a constant: which rows fill and mark. spread: added to the price columns to make the
-    ask, or None to take the ask columns. delivered: the series' index in the session, or -1 if it is not delivered.
+    ask, which is put on the grid of tick_size, or None to take the ask columns. delivered: the series' index in the session, or -1 if it is not delivered.
     """
 
     instrument: int
@@ -35,6 +36,7 @@ class Source:
     rows: slice | Integers
     executes: bool | np.ndarray
     spread: float | None
+    tick_size: Fraction
     delivered: int
 
     @property
@@ -265,7 +267,20 @@ def fill_quotes(events: np.ndarray, source: Source, rows: slice) -> None:
         if source.spread is None:
             events[f"ask_{point}"] = source.column("ask" if source.frame == TICK else f"ask_{point}")[rows]
         else:
-            events[f"ask_{point}"] = bid + source.spread
+            events[f"ask_{point}"] = ask_over(bid, source.spread, source.tick_size)
+
+
+def ask_over(bid: Floats, spread: float, tick_size: Fraction) -> Floats:
+    """Return bid + spread, or the grid price that the sum misses by no more than rounding; shape as bid.
+
+    Two decimals rarely add to the double of their sum; an ask beside the grid would not be touched by an equal limit.
+    """
+    if spread == 0.0:
+        return bid
+    total = bid + spread
+    num, den = tick_size.as_integer_ratio()
+    nearest: Floats = np.rint(total * den / num) * num / den
+    return np.where(np.abs(total - nearest) <= total * 2**-40, nearest, total)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from account import Book, Point, Position, Spot, State, Target
 from grids import against_the_trader, grid_value
 from tape import marking
-from targets import give_bracket
+from targets import follow, give_bracket
 from terms import Fill, Trade, Update
 
 
@@ -63,6 +63,7 @@ def reduce_position(
     position.lots -= lots if long else -lots
     if closing:
         book.position = None
+    follow(book)
 
 
 def increase_position(
@@ -116,6 +117,7 @@ def increase_position(
     old.path_dependent = old.path_dependent or spot.path_dependent
     take_in(book, spot.point)
     give_bracket(old, target)
+    follow(book)
     log_fill(state, instrument, buy, abs(lots), price, raw, fee, slippage, kind, "ENTRY", target.record, spot)
     return None
 

@@ -57,10 +57,10 @@ def run(specs: Sequence[Spec], rules: Rules, events: Iterable[Event], start_ns: 
         view = view_of(state, moment, curve[-1])
         state.updates = []
         accept(state, moment, decide(view))
+    end_decisions(state)
     if rules.close_at_end and moments:
         close_positions_at_end(state, moments[-1])
         curve[-1] = equity_row(state, moments[-1].time_ns)
-    end_decisions(state)
     assert_ledger(state)
     return result_of(state, curve)
 

@@ -407,7 +407,7 @@ def _qty(rng: Random, lot: Ratio) -> float:
     if rng.random() < 0.03:
         return grid_value(1, lot) * 0.4
     qty = grid_value(rng.choice((1, 1, 1, 2, 2, 3, 5)), lot)
-    return qty * 1.07 if rng.random() < 0.1 else qty
+    return qty * rng.choice((1.07, 1.6, 1.99)) if rng.random() < 0.1 else qty
 
 
 def _positive(price: float | None, tick: float) -> float | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from account import Point, State
-from grids import grid_value
-from terms import Event, Prices, ReferenceError
+from grids import grid_value, nearest_tick
+from terms import Event, Prices, Ratio, ReferenceError
 
 
 def sort_tape(events: Iterable[Event]) -> list[Event]:
@@ -85,8 +85,15 @@ def asks_of(state: State, event: Event) -> Prices:
         return event.bid
     assert len(rule) == 2
     width = rule[1] if rule[0] == "price" else grid_value(int(rule[1]), state.specs[event.instrument].tick)
-    opened, high, low, close = event.bid
-    return (opened + width, high + width, low + width, close + width)
+    opened, high, low, close = (ask_over(bid, width, state.specs[event.instrument].tick) for bid in event.bid)
+    return (opened, high, low, close)
+
+
+def ask_over(bid: float, width: float, tick: Ratio) -> float:
+    """§2: the sum, or the grid price that it misses by no more than rounding."""
+    total = bid + width
+    nearest = nearest_tick(total, tick)
+    return nearest if abs(total - nearest) <= total * 2**-40 else total
 
 
 def watched(point: Point, buy: bool) -> float:

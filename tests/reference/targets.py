@@ -166,6 +166,7 @@ def promote(state: State, event: Event) -> None:
         if book.position is not None and book.position.side == decision.target.side:
             state.fired["bracket_replaced_at_promotion"] += 1
             give_bracket(book.position, decision.target)
+            follow(book)
         end_if_reached(state, book)
     if book.queue:
         state.fired["decision_deferred"] += 1
@@ -200,6 +201,12 @@ def position_that_remains(book: Book) -> Target:
     if book.position is None:
         return FLAT
     return Target(book.position.side, abs(book.position.lots), sl=book.position.sl, tp=book.position.tp)
+
+
+def follow(book: Book) -> None:
+    """§4.4: a standing target that no signal states follows the position and its bracket."""
+    if book.standing.record is None:
+        book.standing = position_that_remains(book)
 
 
 def end_by_bracket(state: State, book: Book, side: str) -> None:

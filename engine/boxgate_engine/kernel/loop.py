@@ -6,7 +6,7 @@ from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Records, Sim
-from boxgate_engine.kernel.settle import settle_moment, write_equity
+from boxgate_engine.kernel.settle import settle_moment, settle_quietly, write_equity
 from boxgate_engine.kernel.targets import accept
 
 
@@ -18,14 +18,26 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
     settled: number of leading moments that are settled already and only take their signals.
     The outputs must have room: FILLS_PER_INSTRUMENT_MAX per instrument and moment, and every incoming signal.
     """
+    # Held outside the loop: reaching into the tuple costs more than settling a quiet moment.
+    book = sim.book
+    specs = sim.specs
+    account = sim.account[0]
+    leverage = sim.rules[0].leverage
+    equity = sim.equity
+    events = q.events
+    moment_start = q.moment_start
     p = 0
     for m in range(first, end):
+        start = moment_start[m]
+        stop = moment_start[m + 1]
         if m >= first + settled:
-            settle_moment(sim, q, m)
+            if not settle_quietly(book, events, start, stop):
+                settle_moment(sim, q, m)
             if q.delivered[m]:
-                write_equity(sim, q.events[q.moment_start[m]].time_ns)
-        while p < incoming.shape[0] and incoming[p].event < q.moment_start[m + 1]:
-            p = _take(sim, q, incoming, p, q.moment_start[m + 1])
+                write_equity(book, specs, account, leverage, equity[account.equity_rows], events[start].time_ns)
+                account.equity_rows += 1
+        while p < incoming.shape[0] and incoming[p].event < stop:
+            p = _take(sim, q, incoming, p, stop)
 
 
 @njit(cache=True)
@@ -39,7 +51,8 @@ def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin:
     version = sim.account[0].version
     last = first
     for m in range(first, end):
-        settle_moment(sim, q, m)
+        if not settle_quietly(sim.book, q.events, q.moment_start[m], q.moment_start[m + 1]):
+            settle_moment(sim, q, m)
         if sim.account[0].version != version:
             return last
         if q.delivered[m]:
@@ -73,8 +86,8 @@ def close_all(sim: Sim, time_ns: int, seq: int) -> None:
         if book.lots != 0:
             raw = book.mark_bid if book.lots > 0 else book.mark_ask
             reduce_position(sim, i, abs(book.lots), raw, book.mark_bid, book.mark_ask, True, END, -1, time_ns, seq)
-    sim.account[0].equity_rows -= 1
-    write_equity(sim, sim.equity[sim.account[0].equity_rows].time_ns)
+    row = sim.equity[sim.account[0].equity_rows - 1]
+    write_equity(sim.book, sim.specs, sim.account[0], sim.rules[0].leverage, row, row.time_ns)
 
 
 @njit(cache=True)

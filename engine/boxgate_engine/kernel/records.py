@@ -66,8 +66,8 @@ PATH_ADAPTIVE: Final = 2
 PATH_PESSIMISTIC: Final = 3
 PATH_OPTIMISTIC: Final = 4
 
-FILLS_PER_INSTRUMENT_MAX: Final = 16
-"""Fills that one instrument can make in one moment: far above what section 5 of the rules allows (7)."""
+FILLS_PER_INSTRUMENT_MAX: Final = 8
+"""Fills that one instrument can make in one moment: twice what section 5 of the rules allows."""
 
 SPEC: Final = np.dtype(
     [("tick_num", "i8"), ("tick_den", "i8"), ("lot_num", "i8"), ("lot_den", "i8"), ("contract", "f8")]

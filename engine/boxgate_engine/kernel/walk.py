@@ -34,9 +34,8 @@ _LIMIT = 3
 @njit(cache=True)
 def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     """Settle instrument i inside the bar `quote` under the path assumption of the run."""
-    if not _any_level_in_range(sim.book[i], quote):
-        touch(sim.book[i], quote.bid_low, quote.ask_low)
-        touch(sim.book[i], quote.bid_high, quote.ask_high)
+    if not any_level_in_range(sim.book[i], quote):
+        touch_range(sim.book[i], quote)
         return
     if quote.tick:
         _walk(sim, quote, i, True)
@@ -166,7 +165,15 @@ def _fills_differ(sim: Sim, first_fill: int, low_fills: int) -> bool:
 
 
 @njit(cache=True)
-def _any_level_in_range(book: Record, quote: Record) -> bool:
+def touch_range(book: Record, quote: Record) -> None:
+    """Take the whole bar into the excursion of a position that is open throughout."""
+    touch(book, quote.bid_low, quote.ask_low)
+    touch(book, quote.bid_high, quote.ask_high)
+
+
+@njit(cache=True)
+def any_level_in_range(book: Record, quote: Record) -> bool:
+    """Return whether the bar reaches the level of any order; if not, no path of it can fill anything."""
     if book.lots > 0:
         if book.sl > 0.0 and quote.bid_low <= book.sl:
             return True

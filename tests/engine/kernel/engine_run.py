@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
 from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
@@ -29,7 +30,7 @@ def run_engine(
     *,
     chunk_events: int = 64,
 ) -> Results:
-    """Return the engine's results. signals: by the number of the moment's first event, as `run_with_signals` takes them."""
+    """Return the engine's results. signals: by the number of the event they answer, as `run_with_signals` takes them."""
     instruments = [instrument_of(spec) for spec in specs]
     simulation = Simulation(
         instruments,
@@ -83,6 +84,7 @@ def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]
                 rows=slice(0, len(group)),
                 executes=execution,
                 spread=_spread(rules, instruments[instrument]),
+                tick_size=instruments[instrument].tick_size,
                 delivered=shown if delivered else -1,
             )
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from boxgate_engine.digest import result_digest
-from boxgate_engine.results import finish
-from boxgate_engine.simulation import AccountRules
 from engine_run import instrument_of, sources
 from in_process import deliver
 from random_strategy import strategy_with
 from random_tapes import random_case
+
+from boxgate_engine.digest import result_digest
+from boxgate_engine.results import finish
+from boxgate_engine.simulation import AccountRules
 
 FAST_CASES = 200
 SLOW_CASES = 2_000
@@ -56,7 +58,7 @@ def play(seed: int, *, lockstep: bool, window_events: int) -> Outcome:
     )
     results = finish(simulation)
     versions = [row[1] for row in strategy.seen]
-    changes = sum(a != b for a, b in zip(versions, versions[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(versions))
     return Outcome(
         result_digest(results.tables), results.counts, strategy.seen, changes / len(versions), delivery.round_trips
     )
