@@ -92,7 +92,12 @@ def from_status(
             seq=scene.seq,
         )
     if code is grpc.StatusCode.INVALID_ARGUMENT and scene.phase in ("describe", "init"):
-        return refused(scene, details)
+        return StrategyRefused(
+            f"the strategy refuses its parameters{scene.told(details, stderr=False)}",
+            where="strategy.params",
+            expected="values that the strategy accepts together",
+            remedy="change the parameters; the strategy's documentation says which fit together",
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return RpcMissing(
             f"the sidecar does not implement what was called{scene.told(details)}",
