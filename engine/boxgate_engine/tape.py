@@ -302,9 +302,9 @@ def _merge(sources: Sequence[Source]) -> _Order:
     number = np.repeat(np.arange(len(sources), dtype=np.int16), lengths)
     row = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]) if lengths else np.empty(0, np.int32)
     time_ns = np.concatenate([source.available_ns for source in sources]) if lengths else np.empty(0, np.int64)
-    tick = np.array([source.frame == TICK for source in sources])
-    frame_ns = np.array([source.frame_ns for source in sources])
-    instrument = np.array([source.instrument for source in sources])
+    tick = np.array([source.frame == TICK for source in sources], bool)
+    frame_ns = np.array([source.frame_ns for source in sources], np.int64)
+    instrument = np.array([source.instrument for source in sources], np.int64)
     # lexsort is stable and its last key is the first: rows of one series keep their order.
     order = np.lexsort((instrument[number], -frame_ns[number], tick[number], time_ns))
     number = number[order]
@@ -314,7 +314,7 @@ def _merge(sources: Sequence[Source]) -> _Order:
     new = np.ones(len(order), bool)
     new[1:] = (time_ns[1:] != time_ns[:-1]) | is_tick[1:] | is_tick[:-1]
     moment_start = np.flatnonzero(new)
-    delivered = np.array([source.delivered >= 0 for source in sources])[number]
+    delivered = np.array([source.delivered >= 0 for source in sources], bool)[number]
     moment_delivered = np.maximum.reduceat(delivered, moment_start) if len(order) else np.zeros(0, bool)
     wanted = int(np.flatnonzero(moment_delivered)[-1]) + 1 if moment_delivered.any() else 0
     moment_start = np.append(moment_start, len(order))[: wanted + 1]
