@@ -104,7 +104,7 @@ class Connection:
             return method(requests, metadata=self._cookie, wait_for_ready=False)
 
         stream = EventStream(start, session_id, self.scene, self.limits, self._kill)
-        self._streams.append(stream)
+        self._streams = [*(other for other in self._streams if not other.closed), stream]
         return stream
 
     def on_stop(self, request: strategy_pb2.OnStopRequest) -> strategy_pb2.OnStopResponse | None:

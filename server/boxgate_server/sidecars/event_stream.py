@@ -38,7 +38,7 @@ class EventStream:
         self._status: grpc.RpcError | None = None
         self._unsolicited = False
         self._failure: BoxgateError | None = None
-        self._closed = False
+        self.closed = False
         opening = strategy_pb2.OnEventRequest(open=strategy_pb2.OpenStream(session_id=session_id))
         self._requests.put(opening.SerializeToString())
         self._call = stream_stream(iter(self._requests.get, None))
@@ -47,7 +47,7 @@ class EventStream:
 
     def send(self, payload: bytes) -> None:
         """Send a serialised OnEventRequest. Never blocks; a fault is raised by the next receive."""
-        assert not self._closed, "the stream is closed"
+        assert not self.closed, "the stream is closed"
         assert self._sent - self._received < self._limits.windows_in_flight_max, "too many windows in flight"
         self._sent += 1  # before the sidecar can see it: its answer must never count as unasked
         self._requests.put(payload)
@@ -93,9 +93,9 @@ class EventStream:
 
         Raises Unsolicited if there was one answer too many. A sidecar that does not end its side is cancelled.
         """
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         self._requests.put(None)
         self._reader.join(self._limits.stop_s)
         if self._unsolicited:
@@ -104,7 +104,7 @@ class EventStream:
 
     def abort(self) -> None:
         """End the stream at once, whatever is in flight. Idempotent."""
-        self._closed = True
+        self.closed = True
         self._requests.put(None)
         self._call.cancel()
 

@@ -61,7 +61,7 @@ class SidecarHost:
             open_files=limits.open_files_max,
         )
         sidecar = wait_ready(process, cookie, mode=mode, limits=limits)
-        self._started.append(sidecar)
+        self._started = [*(other for other in self._started if not other.stopped), sidecar]
         return sidecar
 
     def attach(self, address: str, cookie: str, *, mode: str = "debug", limits: SidecarLimits | None = None) -> Sidecar:

@@ -55,6 +55,11 @@ class Sidecar:
         return self._process.folder if self._process else None
 
     @property
+    def stopped(self) -> bool:
+        """Return whether `stop` or `kill` was called."""
+        return self._stopped
+
+    @property
     def stop_unclean(self) -> bool:
         """Return whether OnStop failed, or the process had to be killed or ended with an error after it."""
         if self.connection.stop_fault is not None or self._killed:
