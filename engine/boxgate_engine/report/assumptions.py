@@ -109,7 +109,12 @@ def _spread(spread: Any) -> tuple[str, str]:
 def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[Instrument]) -> list[Assumption]:
     resolved = files.config["resolved"]
     execution = resolved["execution"]
-    frames = {panel.symbol: panel.frame for panel in prices}
+    series = execution.get("series")
+    frames = {panel.symbol: panel.frame for panel in prices} or dict.fromkeys(resolved.get("instruments", []), "")
+    if isinstance(series, str):
+        frames = dict.fromkeys(frames, series)
+    elif series:
+        frames |= {symbol: frame for symbol, frame in series.items() if symbol in frames}
     differ = len(set(frames.values())) > 1
     grids = "; ".join(
         f"{entry.symbol} tick {plain(float(entry.tick_size))}, lot {plain(float(entry.lot_size))}"
@@ -119,8 +124,7 @@ def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[
     return [
         Assumption(
             name="Who can fill",
-            value=", ".join(f"{symbol} {frame}" for symbol, frame in frames.items())
-            or "the finest series of each instrument",
+            value=", ".join(f"{symbol} {frame or 'finest series'}" for symbol, frame in frames.items()),
             note="Only this series fills and triggers. A decision meets only bars that open at or after its moment, "
             "and only later ticks."
             + (

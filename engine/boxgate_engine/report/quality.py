@@ -53,11 +53,8 @@ def _series(name: str, report: Any) -> str:
             lists.append((key, value))
         else:
             lines.append((_title(key), _text(key, value)))
-    half = (len(lines) + 1) // 2
-    columns = [definitions(name, lines[:half], texts=True)]
-    if lines[half:]:
-        columns.append(definitions("\u00a0", lines[half:], texts=True))
-    return f'<div class="columns">{"".join(columns)}</div>' + "".join(_list(key, value) for key, value in lists)
+    shown = definitions(name, lines, texts=True) if lines else f"<h3>{esc(name)}</h3>"
+    return shown + "".join(_list(key, value) for key, value in lists)
 
 
 def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -66,8 +63,10 @@ def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[t
         if not prefix and key in _HIDDEN:
             continue
         here = (*prefix, str(key)) if key != "quality" else prefix
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _flat(value, here)
+        elif isinstance(value, Mapping):
+            yield here, "none"
         elif isinstance(value, Sequence) and not isinstance(value, str):
             objects = bool(value) and all(isinstance(entry, Mapping) for entry in value)
             yield here, list(value) if objects else ", ".join(_text(here, entry) for entry in value) or "none"
@@ -80,7 +79,12 @@ def _list(key: tuple[str, ...], entries: list[Mapping[str, Any]]) -> str:
     rows: list[list[Cell]] = [[_text((*key, name), entry.get(name)) for name in names] for entry in entries[:ROWS_MAX]]
     rest = len(entries) - ROWS_MAX
     more = f'<p class="note">and {count(rest)} more</p>' if rest > 0 else ""
-    return table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names), compact=True) + more
+    head = f"<h3>{esc(_title(key))}</h3>"
+    return (
+        head
+        + table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names), compact=True)
+        + more
+    )
 
 
 def _title(key: tuple[str, ...]) -> str:
@@ -98,7 +102,7 @@ def _text(key: tuple[str, ...], value: Any) -> str:
         # Instants of markets are later than 1971; what is shorter is a duration.
         return instant(value) if abs(value) > 31_536_000_000_000_000 else duration(value)
     if isinstance(value, int):
-        return count(value)
+        return str(value) if key[-1] == "seed" else count(value)
     if isinstance(value, float):
         return number(value, 4)
     return str(value)

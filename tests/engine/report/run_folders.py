@@ -18,8 +18,9 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from boxgate_engine.instruments import Instrument
+from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.report import PricePanel
-from boxgate_engine.tables import TRADES, build_table, empty_table
+from boxgate_engine.tables import TRADES, Tables, build_table, empty_table
 
 MINUTE_NS = 60_000_000_000
 DAY_NS = 1440 * MINUTE_NS
@@ -87,6 +88,7 @@ def write_run_folder(
     peak = np.maximum.accumulate(equity)
     drawdown = np.clip(1 - equity / peak, 0.0, 1.0)
     zeros = np.zeros(len(equity))
+    exposure = np.concatenate([[0.0], np.sum([part.exposure for part in parts], axis=0)])
     curve = build_table(
         "equity",
         {
@@ -94,16 +96,22 @@ def write_run_folder(
             "equity": equity,
             "cash": equity,
             "unrealised_pnl": zeros,
-            "margin_used": zeros,
-            "exposure_gross": zeros,
-            "exposure_net": zeros,
+            "margin_used": exposure / 30,
+            "exposure_gross": exposure,
+            "exposure_net": exposure,
             "drawdown": drawdown,
         },
     )
     pq.write_table(curve, folder / "equity_curve.parquet", compression="zstd")
-    for name, rows in (("fills", fills), ("signals", signals)):
-        found = empty_table(name) if not rows else build_table(name, _columns(rows))
-        pq.write_table(found, folder / f"{name}.parquet", compression="zstd")
+    tables = Tables(
+        **{
+            name: build_table(name, _columns(rows)) if rows else empty_table(name)
+            for name, rows in (("fills", fills), ("signals", signals), ("trades", trades))
+        },
+        equity=curve,
+    )
+    for name in ("fills", "signals"):
+        pq.write_table(tables.table(name), folder / f"{name}.parquet", compression="zstd")
     with (folder / "trades.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(TRADES.names)
@@ -111,7 +119,24 @@ def write_run_folder(
             writer.writerow([_text(row[name]) for name in TRADES.names])
 
     params = {"fast": fast, "slow": slow, "qty": 10_000, "exits": True} if params is None else params
-    metrics = _metrics(equity, drawdown, trades, fills, signals, open_positions, bars * len(symbols))
+    metrics = compute_metrics(
+        tables,
+        currency="USD",
+        initial_cash=INITIAL,
+        all_weekend=False,
+        counts=Counts(
+            events=bars * len(symbols),
+            bars=bars * len(symbols),
+            warmup_events=528,
+            signals=len(signals),
+            rounded=3 if trades else 0,
+            rejected=sum(row["outcome"] == "REJECTED" for row in signals),
+            path_dependent_bars=sum(row["path_dependent"] for row in fills),
+            history_restarts=1,
+        ),
+        spread_cost=sum(row["qty"] * 0.00003 for row in fills),
+        open_positions=open_positions,
+    )
     config = _config(symbols, frame, times, mode, strategy, params)
     for name, content in (("config", config), ("params", params), ("metrics", metrics)):
         (folder / f"{name}.json").write_text(json.dumps(content, sort_keys=True, indent=2) + "\n", encoding="utf-8")
@@ -131,13 +156,14 @@ def write_run_folder(
 
 @dataclass(kw_only=True)
 class _Part:
-    """One instrument's share of a run. profit: shape (bars,), cumulated and marked at every close."""
+    """One instrument's share of a run. profit, exposure: shape (bars,), marked at every close."""
 
     trades: list[dict[str, Any]]
     fills: list[dict[str, Any]]
     signals: list[dict[str, Any]]
     open_positions: list[dict[str, Any]]
     profit: Floats
+    exposure: Floats
 
 
 def _panel(symbol: str, frame: str, frame_minutes: int, bars: int, number: int, edge: float) -> PricePanel:
@@ -177,7 +203,7 @@ def _trade(panel: PricePanel, frame_minutes: int, fast: int, slow: int, keep_ope
     difference = _mean(panel.close, fast) - _mean(panel.close, slow)
     side = np.where(np.isnan(difference), 0, np.where(difference > 0, 1, -1))
     turns = np.flatnonzero(np.diff(side) != 0) + 1
-    part = _Part(trades=[], fills=[], signals=[], open_positions=[], profit=np.zeros(count))
+    part = _Part(trades=[], fills=[], signals=[], open_positions=[], profit=np.zeros(count), exposure=np.zeros(count))
     entry: tuple[int, int, float] | None = None
     realised = np.zeros(count)
     marked = np.zeros(count)
@@ -214,6 +240,7 @@ def _trade(panel: PricePanel, frame_minutes: int, fast: int, slow: int, keep_ope
     elif entry is not None and entry[0] < count - 1:
         _close(part, panel, entry, count - 1, qty, half_spread, fee_rate, realised, marked)
     part.profit = realised + marked
+    part.exposure = np.where(marked != 0, panel.close * qty, 0.0)
     return part
 
 
@@ -341,74 +368,13 @@ def _signal(
 
 def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
-    columns["time"] = np.array(columns["time"], dtype=np.int64)
+    for name in {"time", "entry_time_ns", "exit_time_ns"} & set(columns):
+        columns[name] = np.array(columns[name], dtype=np.int64)
     return columns
 
 
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, float) else str(value)
-
-
-def _metrics(
-    equity: Floats,
-    drawdown: Floats,
-    trades: list[dict[str, Any]],
-    fills: list[dict[str, Any]],
-    signals: list[dict[str, Any]],
-    open_positions: list[dict[str, Any]],
-    bars: int,
-) -> dict[str, Any]:
-    net = [row["net_pnl"] for row in trades]
-    wins, losses = [value for value in net if value > 0], [value for value in net if value < 0]
-    known = bool(wins and losses)
-    holding = [row["exit_time_ns"] - row["entry_time_ns"] for row in trades]
-    total = float(equity[-1] / equity[0] - 1)
-    return {
-        "schema": "boxgate.metrics/1",
-        "currency": "USD",
-        "periods_per_year": 252,
-        "return": {"total": total, "cagr": total * 0.98 if trades else None, "net_profit": float(equity[-1] - INITIAL)},
-        "risk": {
-            "volatility": 0.084 if trades else None,
-            "max_drawdown": float(drawdown.max()),
-            "max_drawdown_daily": float(drawdown.max() * 0.93),
-            "max_drawdown_length_ns": 23 * DAY_NS,
-        },
-        "ratio": {"sharpe": 1.31 if trades else None, "sortino": 1.94 if trades else None, "mar": None},
-        "trades": {
-            "count": len(trades),
-            "win_rate": len(wins) / len(net) if net else None,
-            "payoff": (sum(wins) / len(wins)) / -(sum(losses) / len(losses)) if known else None,
-            "profit_factor": sum(wins) / -sum(losses) if known else None,
-            "expectancy": sum(net) / len(net) if net else None,
-            "mae_mean": sum(row["mae"] for row in trades) / len(net) if net else None,
-            "mfe_mean": sum(row["mfe"] for row in trades) / len(net) if net else None,
-            "holding_mean_ns": sum(holding) // len(holding) if holding else None,
-        },
-        "exposure": {"time_fraction": 0.71 if trades else 0.0},
-        "costs": {
-            "fees": sum(row["fee"] for row in fills),
-            "slippage": sum(row["slippage"] for row in fills),
-            "spread": sum(row["qty"] * 0.00003 for row in fills),
-            "funding": 0.0,
-            "swap": 0.0,
-        },
-        "counts": {
-            "events": bars,
-            "bars": bars,
-            "ticks": 0,
-            "warmup_events": 528,
-            "signals": len(signals),
-            "no_ops": 0,
-            "rounded": 3 if trades else 0,
-            "rejected": sum(row["outcome"] == "REJECTED" for row in signals),
-            "unexecuted": 0,
-            "path_dependent_bars": sum(row["path_dependent"] for row in fills),
-            "history_restarts": 1,
-        },
-        "open_positions": open_positions,
-        "equity": {"initial": INITIAL, "final": float(equity[-1])},
-    }
 
 
 def _config(

@@ -2,6 +2,8 @@
 const MARKERS_MAX = 1200; // more trades than this in view are drawn by every n-th
 const LEVELS_MAX = 60; // stops and targets are drawn once so few trades are in view that they can be told apart
 const POINTS_MAX = 4000; // more excursions than this are drawn by every n-th
+const PAPER_PX = 690; // width of a chart on paper: a page cannot ask for it before it is laid out
+let printing = false;
 const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
 const fade = (hex, alpha) => hex + Math.round(alpha * 255).toString(16).padStart(2, "0");
 const narrow = () => window.innerWidth < 720;
@@ -11,7 +13,7 @@ function layout(extra = {}) {
   const axis = { gridcolor: color("grid"), linecolor: color("line-strong"), zeroline: false, automargin: true, ticks: "" };
   const { xaxis = {}, yaxis = {}, ...rest } = extra;
   return {
-    autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    ...(printing ? { autosize: false, width: PAPER_PX } : { autosize: true }), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("muted") },
     margin: { l: narrow() ? 8 : 56, r: 8, t: 8, b: 28 }, hovermode: "x unified", dragmode: "zoom", showlegend: false,
     hoverlabel: { bgcolor: color("card"), bordercolor: color("line-strong"), font: { color: color("text"), size: 12 } },
@@ -129,12 +131,12 @@ function drawPrice() {
   if (candles) {
     traces.push({
       type: "candlestick", x: panel.time_ms, open: panel.open, high: panel.high, low: panel.low, close: panel.close,
-      name: panel.symbol, increasing: { line: { color: color("gain"), width: 1 } }, decreasing: { line: { color: color("loss"), width: 1 } },
+      name: clean(panel.symbol), increasing: { line: { color: color("gain"), width: 1 } }, decreasing: { line: { color: color("loss"), width: 1 } },
       opacity: 0.75, showlegend: false, hoverinfo: "x+y",
     });
   } else {
     traces.push({
-      ...inView(panel.time_ms, panel.value), name: panel.symbol, mode: "lines", line: { color: color("muted"), width: 1.1 },
+      ...inView(panel.time_ms, panel.value), name: clean(panel.symbol), mode: "lines", line: { color: color("muted"), width: 1.1 },
       hovertemplate: `%{y:${format}}<extra></extra>`, showlegend: false,
     });
   }
@@ -159,10 +161,10 @@ function drawPrice() {
     if (stops.x.length) traces.push({ ...stops, line: { color: color("loss"), width: 1, dash: "dot" }, name: "Stop" });
     if (targets.x.length) traces.push({ ...targets, line: { color: color("gain"), width: 1, dash: "dot" }, name: "Target" });
   }
-  const size = shown.length <= 60 ? 11 : shown.length <= 300 ? 8 : 4;
+  const size = shown.length <= 60 ? 11 : shown.length <= 150 ? 8 : shown.length <= 300 ? 6 : 4;
   const faint = shown.length <= 300 ? 1 : 0.6;
   const label = (row) =>
-    `No. ${number(at("trade_id", row), 0)}, ${words(sideOf(row))} ${quantity(at("qty", row))}<br>` +
+    `No. ${number(at("trade_id", row), 0)}, ${words(sideOf(row))} ${quantity(row)}<br>` +
     `${words(reasonOf(row))}: ${money(at("net_pnl", row), true)} ${clean(data.currency)}`;
   // An exit is a ring around the entry that a reversal makes at the same point, so that both stay visible.
   const marks = (rows, when, what, name, symbol, paint) => ({
@@ -193,7 +195,7 @@ function drawPrice() {
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: color("muted"), size: narrow() ? 10 : 12 }, itemwidth: 30 },
   });
   const drawn = step === 1 ? "" : `, every ${step}${["th", "st", "nd", "rd"][step] ?? "th"} drawn`;
-  const hint = close ? "" : ` Stops and targets appear with ${LEVELS_MAX} trades or fewer in view: zoom in.`;
+  const hint = close || !("sl" in columns || "tp" in columns) ? "" : ` Stops and targets appear with ${LEVELS_MAX} trades or fewer in view: zoom in.`;
   const stretch = candles ? `${number(panel.rows, 0)} bars` : `${number(panel.rows, 0)} ${panel.frame === "tick" ? "ticks" : "bars"}, ${number(panel.value.length, 0)} points kept`;
   byId("price-note").textContent = `${stretch}. ${number(near.length, 0)} trades in view${drawn}.${hint}`;
 }

@@ -16,10 +16,12 @@ darkOutside.addEventListener("change", themed);
 let before;
 window.addEventListener("beforeprint", () => {
   before = root.dataset.theme;
+  printing = true;
   root.dataset.theme = "light";
   themed();
 });
 window.addEventListener("afterprint", () => {
+  printing = false;
   if (before === undefined) delete root.dataset.theme;
   else root.dataset.theme = before;
   themed();

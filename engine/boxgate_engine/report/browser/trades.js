@@ -6,7 +6,14 @@ const symbolOf = (row) => list.instruments[columns.instrument[row]];
 const sideOf = (row) => list.sides[columns.side[row]];
 const reasonOf = (row) => list.exit_reasons[columns.exit_reason[row]];
 const words = (name) => name.charAt(0) + name.slice(1).toLowerCase().replaceAll("_", " ");
-const quantity = (value) => new Intl.NumberFormat("en-US", { maximumFractionDigits: 8 }).format(value);
+
+// Quantities of an instrument are shown with as many decimals as the finest of them needs.
+const quantityDecimals = new Map();
+for (let row = 0; row < list.listed; row++) {
+  const needed = columns.qty[row].toFixed(8).replace(/0+$/, "").split(".")[1].length;
+  quantityDecimals.set(symbolOf(row), Math.max(needed, quantityDecimals.get(symbolOf(row)) ?? 0));
+}
+const quantity = (row) => number(columns.qty[row], quantityDecimals.get(symbolOf(row)));
 
 // Seconds are shown where there are any.
 const wholeMinutes = ["entry_time_ms", "exit_time_ms"].every((name) => columns[name].every((ms) => ms % 60_000 === 0));
@@ -16,7 +23,7 @@ const TABLE = [
   { name: "trade_id", title: "No.", text: (row) => number(at("trade_id", row), 0) },
   { name: "instrument", title: "Instrument", left: true, key: symbolOf, text: symbolOf },
   { name: "side", title: "Side", left: true, key: sideOf, text: (row) => words(sideOf(row)), kind: (row) => sideOf(row) },
-  { name: "qty", title: "Quantity", text: (row) => quantity(at("qty", row)) },
+  { name: "qty", title: "Quantity", text: quantity },
   { name: "entry_time_ms", title: "Entry (UTC)", left: true, text: (row) => time(at("entry_time_ms", row)) },
   { name: "entry_price", title: "Entry price", text: (row) => number(at("entry_price", row), priceDecimals(symbolOf(row))) },
   { name: "exit_time_ms", title: "Exit (UTC)", left: true, text: (row) => time(at("exit_time_ms", row)) },
