@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.signal_intake import RAW_SIGNAL
@@ -88,16 +87,11 @@ class Answer:
 
 
 def read_answer(raw: bytes, *, seq: int, keep_meta: bool) -> Answer:
-    """Return the answer in the bytes of an OnEventResponse. seq: first event of its window, for errors."""
-    try:
-        response = OnEventResponse.FromString(raw)
-    except DecodeError as error:
-        raise protocol_error(
-            "PROTO_DECODE",
-            f"the answer of {len(raw)} bytes is not an OnEventResponse" + (f": {error}" if keep_meta else ""),
-            seq=seq,
-            expected="a well-formed message of the contract",
-        ) from None
+    """Return the answer in the bytes of an OnEventResponse. seq: first event of its window, for errors.
+
+    Raises DecodeError for bytes that are no such message, RunFailed for one that breaks the contract.
+    """
+    response = OnEventResponse.FromString(raw)
     if not response.HasField("signals"):
         raise protocol_error("PROTO_DECODE", "the answer has no signals field", seq=seq, expected="a SignalWindow")
     window: SignalWindow = response.signals

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
+from boxgate_engine.errors import RunFailed
 from boxgate_engine.kernel.records import SIGNAL_ROW, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Marks, Simulation
@@ -36,6 +38,12 @@ class Stream(Protocol):
 
     def receive(self, deadline_s: float, *, seq: int) -> bytes:
         """Return the next OnEventResponse, or raise. seq: first event of the window that it answers."""
+
+    def unsolicited(self) -> RunFailed | None:
+        """Return the error of a sidecar that sent more answers than it was asked for, if it did."""
+
+    def undecodable(self, raw: bytes) -> RunFailed:
+        """Return the error of an answer that is no message of the contract."""
 
 
 @dataclass(kw_only=True)
@@ -208,9 +216,13 @@ class Delivery:
     def _receive(self, seq: int, count: int) -> Answer:
         raw = self.stream.receive(self.reply_deadline_s(count), seq=seq)
         self.round_trips += 1
-        answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta)
+        try:
+            answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta)
+        except DecodeError:
+            raise self.stream.undecodable(raw) from None
         if answer.first_seq != seq:
-            raise protocol_error(
+            # A flood repeats itself: its second answer looks like a wrong number until the surplus is seen.
+            raise self.stream.unsolicited() or protocol_error(
                 "PROTO_SEQ", f"the answer is for event {answer.first_seq}", seq=seq, expected=f"first_seq = {seq}"
             )
         return answer

@@ -30,7 +30,7 @@ def run_engine(
     *,
     chunk_events: int = 64,
 ) -> Results:
-    """Return the engine's results. signals: by the number of the event they answer, as `run_with_signals` takes them."""
+    """Return the engine's results. signals: by the number of the event they answer, as `run_with_signals` does."""
     instruments = [instrument_of(spec) for spec in specs]
     simulation = Simulation(
         instruments,

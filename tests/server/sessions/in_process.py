@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from boxgate_engine.errors import RunFailed
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.simulation import AccountRules, Simulation
 from boxgate_engine.tape import Source, Tape
@@ -32,6 +33,12 @@ class InProcessStream:
 
     def receive(self, deadline_s: float, *, seq: int) -> bytes:
         return self._answers.popleft()
+
+    def unsolicited(self) -> None:
+        return None
+
+    def undecodable(self, raw: bytes) -> RunFailed:
+        raise AssertionError(f"{len(raw)} bytes are no answer")
 
 
 def deliver(
