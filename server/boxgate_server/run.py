@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -147,12 +148,12 @@ class _Run:
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
             results, delivery, restarts = self._play(market, described)
             dataset.check_unchanged()
+            return self._publish(market, dataset, described, results, delivery, restarts, identified)
         except BaseException as error:
             self._note_failure(error)
             raise
         finally:
             self.sidecar.kill()
-        return self._publish(market, dataset, described, results, delivery, restarts, identified)
 
     def _dataset(self) -> Dataset:
         root = self.folder / self.config.data_provider.root
@@ -318,10 +319,16 @@ class _Run:
             self.log.write(
                 "stop_report", "final report", source="sidecar", fields={"report": plain_struct(answer.report)}
             )
-        sidecar.stop()
-        if sidecar.stop_unclean:
+        # The process takes a while to end; results and metrics do not wait for it.
+        self.stopping = threading.Thread(target=sidecar.stop, name="boxgate-stop")
+        self.stopping.start()
+
+    def _note_stop(self) -> None:
+        """Wait for the end of the sidecar and note what it left."""
+        self.stopping.join()
+        if self.sidecar.stop_unclean:
             self.log.write("stop_unclean", "the sidecar did not stop cleanly; the results stand", level="warning")
-        self._note_output(sidecar)
+        self._note_output(self.sidecar)
 
     def _note_output(self, sidecar: Sidecar) -> None:
         for name, text in (("stdout", sidecar.stdout_tail()), ("stderr", sidecar.stderr_tail())):
@@ -371,6 +378,7 @@ class _Run:
                     seq=row["seq"],
                     fields={"reason": row["reject_reason"]},
                 )
+            self._note_stop()
             self.log.write("run_completed", "run completed", fields={"result_digest": digest})
             resolved = resolve_config(
                 config,

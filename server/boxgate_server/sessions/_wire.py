@@ -18,7 +18,7 @@ from boxgate_engine.errors import RunFailed
 from boxgate_engine.signal_intake import RAW_SIGNAL
 from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk
-from boxgate_proto.strategy.v1.signal_pb2 import SignalWindow
+from boxgate_proto.strategy.v1.signal_pb2 import Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream
 
 MESSAGE_BYTES_MAX: Final = 4 << 20
@@ -102,32 +102,33 @@ def read_answer(raw: bytes, *, seq: int, keep_meta: bool) -> Answer:
             seq=seq,
             expected="more = false without ORDERS",
         )
-    signals = np.zeros(len(window.signals), RAW_SIGNAL)
-    meta: list[dict[str, Any] | None] | None = [] if keep_meta else None
-    for record, signal in zip(signals, window.signals, strict=True):
-        record["event"] = signal.event_index
-        record["instrument"] = signal.instrument
-        record["side"] = signal.side
-        record["adjust_only"] = signal.adjust_only
-        if signal.HasField("qty"):
-            record["has_qty"] = True
-            record["qty"] = signal.qty
-        if signal.HasField("price"):
-            record["has_price"] = True
-            record["price"] = signal.price
-        if signal.HasField("valid_until_ns"):
-            record["has_until"] = True
-            record["valid_until_ns"] = signal.valid_until_ns
-        if signal.HasField("risk"):
-            if signal.risk.HasField("sl"):
-                record["has_sl"] = True
-                record["sl"] = signal.risk.sl
-            if signal.risk.HasField("tp"):
-                record["has_tp"] = True
-                record["tp"] = signal.risk.tp
-        if meta is not None:
-            meta.append(plain_struct(signal.meta) if signal.HasField("meta") else None)
+    signals = np.array([_public_values(signal) for signal in window.signals], RAW_SIGNAL)
+    meta = None
+    if keep_meta:
+        meta = [plain_struct(signal.meta) if signal.HasField("meta") else None for signal in window.signals]
     return Answer(window.first_seq, window.consumed, signals, meta)
+
+
+def _public_values(signal: Signal) -> tuple[Any, ...]:
+    """Return the values of a RAW_SIGNAL record: presence and value of every public field, and nothing else."""
+    has_risk = signal.HasField("risk")
+    risk = signal.risk
+    return (
+        signal.event_index,
+        signal.instrument,
+        signal.side,
+        signal.HasField("qty"),
+        signal.HasField("price"),
+        has_risk and risk.HasField("sl"),
+        has_risk and risk.HasField("tp"),
+        signal.HasField("valid_until_ns"),
+        signal.adjust_only,
+        signal.qty,
+        signal.price,
+        risk.sl if has_risk else 0.0,
+        risk.tp if has_risk else 0.0,
+        signal.valid_until_ns,
+    )
 
 
 def plain_struct(struct: Any) -> dict[str, Any]:

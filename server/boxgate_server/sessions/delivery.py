@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from boxgate_engine.errors import RunFailed
+from boxgate_engine.errors import BoxgateError
 from boxgate_engine.kernel.records import SIGNAL_ROW, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Marks, Simulation
@@ -39,10 +39,10 @@ class Stream(Protocol):
     def receive(self, deadline_s: float, *, seq: int) -> bytes:
         """Return the next OnEventResponse, or raise. seq: first event of the window that it answers."""
 
-    def unsolicited(self) -> RunFailed | None:
+    def unsolicited(self) -> BoxgateError | None:
         """Return the error of a sidecar that sent more answers than it was asked for, if it did."""
 
-    def undecodable(self, raw: bytes) -> RunFailed:
+    def undecodable(self, answer: bytes) -> BoxgateError:
         """Return the error of an answer that is no message of the contract."""
 
 
