@@ -26,7 +26,7 @@ def quality_section(quality: Mapping[str, Any]) -> str:
     """
     lead = "What the import of each series found. Nothing is repaired silently: every repair is counted here."
     if not quality:
-        return section("quality", TITLE, empty("The dataset carries no quality report."), lead=lead)
+        return section("quality", TITLE, empty("The dataset carries no quality report, or was not at hand."), lead=lead)
     return section("quality", TITLE, "".join(_series(name, quality[name]) for name in quality), lead=lead)
 
 

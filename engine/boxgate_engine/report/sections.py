@@ -151,6 +151,9 @@ def assumptions(groups: Sequence[tuple[str, Sequence[Assumption]]]) -> str:
 def price(figures: Figures) -> str:
     """Return the place of the price chart, with a choice of instrument where there are several."""
     panels = figures["price"]
+    if not panels:
+        absent = "The dataset of this run was not at hand when the page was built, so that no price can be shown."
+        return section("price", TITLES["price"], empty(absent))
     if not any(panel["rows"] for panel in panels):
         return section("price", TITLES["price"], empty("No price lies inside the window of this run."))
     options = "".join(

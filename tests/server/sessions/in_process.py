@@ -37,8 +37,8 @@ class InProcessStream:
     def unsolicited(self) -> None:
         return None
 
-    def undecodable(self, raw: bytes) -> RunFailed:
-        raise AssertionError(f"{len(raw)} bytes are no answer")
+    def undecodable(self, answer: bytes) -> RunFailed:
+        raise AssertionError(f"{len(answer)} bytes are no answer")
 
 
 def deliver(
