@@ -156,13 +156,14 @@ class _Run:
             self.sidecar.kill()
 
     def _dataset(self) -> Dataset:
-        root = self.folder / self.config.data_provider.root
-        cache = self.folder / self.config.data_provider.cache.local_dir
+        provider = self.config.data_provider
+        root = self.folder / provider.root
+        cache = self.folder / provider.cache.local_dir
         first_use = " (made on first use)" if self.config.dataset == DEMO_NAME else ""
         self.watcher.stage(f"opening the dataset {self.config.dataset}{first_use}")
         if self.config.dataset == DEMO_NAME:
-            return ensure_demo(root, cache)
-        return open_dataset(root, self.config.dataset, cache_dir=cache)
+            return ensure_demo(root, cache, memory_map=provider.memory_map)
+        return open_dataset(root, self.config.dataset, cache_dir=cache, memory_map=provider.memory_map)
 
     def _strategy_digest(self) -> tuple[str, bool]:
         if self.attachment is not None:

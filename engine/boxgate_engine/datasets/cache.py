@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +33,14 @@ class CachedFile:
     path: Path
     mapped: Mapped
     state: tuple[int, int, int]
+
+    def copied(self) -> CachedFile:
+        """Return the same columns in memory of their own; address and bytes stay those of the map."""
+        columns: dict[str, Column] = {}
+        for name, values in self.mapped.columns.items():
+            columns[name] = values.copy()
+            columns[name].flags.writeable = False
+        return replace(self, mapped=replace(self.mapped, columns=columns))
 
     def check_unchanged(self) -> None:
         """Raise DataDamaged (SNAPSHOT_MUTATED) if the file was changed or removed since it was mapped."""

@@ -20,21 +20,24 @@ from boxgate_engine.instruments import Instrument
 _FRAMES_FINEST_FIRST: Final = (TICK, *FRAME_NS)
 
 
-def open_dataset(root: Path, name_or_hash: str, *, cache_dir: Path) -> Dataset:
+def open_dataset(root: Path, name_or_hash: str, *, cache_dir: Path, memory_map: bool = True) -> Dataset:
     """Open a dataset by its name in the catalogue or by its hash.
 
     root: folder of the datasets. cache_dir: folder of the mapped files, made if need be; it may be shared by
-    processes and datasets. The manifest is verified against the hash; files are verified when they are first used.
+    processes and datasets. memory_map: False reads each series into memory of its own, for a cache on a file system
+    that cannot be mapped or that may vanish during the run.
+    The manifest is verified against the hash; files are verified when they are first used.
     Raises DataRefused (NAME_INVALID, DATASET_NOT_FROZEN, DATASET_UNKNOWN, DATA_CATALOGUE), DataDamaged (DATA_HASH).
     """
     name, manifest = find(root, name_or_hash)
-    return Dataset(name, manifest, dataset_folder(root, manifest.hash), cache_dir / manifest.hash)
+    folder = dataset_folder(root, manifest.hash)
+    return Dataset(name, manifest, folder, cache_dir / manifest.hash, memory_map=memory_map)
 
 
 class Dataset:
     """Immutable market data. Made by `open_dataset`."""
 
-    def __init__(self, name: str, manifest: Manifest, folder: Path, cache: Path) -> None:
+    def __init__(self, name: str, manifest: Manifest, folder: Path, cache: Path, *, memory_map: bool = True) -> None:
         self.name: Final = name
         """Catalogue name it was opened by, or the hash."""
         self.hash: Final = manifest.hash
@@ -44,6 +47,7 @@ class Dataset:
         """Instrument by symbol, sorted by symbol."""
         self._folder = folder
         self._cache = cache
+        self._memory_map = memory_map
         self._stored = {(one.symbol, one.frame): one for one in manifest.series}
         self._open: dict[tuple[str, str], Series] = {}
 
@@ -81,7 +85,7 @@ class Dataset:
 
     def _map(self, stored: StoredSeries) -> Series:
         file = cached_series(self._folder, stored, self._cache)
-        return Series(stored.symbol, stored.frame, stored.price_basis, stored.digest, file)
+        return Series(stored.symbol, stored.frame, stored.price_basis, stored.digest, self._held(file))
 
     def _aggregate(self, symbol: str, frame: str) -> Series:
         stored = self.frames(symbol)
@@ -99,7 +103,11 @@ class Dataset:
             self._cache, source.symbol, frame, key, lambda: aggregation.aggregate(source.content(), frame)
         )
         basis: PriceBasis = "BID" if source.frame == TICK else source.price_basis
-        return Series(source.symbol, frame, basis, key, file)
+        return Series(source.symbol, frame, basis, key, self._held(file))
+
+    def _held(self, file: CachedFile) -> CachedFile:
+        """Return the file with its columns mapped or, without memory_map, copied."""
+        return file if self._memory_map else file.copied()
 
     def _check_symbol(self, symbol: str) -> None:
         if symbol not in self.instruments:

@@ -29,7 +29,7 @@ _TICKS_TO_NS: Final = 1_704_499_200_000_000_000
 """2024-01-06 00:00 UTC."""
 
 
-def ensure_demo(root: Path, cache_dir: Path) -> Dataset:
+def ensure_demo(root: Path, cache_dir: Path, *, memory_map: bool = True) -> Dataset:
     """Return the dataset `demo`, made and catalogued if the catalogue has no such name.
 
     M1 bars of EURUSD, GBPUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from 2023-12-18 to
@@ -39,7 +39,7 @@ def ensure_demo(root: Path, cache_dir: Path) -> Dataset:
         entry = read_catalogue(root).get(DEMO_NAME)
         if entry is None or not dataset_folder(root, entry).is_dir():
             _make(root)
-    return open_dataset(root, DEMO_NAME, cache_dir=cache_dir)
+    return open_dataset(root, DEMO_NAME, cache_dir=cache_dir, memory_map=memory_map)
 
 
 def _make(root: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boxgate_engine.datasets import SeriesContent
+from boxgate_engine.datasets import SeriesContent, open_dataset
 from boxgate_engine.errors import DataRefused, UserMistake
 
 Bars = Callable[..., SeriesContent]
@@ -33,6 +33,18 @@ def test_every_column_lies_inside_the_map_and_is_read_only(store: Any, bars: Bar
         assert values.flags.c_contiguous
         assert np.array_equal(values, content.columns[name])
         assert values.dtype == content.columns[name].dtype
+
+
+def test_without_memory_map_the_columns_are_equal_and_outside_the_map(store: Any, bars: Bars) -> None:
+    content = bars(5000)
+    store.freeze(content)
+    dataset = open_dataset(store.root, "x", cache_dir=store.cache, memory_map=False)
+    series = dataset.series("EURUSD", "M1")
+    address, size = series.map_address
+    for name, values in series.columns.items():
+        assert not address <= values.ctypes.data < address + size
+        assert not values.flags.writeable
+        assert np.array_equal(values, content.columns[name])
 
 
 def test_mapping_allocates_nothing(store: Any, bars: Bars) -> None:
