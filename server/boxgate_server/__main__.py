@@ -6,7 +6,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-from typer import Abort
+from typer import Abort, Exit
 from typer.exceptions import TyperException
 from typer.main import get_command
 
@@ -24,15 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal's encoding lacks is written out, it does not end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
+    command = get_command(app)
     try:
-        code = get_command(app)(arguments, prog_name="boxgate", standalone_mode=False)
+        # Not command.main(): it turns an interrupt into an exit code without an answer.
+        with command.make_context("boxgate", arguments) as context:
+            command.invoke(context)
         sys.stdout.flush()
+    except Exit as end:
+        return end.exit_code
     except BrokenPipeError:
         leave_pipe()
         return 1
     except (TyperException, Abort, KeyboardInterrupt, Exception) as error:
         return _failed(error, arguments)
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _failed(error: BaseException, arguments: Sequence[str]) -> int:

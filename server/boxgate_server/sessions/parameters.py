@@ -35,8 +35,9 @@ def complete_parameters(given: Mapping[str, Any], schema: Sequence[pb.ParameterS
     for name, declared in known.items():
         if declared.type not in _TYPES:
             raise _bad_schema(f"parameter {name!r} has no known type")
+        default = _default(declared)
         if name not in given:
-            values[name] = _read(declared.default_value)
+            values[name] = default
             continue
         fault = _fault(given[name], declared)
         if fault is not None:
@@ -105,16 +106,18 @@ def _normal(value: Any, kind: int) -> ParamValue:
     return list(value) if isinstance(value, list) else value
 
 
-def _read(value: pb.ParameterValue) -> ParamValue:
-    kind = value.WhichOneof("value")
+def _default(declared: pb.ParameterSchema) -> ParamValue:
+    """Return the default of a parameter, which must be right by its own schema."""
+    kind = declared.default_value.WhichOneof("value")
     if kind is None:
         raise _bad_schema("a parameter has no default")
-    if kind == "string_list_value":
-        return list(value.string_list_value.values)
-    plain: ParamValue = getattr(value, kind)
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise _bad_schema("a default is not finite")
-    return plain
+    if kind != _TYPES[declared.type][1]:
+        raise _bad_schema("a default has another type than its parameter")
+    stored = getattr(declared.default_value, kind)
+    value: ParamValue = list(stored.values) if kind == "string_list_value" else stored
+    if _fault(value, declared) is not None:
+        raise _bad_schema("a default is not finite, or outside its own bounds or choices")
+    return value
 
 
 def _unknown(name: str, known: Mapping[str, Any]) -> Problem:
@@ -132,6 +135,6 @@ def _bad_schema(fault: str) -> DescriptionInvalid:
     return DescriptionInvalid(
         f"the strategy's parameter schema is wrong: {fault}",
         where="Describe: parameters",
-        expected="unique names, each with a type and a finite default",
+        expected="unique names, each with a type and a default that the schema itself allows",
         remedy="correct the strategy's declaration",
     )
