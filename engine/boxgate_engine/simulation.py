@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from boxgate_engine.kernel.records import (
     PATH_OLHC,
     PATH_OPTIMISTIC,
     PATH_PESSIMISTIC,
+    QUOTE,
     RESTING,
     RULES,
     SIGNAL_ROW,
@@ -34,7 +36,7 @@ from boxgate_engine.kernel.records import (
     Records,
     Sim,
 )
-from boxgate_engine.signal_intake import kernel_specs
+from boxgate_engine.signal_intake import FLAT, RAW_SIGNAL, kernel_specs, take_signals
 
 PATHS: Final = {
     "ohlc": PATH_OHLC,
@@ -203,3 +205,22 @@ class Marks:
     def for_chunk(events: int, instruments: int) -> Marks:
         """Return room for a chunk of `events` quotes."""
         return Marks(np.zeros(events), np.zeros(events), np.zeros((instruments, events)))
+
+
+def compile_kernel() -> None:
+    """Compile every kernel function that a run calls, by stepping over one bar; kept for later processes."""
+    instrument = Instrument(
+        symbol="X", asset_class="forex", quote_currency="X", tick_size=Fraction(1), lot_size=Fraction(1)
+    )
+    simulation = Simulation([instrument], AccountRules(cash=1.0), start_ns=0)
+    events = np.ones(1, QUOTE)
+    events["instrument"] = 0
+    quotes = Quotes(events, np.array([0, 1]), np.ones(1, np.uint8))
+    raw = np.zeros(1, RAW_SIGNAL)
+    raw["side"] = FLAT
+    signals, _, _ = take_signals(
+        raw, simulation.specs, [instrument], seq=np.zeros(1, np.int64), moment=np.zeros(1, np.int64)
+    )
+    simulation.advance(quotes, signals, 0, 1)
+    simulation.plan(quotes, 1, 1, Marks.for_chunk(1, 1))
+    simulation.close_all(1, 0)

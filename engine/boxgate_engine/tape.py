@@ -27,7 +27,8 @@ class Source:
 
     columns: of the whole series (see Series). rows: indices into the columns, ascending, or a slice of them.
     executes: shape (rows,) or a constant: which rows fill and mark. spread: added to the price columns to make the
-    ask, which is put on the grid of tick_size, or None to take the ask columns. delivered: the series' index in the session, or -1 if it is not delivered.
+    ask, which is put on the grid of tick_size, or None to take the ask columns. delivered: the series' index in the
+    session, or -1 if it is not delivered.
     """
 
     instrument: int

@@ -18,10 +18,11 @@ from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_datase
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
+from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market, history_events, told_need, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
-from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
@@ -135,6 +136,9 @@ class _Run:
         dataset = self._dataset()
         market = Market(self.config, dataset)
         digest, identified = self._strategy_digest()
+        if not is_compiled():
+            self.watcher.stage("compiling the engine (once, about half a minute)")
+            compile_kernel()
         self.watcher.stage("starting the strategy")
         self.sidecar = self._start()
         try:

@@ -26,7 +26,7 @@ WINDOW_EVENTS_MAX: Final = 16_384
 FIRST: Final = "first"
 """Window start: the earliest instant that leaves the warm-up."""
 LAST: Final = "last"
-"""Window end: the last instant that every series covers."""
+"""Window end: the availability of the last event of any series of the run."""
 
 FrameName = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 SYMBOL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._#-]{0,31}$"

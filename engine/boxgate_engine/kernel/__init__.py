@@ -36,5 +36,11 @@ def _compiled_folder() -> Path | None:
     return None
 
 
-if (_folder := _compiled_folder()) is not None:
-    numba.config.CACHE_DIR = str(_folder)
+_FOLDER = _compiled_folder()
+if _FOLDER is not None:
+    numba.config.CACHE_DIR = str(_FOLDER)
+
+
+def is_compiled() -> bool:
+    """Return whether compiled functions of these sources were kept by an earlier process."""
+    return _FOLDER is not None and any(_FOLDER.rglob("loop.advance-*.nbi"))
