@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil
 
 import numpy as np
@@ -244,7 +245,8 @@ def warmup_events(declared: int, *, policy: str, min_bars: int, safety_margin: f
     declared; `min_bars` takes min_bars, and never less than what the strategy needs.
     """
     if policy == "auto" and declared:
-        return declared, ceil(declared * (1.0 + safety_margin))
+        # The margin as it is written: a tenth of 400 is 40, not the 41 that the nearest double of a tenth makes of it.
+        return declared, ceil(declared * (1 + Fraction(repr(safety_margin))))
     return max(declared, min_bars), max(declared, min_bars)
 
 
