@@ -30,15 +30,16 @@ def watching(known: dict[str, Any]) -> Iterator[Watcher]:
         with _bar(console) as progress:
             task = progress.add_task("starting", total=None)
 
+            def stage(text: str) -> None:
+                # A new task has a new clock: the rate is that of the events, not of what came before them.
+                nonlocal task
+                progress.remove_task(task)
+                task = progress.add_task(text, total=None)
+
             def events(done: int, total: int) -> None:
                 progress.update(task, completed=done, total=total)
 
-            yield _watcher(
-                known,
-                console,
-                stage=lambda text: progress.update(task, description=text),
-                events=_at_most_every(_REDRAW_S, events),
-            )
+            yield _watcher(known, console, stage=stage, events=_at_most_every(_REDRAW_S, events))
     else:
         lines = _Lines(console)
         yield _watcher(known, console, stage=lines.stage, events=_at_most_every(_LINE_S, lines.events))
