@@ -9,7 +9,7 @@ from typing import Any, Final
 from boxgate_engine.config import RunConfig
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import ConfigInvalid, Problem
-from boxgate_engine.frames import TICK
+from boxgate_engine.frames import FRAME_NS, TICK
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.market import Feed, Market
 from boxgate_proto.strategy.v1 import instrument_pb2
@@ -32,7 +32,7 @@ _BASES: Final = {
 class Described:
     """What a strategy is and needs with the parameters of the run.
 
-    params: complete. granted: names of capabilities. history_events: per feed of the market, as declared.
+    params: complete. granted: names of capabilities. wanted: series as declared. debug: errors may show its texts.
     """
 
     name: str
@@ -41,16 +41,18 @@ class Described:
     messages: list[pb.Parameter]
     granted: frozenset[str]
     wanted: list[pb.SeriesRequirement]
+    debug: bool
 
     def history_events(self, feeds: Sequence[Feed]) -> list[int]:
         """Return the history that each feed needs; raises ConfigInvalid if the run lacks a series that is wanted."""
-        return requirements(self.wanted, feeds)
+        return requirements(self.wanted, feeds, debug=self.debug)
 
 
 def describe(connection: Connection, config: RunConfig) -> Described:
     """Ask the strategy what it is and needs. Raises ConfigInvalid, DescriptionInvalid or what negotiation raises."""
+    debug = config.mode == "debug"
     schema = connection.describe(pb.DescribeRequest(contract_versions=CONTRACT_VERSIONS))
-    params = complete_parameters(config.strategy.params, schema.parameters)
+    params = complete_parameters(config.strategy.params, schema.parameters, debug=debug)
     messages = parameter_messages(params, schema.parameters)
     answer = connection.describe(pb.DescribeRequest(parameters=messages, contract_versions=CONTRACT_VERSIONS))
     granted = negotiate(answer, OFFERED, mode=config.mode)
@@ -73,13 +75,15 @@ def describe(connection: Connection, config: RunConfig) -> Described:
         messages=messages,
         granted=granted,
         wanted=list(answer.series),
+        debug=debug,
     )
 
 
-def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed]) -> list[int]:
+def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed], *, debug: bool = True) -> list[int]:
     """Return the events that each feed must have before the tape.
 
-    An empty symbol means every instrument, an empty frame the first one of the run.
+    An empty symbol means every instrument, an empty frame the first one of the run. debug: errors name any series that
+    is missing; else only one whose words are the run's own, because the others are texts of the sidecar.
     """
     needs = [0] * len(feeds)
     problems = []
@@ -87,12 +91,13 @@ def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed]) 
         frame = requirement.frame or feeds[0].series.frame
         met = [feed for feed in feeds if feed.series.frame == frame and requirement.symbol in ("", feed.series.symbol)]
         if not met:
-            what = f"{requirement.symbol or 'every instrument'} {frame}"
+            known = frame in (*FRAME_NS, TICK) and requirement.symbol in ("", *(feed.series.symbol for feed in feeds))
+            what = f"the series {requirement.symbol or 'every instrument'} {frame}" if debug or known else "a series"
             problems.append(
                 Problem(
                     path="frames" if not requirement.symbol else "instruments",
                     source="",
-                    what=f"the strategy wants the series {what}, which the run does not have",
+                    what=f"the strategy wants {what}, which the run does not have",
                     expected=f"a run that covers {what}",
                     remedy="add the instrument or the frame to the run",
                 )
@@ -159,7 +164,7 @@ def open_session(connection: Connection, request: pb.OnInitRequest, feeds: Seque
     if outcome == "accepted":
         return []
     if outcome == "need_history" and answer.need_history.series:
-        return requirements(answer.need_history.series, feeds)
+        return requirements(answer.need_history.series, feeds, debug=debug)
     if outcome == "refused":
         reason = f": {answer.refused.reason}" if debug and answer.refused.reason else ""
         raise StrategyRefused(

@@ -22,24 +22,27 @@ _TYPES: Final = {
 _INT_MAX: Final = 2**53
 
 
-def complete_parameters(given: Mapping[str, Any], schema: Sequence[pb.ParameterSchema]) -> dict[str, ParamValue]:
+def complete_parameters(
+    given: Mapping[str, Any], schema: Sequence[pb.ParameterSchema], *, debug: bool = True
+) -> dict[str, ParamValue]:
     """Return every parameter of the schema with its value, normalised by its type: `2` of a float is 2.0.
 
+    debug: errors may show names and choices of the schema, which are texts of the sidecar.
     Raises ConfigInvalid with everything that is wrong, DescriptionInvalid for a schema that breaks the contract.
     """
     known = {declared.name: declared for declared in schema}
     if len(known) != len(schema):
         raise _bad_schema("a parameter name stands twice")
-    problems = [_unknown(name, known) for name in given if name not in known]
+    problems = [_unknown(name, known if debug else None) for name in given if name not in known]
     values: dict[str, ParamValue] = {}
     for name, declared in known.items():
         if declared.type not in _TYPES:
-            raise _bad_schema(f"parameter {name!r} has no known type")
+            raise _bad_schema(f"parameter {name!r} has no known type" if debug else "a parameter has no known type")
         default = _default(declared)
         if name not in given:
             values[name] = default
             continue
-        fault = _fault(given[name], declared)
+        fault = _fault(given[name], declared, debug=debug)
         if fault is not None:
             problems.append(
                 Problem(
@@ -71,7 +74,7 @@ def parameter_messages(values: Mapping[str, ParamValue], schema: Sequence[pb.Par
     return messages
 
 
-def _fault(value: Any, declared: pb.ParameterSchema) -> str | None:
+def _fault(value: Any, declared: pb.ParameterSchema, *, debug: bool) -> str | None:
     """Return what was expected of a value, or None if it is right."""
     expected = _TYPES[declared.type][0]
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -94,7 +97,7 @@ def _fault(value: Any, declared: pb.ParameterSchema) -> str | None:
             return f"{expected} of at most {declared.max:g}"
     entries = value if isinstance(value, list) else [value]
     if declared.choices and not all(entry in declared.choices for entry in entries):
-        return f"one of {', '.join(declared.choices)}"
+        return f"one of {', '.join(declared.choices)}" if debug else "one of the values that the strategy allows"
     return None
 
 
@@ -115,18 +118,19 @@ def _default(declared: pb.ParameterSchema) -> ParamValue:
         raise _bad_schema("a default has another type than its parameter")
     stored = getattr(declared.default_value, kind)
     value: ParamValue = list(stored.values) if kind == "string_list_value" else stored
-    if _fault(value, declared) is not None:
+    if _fault(value, declared, debug=False) is not None:
         raise _bad_schema("a default is not finite, or outside its own bounds or choices")
     return value
 
 
-def _unknown(name: str, known: Mapping[str, Any]) -> Problem:
-    close = difflib.get_close_matches(name, known, n=1)
+def _unknown(name: str, known: Mapping[str, Any] | None) -> Problem:
+    """Return the problem of a name that is none of `known`, which is None where it may not be shown."""
+    close = difflib.get_close_matches(name, known or (), n=1)
     return Problem(
         path=f"strategy.params.{name}",
         source="",
         what=f"the strategy has no parameter {name!r}",
-        expected=f"one of {', '.join(known) or 'none'}",
+        expected="a parameter of the strategy" if known is None else f"one of {', '.join(known) or 'none'}",
         remedy=f"did you mean {close[0]!r}?" if close else "remove it",
     )
 
