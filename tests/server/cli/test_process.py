@@ -64,24 +64,26 @@ def test_json_on_a_terminal_is_still_the_last_line(workspace: Path) -> None:
 
 
 def test_an_interrupt_ends_the_strategy_too(workspace: Path, runs: Callable[[], list[str]]) -> None:
-    running = subprocess.Popen(
-        [*COMMAND, "run", "run.yaml", "--json", "--set", "strategy.params.fault=hang"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert running.stderr is not None
-    for line in running.stderr:
-        if line.startswith("running"):
-            break
-    time.sleep(0.5)
+    told = workspace / "stderr.txt"
+    with told.open("w") as stderr:
+        running = subprocess.Popen(
+            [*COMMAND, "run", "run.yaml", "--json", "--set", "strategy.params.fault=hang"],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+    until = time.monotonic() + GONE_S
+    while "running" not in told.read_text() and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert running.poll() is None, told.read_text()
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    out, err = running.communicate(timeout=GONE_S)
-    assert running.returncode == 130, err
+    out, _ = running.communicate(timeout=GONE_S)
+    assert running.returncode == 130, told.read_text()
     answered = json.loads(out)
     assert (answered["status"], answered["error"]["code"]) == ("failed", "INTERRUPTED")
-    assert "Traceback" not in err
+    assert "Traceback" not in told.read_text()
     assert runs() == []
 
 
