@@ -6,8 +6,7 @@ import importlib.metadata
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,59 +23,19 @@ from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+from boxgate_server.outcome import Attachment, Finished, Watcher
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
 from boxgate_server.sessions.delivery import Delivery
 from boxgate_server.sessions.opening import Described, describe, init_request, open_session
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Sidecar, SidecarHost, SidecarLimits
+from boxgate_server.stopwatch import Stopwatch
 
 HISTORY_ATTEMPTS_MAX: Final = 3
 """Most times that a run starts over because the strategy wants more history."""
 
 ENGINE_VERSION: Final = importlib.metadata.version("boxgate-engine")
 """Enters the identity: another engine may give another result."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attachment:
-    """A sidecar that is already running. address: as BOXGATE_ENDPOINT; cookie: as BOXGATE_COOKIE."""
-
-    address: str
-    cookie: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finished:
-    """A run that is done. published: new, kept or reused. report: the page, if there is one."""
-
-    run_id: str
-    result_digest: str
-    seed: int
-    mode: str
-    folder: Path
-    published: str
-    metrics: Mapping[str, Any]
-    delivery: Mapping[str, Any]
-    timing_s: Mapping[str, float]
-    events_per_s: float | None
-
-    @property
-    def report(self) -> Path | None:
-        """The page of the run, None if it was switched off."""
-        page = self.folder / "report.html"
-        return page if page.exists() else None
-
-
-@dataclass(kw_only=True)
-class Watcher:
-    """What a caller wants to hear while a run goes on.
-
-    stage: a clause for people. events: (done, total) events of the tape. log: each line of the run's log.
-    """
-
-    stage: Callable[[str], None] = lambda _: None
-    events: Callable[[int, int], None] = lambda _done, _total: None
-    log: Callable[[Mapping[str, Any]], None] = lambda _: None
 
 
 def run_config(
@@ -121,7 +80,7 @@ class _Run:
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
         self.store = store or folder / config.artifacts
-        self.clock = _Stopwatch()
+        self.clock = Stopwatch()
         limits = config.limits
         self.limits = SidecarLimits(
             handshake_s=limits.handshake_s,
@@ -476,47 +435,6 @@ class _Run:
             timing_s=self.clock.report(),
             events_per_s=None,
         )
-
-
-class _Stopwatch:
-    """Measures the phases of a run; no result depends on it."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {
-            "start": 0.0,
-            "session": 0.0,
-            "results": 0.0,
-            "artefacts": 0.0,
-            "sidecar_wait": 0.0,
-        }
-        self._began = time.perf_counter()
-
-    def measure(self, name: str) -> _Phase:
-        return _Phase(self.seconds, name)
-
-    def report(self) -> dict[str, float]:
-        """Return seconds by phase: engine is the session less what it waited for the sidecar."""
-        known = self.seconds
-        return {
-            "total": time.perf_counter() - self._began,
-            "start": known["start"],
-            "session": known["session"],
-            "engine": known["session"] - known["sidecar_wait"] + known["results"],
-            "sidecar_wait": known["sidecar_wait"],
-            "artefacts": known["artefacts"],
-        }
-
-
-class _Phase:
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self._seconds = seconds
-        self._name = name
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds[self._name] += time.perf_counter() - self._began
 
 
 def _canonical(meta: list[dict[str, Any] | None]) -> list[str | None]:

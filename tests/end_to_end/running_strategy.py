@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boxgate_server.run import Attachment
+from boxgate_server.outcome import Attachment
 
 _START_S_MAX = 30.0
 

@@ -15,7 +15,8 @@ import pytest
 from running_strategy import running_strategy
 
 from boxgate_engine.config import load_config
-from boxgate_server.run import Attachment, Finished, run_config
+from boxgate_server.outcome import Attachment, Finished
+from boxgate_server.run import run_config
 from boxgate_server.sidecars import EventStream, SidecarHost
 
 DELIVERIES = {

@@ -35,7 +35,8 @@ from terms import Event, Result, Rules, SignalIn, Spec, Trade
 
 from boxgate_engine.config import RunConfig
 from boxgate_engine.datasets import ImportRequest, Manifest, import_files
-from boxgate_server.run import Finished, run_config
+from boxgate_server.outcome import Finished
+from boxgate_server.run import run_config
 
 CASH = 100_000.0
 FX_COSTS = {"fees_bps": 0.2, "slippage_bps": 0.1, "spread": "data"}

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from boxgate_server.cli.answer import line, visible
 from boxgate_server.cli.numerals import count, duration, rate
-from boxgate_server.run import Watcher
+from boxgate_server.outcome import Watcher
 
 _REDRAW_S: Final = 0.1
 _LINE_S: Final = 5.0

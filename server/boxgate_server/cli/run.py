@@ -14,7 +14,8 @@ from boxgate_server.cli.answer import JsonObject, answer
 from boxgate_server.cli.data_problems import with_data_problems
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import show_rows, summary_rows
-from boxgate_server.run import Attachment, Finished, run_config
+from boxgate_server.outcome import Attachment, Finished
+from boxgate_server.run import run_config
 
 SCHEMA: Final = "boxgate.run/1"
 _TIMES: Final = ("total", "start", "engine", "sidecar_wait", "artefacts")

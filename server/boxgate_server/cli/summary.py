@@ -11,7 +11,7 @@ from rich.text import Text
 
 from boxgate_server.cli.answer import line, visible
 from boxgate_server.cli.numerals import count, duration, money, percent, rate, ratio
-from boxgate_server.run import Finished
+from boxgate_server.outcome import Finished
 
 _PUBLISHED: Final = {
     "new": "new",
