@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ ROWS = {
     "minutes": [15_366, 15_543, 15_222],
     "hours": [74_439],
     "coins": [4_500, 4_500, 4_500],
+    "coins_closed_at_the_end": [4_500, 4_500, 4_500],
 }
 """Rows of the files of each case, series by series."""
 
@@ -177,12 +178,18 @@ def coins(data: Path) -> Case:
     )
 
 
+def coins_closed_at_the_end(data: Path) -> Case:
+    case = coins(data)
+    config = {**case.config, "execution": {"close_at_end": True}}
+    return replace(case, config=config, rules=replace(case.rules, close_at_end=True))
+
+
 def example(name: str, **params: Any) -> dict[str, Any]:
     return {"command": ["python", f"examples/{name}/strategy.py"], "params": params}
 
 
 CASES: dict[str, Callable[[Path], Case]] = {
-    made.__name__: made for made in (ticks, ticks_of_two_days, minutes, hours, coins)
+    made.__name__: made for made in (ticks, ticks_of_two_days, minutes, hours, coins, coins_closed_at_the_end)
 }
 each_case = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name == "ticks" else ()) for name in CASES]
