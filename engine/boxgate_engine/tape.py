@@ -109,12 +109,14 @@ class Tape:
         """Merge the sources. first_seq: number of the first delivered event, negative for a warm-up."""
         self._sources = [source for source in sources if len(source)]
         self._first_seq = first_seq
-        delivered = [source for source in self._sources if source.delivered >= 0]
-        self._has_ask = any(source.frame != TICK and "ask_open" in source.columns for source in delivered)
+        # Series without a row here count for the columns: these are those of the session, not of one tape.
+        session = [source for source in sources if source.delivered >= 0]
+        self._has_ask = any(source.frame != TICK and "ask_open" in source.columns for source in session)
         self._tick_extra = [
-            name for name in TICK_OPTIONAL if any(s.frame == TICK and name in s.columns for s in delivered)
+            name for name in TICK_OPTIONAL if any(s.frame == TICK and name in s.columns for s in session)
         ]
-        self._names_series = len({source.delivered for source in sources if source.delivered >= 0}) > 1
+        self._names_series = len({source.delivered for source in session}) > 1
+        delivered = [source for source in session if len(source)]
         self.ticks = sum(len(source) for source in delivered if source.frame == TICK)
         self.bars = sum(len(source) for source in delivered) - self.ticks
         self.events = self.bars + self.ticks
@@ -158,8 +160,8 @@ class Tape:
         columns = EventColumns(
             events["time_ns"].copy(),
             np.full(count, source.delivered, np.uint32) if self._names_series else None,
-            {} if tick else {name: source.column(name)[rows] for name in self._bar_names()},
-            {name: source.column(name)[rows] for name in self._tick_names()} if tick else {},
+            {} if tick else _views(source, rows, self._bar_names()),
+            _views(source, rows, self._tick_names()) if tick else {},
         )
         quotes = Quotes(events, offset, np.ones(count, np.uint8))
         return Chunk(
@@ -282,6 +284,12 @@ def ask_over(bid: Floats, spread: float, tick_size: Fraction) -> Floats:
     num, den = tick_size.as_integer_ratio()
     nearest: Floats = np.rint(total * den / num) * num / den
     return np.where(np.abs(total - nearest) <= total * 2**-40, nearest, total)
+
+
+def _views(source: Source, rows: slice, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return rows of the columns without a copy; NaN for a column that only other series of the session have."""
+    nothing = np.full(rows.stop - rows.start, np.nan)
+    return {name: source.column(name)[rows] if name in source.columns else nothing for name in names}
 
 
 @dataclass(frozen=True, eq=False)
