@@ -74,7 +74,6 @@ class Session:
         if turn in (3, 4, 22):
             signal.side, signal.qty = (BUY, size) if turn < 20 else (SELL, size)
             up = 1 if turn < 20 else -1
-            # The narrow one is wider than the spread and narrower than many bars: both of its ends are met in one.
             near = (-40, 50) if turn < 20 else (-14, 8)
             signal.risk.sl, signal.risk.tp = (self.price(instrument, close, up * n) for n in near)
         elif turn in (12, 13):
