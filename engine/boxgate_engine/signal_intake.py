@@ -23,8 +23,8 @@ SELL: Final = 2
 FLAT: Final = 3
 """Sides as the contract numbers them."""
 
-LOTS_MAX: Final = 2**53
-"""Most lots or ticks: beyond it neighbouring grid values are one double."""
+STEPS_MAX: Final = 2**53
+"""Grid values n·num ÷ den have n·num below it: beyond, they are no longer exact and neighbours are one double."""
 
 RAW_SIGNAL: Final = np.dtype(
     [
@@ -117,12 +117,12 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
     crossed = both & ~flat & np.where(raw["side"] == BUY, raw["sl"] >= raw["tp"], raw["sl"] <= raw["tp"])
     sides = "sl < tp for BUY, sl > tp for SELL"
     checks.append((crossed, "SIGNAL_RISK_SIDE", "sl and tp are on contradictory sides of each other", sides))
-    lots = np.array([i.lot_size.denominator / i.lot_size.numerator for i in instruments])
-    ticks = np.array([i.tick_size.denominator / i.tick_size.numerator for i in instruments])
+    lot_dens = np.array([float(i.lot_size.denominator) for i in instruments])
+    tick_dens = np.array([float(i.tick_size.denominator) for i in instruments])
     known = np.clip(raw["instrument"], 0, len(instruments) - 1)
-    for name, per_unit in (("qty", lots), ("price", ticks), ("sl", ticks), ("tp", ticks)):
+    for name, dens in (("qty", lot_dens), ("price", tick_dens), ("sl", tick_dens), ("tp", tick_dens)):
         with np.errstate(invalid="ignore", over="ignore"):
-            beyond = raw[f"has_{name}"] & (raw[name] * per_unit[known] > LOTS_MAX)
+            beyond = raw[f"has_{name}"] & (raw[name] * dens[known] >= STEPS_MAX)
         checks.append((beyond, "SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}"))
     faults = np.array([mask for mask, *_ in checks])
     if not faults.any():

@@ -15,24 +15,22 @@ def grid_value(n: int, size: Ratio) -> float:
 
 def lots_of(qty: float, lot: Ratio) -> int:
     """§1: the largest n whose grid value is <= qty."""
+    if qty * float(lot[1]) >= 2.0**53:
+        raise ReferenceError("SIGNAL_RANGE", f"{qty} is beyond 2^53 steps")
     n = math.floor(Fraction(qty) * lot[1] / lot[0])
-    if n > 2**53:
-        raise ReferenceError("SIGNAL_RANGE", f"{qty} is more than 2^53 lots")
     while grid_value(n, lot) > qty:
         n -= 1
     while grid_value(n + 1, lot) <= qty:
         n += 1
-    if n > 2**53:
-        raise ReferenceError("SIGNAL_RANGE", f"{qty} is more than 2^53 lots")
     return n
 
 
 def nearest_tick(price: float, tick: Ratio) -> float:
     """§1: price, sl and tp of a signal. A price that rounds to 0 is an error."""
-    ticks = (price * float(tick[1])) / float(tick[0])
-    if not ticks <= 2.0**53:
-        raise ReferenceError("SIGNAL_RANGE", f"{price} is more than 2^53 ticks")
-    n = round(ticks)
+    steps = price * float(tick[1])
+    if steps >= 2.0**53:
+        raise ReferenceError("SIGNAL_RANGE", f"{price} is beyond 2^53 steps")
+    n = round(steps / float(tick[0]))
     if n == 0:
         raise ReferenceError("SIGNAL_RANGE", f"{price} rounds to 0")
     return grid_value(n, tick)
