@@ -230,12 +230,29 @@ def test_bars_where_the_order_of_prices_mattered_are_counted(work: Workspace) ->
     assert any(fill["path_dependent"] for fill in checks.tables(answer.folder)["fills"])
 
 
+def test_the_tape_is_what_the_dataset_has_after_the_start_and_up_to_the_end(work: Workspace) -> None:
+    answer = work.run("frames=[M1]", "window.start=2024-01-10T06:00:00", "window.end=2024-01-10T09:00:00")
+    window = checks.document(answer.folder, "config.json")["identity"]["window"]
+    stored = []
+    for path in dataset_files(work):
+        instrument = ["XAUUSD", "EURUSD"].index(path.parent.parent.name)
+        for row in pq.read_table(path).to_pylist():
+            available = row["open_ns"] + MINUTE_NS
+            if int(window["start_ns"]) < available <= int(window["end_ns"]):
+                columns = ("open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close")
+                stored.append((available, instrument, *(row[name] for name in columns)))
+    events = events_of(work, answer)
+    assert [(e["time_ns"], e["series"], *list(e.values())[4:]) for e in events] == sorted(stored)
+    assert events[-1]["time_ns"] == int(window["end_ns"])
+
+
 # ---- What a sidecar on bare stubs is sent ---------------------------------------------------------------------------
 
 
 def test_a_sidecar_is_given_three_variables_and_a_private_folder(work: Workspace) -> None:
     init = work.seen(work.run(*BASE))[0]
     assert init["environment"] == ["BOXGATE_COOKIE", "BOXGATE_ENDPOINT", "BOXGATE_PROTOCOLS"]
+    assert init["protocols"] == "1"
     assert init["folder_mode"] == 0o700
     path = init["endpoint"].removeprefix("unix:")
     assert path.startswith("/")
@@ -249,7 +266,7 @@ def test_a_session_is_told_what_it_runs_on(work: Workspace) -> None:
     assert request["seed"] == str(answer.object["seed"])
     assert request["mode"] == "MODE_DEBUG"
     assert "capabilities" not in request, "nothing that it did not ask for is granted"
-    assert [p["name"] for p in request["parameters"]] == ["feedback", "need", "requires", "scale"]
+    assert [p["name"] for p in request["parameters"]] == ["feedback", "need", "odd", "requires", "scale"]
     assert [i["symbol"] for i in request["instruments"]] == ["XAUUSD", "EURUSD"]
     assert [(s.get("instrument", 0), s["frame"]) for s in request["series"]] == [
         (0, "M1"), (0, "H1"), (1, "M1"), (1, "H1"),
@@ -428,6 +445,13 @@ def test_a_dataset_may_be_named_by_its_hash_and_gives_the_same_run(work: Workspa
     frozen = checks.document(work.run(*BASE).folder, "manifest.json")["dataset"]
     answer = work.run(f"dataset={frozen}")
     assert (answer.object["run_id"], answer.object["published"]) == (work.run(*BASE).object["run_id"], "kept")
+
+
+@pytest.mark.parametrize("settings", [(), FEEDBACK, PROD], ids=["plain", "feedback", "prod"])
+def test_S17_odd_bytes_are_accepted_and_rebuilt(work: Workspace, settings: tuple[str, ...]) -> None:
+    answer = work.run("strategy.params.odd=true", *settings)
+    assert answer.object["result_digest"] == work.run(*BASE).object["result_digest"]
+    assert all(b"secret" not in path.read_bytes() for path in answer.folder.iterdir())
 
 
 # ---- Refusals --------------------------------------------------------------------------------------------------------

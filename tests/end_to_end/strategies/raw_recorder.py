@@ -34,6 +34,7 @@ def schema(name: str, kind: str, **default: Any) -> strategy_pb2.ParameterSchema
 SCHEMA = [
     schema("feedback", "BOOL", bool_value=False),
     schema("need", "INT", int_value=0),
+    schema("odd", "BOOL", bool_value=False),
     schema("requires", "STRING", string_value=""),
     schema("scale", "FLOAT", float_value=2.0),
 ]
@@ -53,6 +54,7 @@ class Session:
             # As it was handed over: the interpreter itself adds LC_CTYPE to os.environ.
             environment=sorted(v.split("=")[0] for v in Path("/proc/self/environ").read_text().split("\0") if v),
             endpoint=os.environ["BOXGATE_ENDPOINT"],
+            protocols=os.environ["BOXGATE_PROTOCOLS"],
             folder_mode=stat.S_IMODE(Path(path).parent.stat().st_mode),
             request=json_format.MessageToDict(request, preserving_proto_field_name=True),
         )
@@ -150,6 +152,28 @@ def facts_of(window: window_pb2.EventWindow) -> dict[str, Any]:
     }
 
 
+def odd(response: strategy_pb2.OnEventResponse) -> bytes:
+    """The same answer in bytes that no generated code would write, and with fields that the contract does not have."""
+    unknown = b"\xc2\x3e\x06secret"  # field 1000
+    signals = b""
+    for signal in response.signals.signals:
+        side = signal.side
+        signal.ClearField("side")
+        # Two sides, the second counts; its varint is four octets long. They stand behind what has higher numbers.
+        body = unknown + signal.SerializeToString() + b"\x18\x03\x18" + bytes((0x80 | side, 0x80, 0x80, 0))
+        signals += b"\x1a" + varint(len(body)) + body
+    del response.signals.signals[:]
+    window = signals + response.signals.SerializeToString() + unknown
+    wrong = signal_pb2.SignalWindow(consumed=1).SerializeToString()  # consumed is never 0, so never left out
+    # The message field twice: parsers merge, and the last of each scalar counts.
+    return b"".join(b"\x0a" + varint(len(part)) + part for part in (wrong, window)) + unknown
+
+
+def varint(number: int) -> bytes:
+    """Always five octets, longer than it need be."""
+    return bytes([0x80 | number >> shift & 0x7F for shift in (0, 7, 14, 21)] + [number >> 28])
+
+
 class Sidecar:
     session: Session | None = None
 
@@ -180,6 +204,10 @@ class Sidecar:
             if request.HasField("window"):
                 yield strategy_pb2.OnEventResponse(signals=self.session.answer(request.window))
 
+    def to_bytes(self, response: strategy_pb2.OnEventResponse) -> bytes:
+        assert self.session is not None
+        return odd(response) if self.session.parameters["odd"].bool_value else response.SerializeToString()
+
     def on_stop(self, request: strategy_pb2.OnStopRequest, _: Any) -> strategy_pb2.OnStopResponse:
         assert self.session is not None
         self.session.note("stop", reason=strategy_pb2.StopReason.Name(request.reason))
@@ -193,7 +221,7 @@ def main() -> None:
         return grpc.unary_unary_rpc_method_handler(work, message.FromString, lambda m: m.SerializeToString())
 
     stream = grpc.stream_stream_rpc_method_handler(
-        sidecar.on_event, strategy_pb2.OnEventRequest.FromString, lambda m: m.SerializeToString()
+        sidecar.on_event, strategy_pb2.OnEventRequest.FromString, sidecar.to_bytes
     )
     handlers = {
         "Describe": unary(sidecar.describe, strategy_pb2.DescribeRequest),
