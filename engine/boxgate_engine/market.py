@@ -20,6 +20,9 @@ from boxgate_engine.tape import Source, Tape
 _FINEST_FIRST = (TICK, *FRAME_NS)
 _FAR_NS = 2**63 - 1
 
+_LONG_WEEKEND_NS = 4 * 86_400_000_000_000
+"""A series that ends this much before the window does is no weekend's doing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Feed:
@@ -90,8 +93,8 @@ class Market:
     def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
         """Return (start_ns, end_ns). warmup_events: per feed, history that `first` must leave before the start.
 
-        Raises ConfigInvalid WINDOW_EMPTY where no event of any feed lies in the window, WARMUP_SHORT if `first` cannot
-        leave the warm-up.
+        Raises ConfigInvalid WINDOW_EMPTY where an instrument has no event of its execution series in the window,
+        WARMUP_SHORT if `first` cannot leave the warm-up.
         """
         start = self._config.window.start_ns
         end = self._config.window.end_ns
@@ -112,14 +115,24 @@ class Market:
         return [self._window_empty()] if empty else []
 
     def _is_empty(self, start_ns: int, end_ns: int) -> bool:
-        return not any(len(_tape_rows(feed.series, start_ns, end_ns)) for feed in self.feeds)
+        """Return whether any instrument could not be traded at all: no event of its execution series."""
+        return not all(len(_tape_rows(series, start_ns, end_ns)) for series in self.executing)
+
+    def uncovered(self, start_ns: int, end_ns: int) -> list[str]:
+        """Return a clause for each execution series that begins or ends more than a long weekend inside the window."""
+        clauses = []
+        for series in self.executing:
+            times = available(series)
+            if int(times[0]) > start_ns + _LONG_WEEKEND_NS or int(times[-1]) < end_ns - _LONG_WEEKEND_NS:
+                clauses.append(f"{series.symbol} {series.frame} has data from {_span(series)} only")
+        return clauses
 
     def _window_empty(self) -> Problem:
-        spans = "; ".join(f"{feed.key}: {_span(feed.series)}" for feed in self.feeds)
+        spans = "; ".join(f"{series.symbol} {series.frame}: {_span(series)}" for series in self.executing)
         return Problem(
             path="window",
             source="",
-            what="no event lies in the window",
+            what="an instrument has no event of its execution series in the window",
             expected=f"a window within the data ({spans})",
             remedy="correct window.start and window.end, or import more data",
             code="WINDOW_EMPTY",

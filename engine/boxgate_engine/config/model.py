@@ -234,7 +234,7 @@ class LimitsConfig(_Section):
     """Deadlines in seconds. A reply may take reply_base_s + events in the window * reply_per_event_s."""
 
     handshake_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
-    reply_base_s: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    reply_base_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     reply_per_event_s: Annotated[float, Field(ge=0, le=3600)] = 0.01
     stop_grace_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
 

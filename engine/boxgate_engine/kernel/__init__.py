@@ -6,41 +6,46 @@ in which they apply are docs/spec/execution.md; `settle.settle_moment` is the pl
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numba
 
 
-def _compiled_folder() -> Path | None:
-    """Return where compiled functions are kept: a folder named by all of the kernel's sources, None if unwritable.
+def _compiled_folder() -> Path:
+    """Return where compiled functions are kept: a folder named by all of the kernel's sources.
 
     numba notices a change of the file that holds a function, not of the functions it calls in other files, and would
-    go on running rules that no longer stand in the source.
+    go on running rules that no longer stand in the source. Where neither the package nor the user's cache can be
+    written, it is a private folder of this process: each process compiles anew.
     """
     here = Path(__file__).parent
     state = hashlib.sha256(numba.__version__.encode())
     for source in sorted(here.glob("*.py")):
         state.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     name = f"kernel-{state.hexdigest()[:16]}"
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~")) / ".cache")  # noqa: PTH111 (never raises)
     for parent in (here / "__pycache__", user / "boxgate"):
+        folder = parent / name
         try:
-            folder = parent / name
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return None
+    private = tempfile.mkdtemp(prefix="boxgate-kernel-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return Path(private)
 
 
 _FOLDER = _compiled_folder()
-if _FOLDER is not None:
-    numba.config.CACHE_DIR = str(_FOLDER)
+numba.config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]  # made at run time from the environment
 
 
 def is_compiled() -> bool:
     """Return whether compiled functions of these sources were kept by an earlier process."""
-    return _FOLDER is not None and any(_FOLDER.rglob("loop.advance-*.nbi"))
+    return any(_FOLDER.rglob("loop.advance-*.nbi"))

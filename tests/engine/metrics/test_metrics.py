@@ -103,7 +103,10 @@ def test_the_curve_s_metrics_equal_plain_formulas(curve: tuple[list[int], list[f
     returns = [b / a - 1 for a, b in itertools.pairwise(days)]
     n = len(returns)
     fall = _plain_drawdown(days)
-    cagr = math.prod(1 + r for r in returns) ** (periods / n) - 1 if n else None
+    try:
+        cagr = math.prod(1 + r for r in returns) ** (periods / n) - 1 if n else None
+    except OverflowError:
+        cagr = None
     spread = statistics.stdev(returns) if n > 1 else None
     downside = math.sqrt(sum(min(r, 0) ** 2 for r in returns) / n) if n else None
     assert found["periods_per_year"] == periods
