@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import typer
@@ -26,6 +27,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _TRACEBACK: Final = re.compile(
     r"^[^\n]*Traceback \(most recent call last\):\n(?:[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE
 )
+_FRAME: Final = re.compile(r'^ +File "([^"\n]+)", line (\d+)', re.MULTILINE)
+_LIBRARY: Final = re.compile(r"/site-packages/|/dist-packages/|/lib/python\d|/boxgate_sdk/|^<")
+"""Files that no author of a strategy wrote."""
 
 
 def answer(
@@ -119,7 +123,19 @@ def _told(text: str, debug: bool) -> str:
     if debug:
         return text
     shorter = _TRACEBACK.sub("", text)
-    return text if shorter == text else f"{shorter.rstrip()} (--debug shows the traceback)"
+    if shorter == text:
+        return text
+    place = _raised_at(text)
+    return f"{shorter.rstrip()} ({f'raised at {place}; ' if place else ''}--debug shows the traceback)"
+
+
+def _raised_at(text: str) -> str:
+    """Return file:line of the last frame that the strategy's author wrote, empty if there is none."""
+    frames = [frame for frame in _FRAME.findall(text) if not _LIBRARY.search(frame[0])]
+    if not frames:
+        return ""
+    file, number = Path(frames[-1][0]), frames[-1][1]
+    return f"{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}:{number}"
 
 
 def _named(error: BaseException) -> BoxgateError:

@@ -31,8 +31,9 @@ from boxgate_server.sidecars.capture import printable
 from boxgate_server.sidecars.process import SidecarProcess
 
 _TEXT_MAX = 2_000
+_STDERR_MAX = 8_000
 _GZIP_OR_ZLIB = 47
-_EXIT_WAIT_S = 0.5
+_EXIT_WAIT_S = 1.0
 """A connection breaks a little before the kernel reports the end of the process behind it."""
 
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)|metadata size exceeds", re.ASCII)
@@ -59,7 +60,7 @@ class Scene:
         return " ".join(parts)
 
     def told(self, details: str | None = None, *, stderr: bool = True) -> str:
-        """Return what the sidecar said, to append to `what`; nothing in prod."""
+        """Return what the sidecar said, to append to `what`; nothing in prod. With stderr, its tree is killed."""
         if self.mode != "debug":
             return ""
         said = []
@@ -67,7 +68,7 @@ class Scene:
             said.append(f"; it said: {printable(details)[:_TEXT_MAX]}")
         end = self.process.end_of_stderr() if self.process and stderr else ""
         if end:
-            said.append(f"; its stderr ends:\n{end[-_TEXT_MAX:]}\n")
+            said.append(f"; its stderr ends:\n{end[-_STDERR_MAX:]}\n")
         return "".join(said)
 
 
@@ -189,7 +190,7 @@ def too_large(scene: Scene, details: str, message_bytes_max: int) -> MessageTooL
         f"a message{size} is larger than allowed",
         where=scene.where,
         expected=f"at most {numbers[2] if numbers else message_bytes_max} bytes, and 4 KiB of metadata",
-        remedy="send fewer or smaller fields; meta counts as well",
+        remedy="send fewer or smaller fields, meta counts as well; or lower execution.window_events",
         seq=scene.seq,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 from boxgate_server.sidecars.capture import Tail
 
 _SOCKET_NAME = "s"
+_DRAIN_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,15 @@ class SidecarProcess:
         """Return the kept end of stdout (0) or stderr (1); empty in prod."""
         return self._tails[index].text() if self._tails else ""
 
-    def end_of_stderr(self, lines_max: int = 20) -> str:
-        """Return the last lines of stderr, once the tree had a moment to write them."""
+    def end_of_stderr(self, lines_max: int = 60) -> str:
+        """Kill the tree and return the last lines of all that it wrote to stderr; empty in prod.
+
+        For the message of a fault, which ends the tree in any case: before its end, what was written may not be read.
+        """
         if self._tails is None:
             return ""
-        deadline = time.monotonic() + 1.0
-        if self.exit is not None:
-            self.wait_gone(deadline - time.monotonic())
+        self.kill()
+        self.wait_gone(_DRAIN_TIMEOUT_S)
         return "\n".join(self.output(1).splitlines()[-lines_max:])
 
     def set_exited(self, status: int) -> None:

@@ -57,7 +57,7 @@ def test_the_frames_of_a_traceback_are_left_out_without_debug(capsys: pytest.Cap
     assert told == (
         "the sidecar failed; its stderr ends:\nstarted\nValueError: no file\n\n"
         "During handling of the above exception, another exception occurred:\n\n"
-        "RuntimeError: cannot start (--debug shows the traceback)"
+        "RuntimeError: cannot start (raised at strategy.py:12; --debug shows the traceback)"
     )
     assert told in err
     answer.report_failure("boxgate.run/1", error, {}, as_json=True, debug=True)

@@ -124,6 +124,7 @@ def test_an_exception_in_on_event_is_shown(fails: Call) -> None:
     """S04."""
     error = fails("SIDECAR_FAILED", 1, "strategy.params.fault=raise", "execution.window_events=10")
     assert "lost the plot" in error["what"]
+    assert re.search(r"raised at strategies/trader\.py:\d+; --debug", error["what"]), error["what"]
     assert error["seq"] == 100
 
 

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from trials import Starter, exchange, window
 from boxgate_engine.errors import BoxgateError, RunFailed
 from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_server.sidecars import SidecarHost
+from boxgate_server.sidecars.capture import Tail
+from boxgate_server.sidecars.process import SidecarProcess
 
 
 def fail(sidecars: Starter, name: str, *arguments: str, mode: str = "debug", **limits: float) -> BoxgateError:
@@ -40,6 +43,24 @@ def test_S02_the_end_in_init_is_named_with_what_the_author_needs(
     assert (error.error_code, error.where) == (code, "phase=init")
     assert shown in error.what
     assert SECRET in error.what
+
+
+def test_the_end_of_stderr_is_told_when_nothing_can_be_added_to_it(tmp_path: Path) -> None:
+    class Guard:
+        """Ends the tree a little after the order, with its last words still unread until then."""
+
+        def order(self, message: dict[str, object]) -> None:
+            assert message["op"] == "kill"
+            threading.Timer(0.05, self.end).start()
+
+        def end(self) -> None:
+            stderr.append(b"ValueError: the last words\n")
+            process.set_gone()
+
+    stderr = Tail(1000)
+    process = SidecarProcess(1, 1, tmp_path, Guard(), (Tail(1000), stderr))
+    stderr.append(b"started\n")
+    assert process.end_of_stderr() == "started\nValueError: the last words"
 
 
 @pytest.mark.parametrize(("argument", "outcome"), [("exit3", "failed"), ("11", "killed"), ("raise", "UNKNOWN")])
