@@ -35,6 +35,7 @@ RUNS: dict[str, dict[str, Any]] = {
         "params": {"</script><script>planted=1</script>": 1},
     },
     "prod": {"bars": 5_000, "mode": "prod", "params": {}},
+    "weeks": {"bars": 20_000, "slow": 4_000},
 }
 
 
@@ -220,6 +221,28 @@ def test_paper_gets_light_colours_and_charts_of_its_width(browser: Any, page: Ca
     assert browser.evaluate(state) == before
     assert browser.call("Page.printToPDF")["data"]
     assert browser.complaints() == []
+
+
+def test_no_line_crosses_a_weekend(browser: Any, page: Callable[..., Path]) -> None:
+    browser.show(1440, 900)
+    browser.open(page("weeks"))
+    for chart in ("equity", "price"):
+        line = f"document.getElementById('chart-{chart}').data[0]"
+        assert browser.evaluate(f"{line}.y.filter(value => value === null).length") == 2
+        assert browser.evaluate(f"{line}.x.length === {line}.y.length")
+    assert browser.complaints() == []
+
+
+def test_a_day_without_a_result_is_neither_gain_nor_loss(browser: Any, page: Callable[..., Path]) -> None:
+    browser.show(1440, 900)
+    browser.open(page("weeks"))
+    chart = "document.getElementById('chart-distribution-daily')"
+    daily = "JSON.parse(document.getElementById('boxgate-data').textContent).distribution.daily"
+    assert browser.evaluate(f"{chart}.data[0].y[0] === {daily}.zero && {daily}.zero > 0")
+    assert browser.evaluate(f"!{chart}.data[1].marker.color.includes({chart}.data[0].marker.color)")
+    total = f"[...{chart}.data[0].y, ...{chart}.data[1].y].reduce((sum, count) => sum + count, 0)"
+    assert browser.evaluate(f"{total} === {daily}.count")
+    assert browser.evaluate(f"{chart}.layout.yaxis.dtick") == 1
 
 
 def test_the_price_of_another_instrument_can_be_chosen(browser: Any, page: Callable[..., Path]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from boxgate_engine.identity import scenario_id, seed
 from boxgate_engine.instruments import Instrument
-from boxgate_engine.report.numerals import count, duration, instant, money, plain
+from boxgate_engine.report.numerals import count, counted, duration, instant, money, plain
 from boxgate_engine.report.prices import PricePanel
 from boxgate_engine.report.run_files import RunFiles
 
@@ -102,7 +102,8 @@ def _spread(spread: Any) -> tuple[str, str]:
     if spread == "data":
         return "from the data (bid and ask)", watched
     if "ticks" in spread:
-        return f"constant, {plain(spread['ticks'])} ticks", f"The data are the bid, the ask lies above. {watched}"
+        unit = "tick" if spread["ticks"] == 1 else "ticks"
+        return f"constant, {plain(spread['ticks'])} {unit}", f"The data are the bid, the ask lies above. {watched}"
     return f"constant, {plain(spread['price'])} in price", f"The data are the bid, the ask lies above. {watched}"
 
 
@@ -121,11 +122,19 @@ def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[
         for entry in instruments
     )
     path = execution.get("path", "pessimistic")
+    real = path == "real"
+    fills = "Only this series fills and triggers."
+    if real:
+        fills = (
+            "The ticks that the dataset has of each of these bars fill and trigger, else its finer bars, else the bar "
+            "itself; bars_held of a trade counts these finer events."
+        )
     return [
         Assumption(
             name="Who can fill",
-            value=", ".join(f"{symbol} {frame or 'finest series'}" for symbol, frame in frames.items()),
-            note="Only this series fills and triggers. A decision meets only bars that open at or after its moment, "
+            value=", ".join(f"{symbol} {frame or 'finest series'}" for symbol, frame in frames.items())
+            + (", by the ticks or finer bars inside" if real else ""),
+            note=f"{fills} A decision meets only bars that open at or after its moment, "
             "and only later ticks."
             + (
                 " Where the series differ in frame, a fill is settled when its bar becomes available." if differ else ""
@@ -196,7 +205,7 @@ def _run(files: RunFiles) -> list[Assumption]:
     policy = (
         f"What the strategy declares plus {margin}."
         if warmup.get("policy", "auto") == "auto"
-        else f"Fixed: {count(warmup.get('min_bars', 0))} bars."
+        else f"Fixed: {counted(warmup.get('min_bars', 0), 'bar')}."
     )
     mode = resolved.get("mode", "debug")
     return [
@@ -208,17 +217,12 @@ def _run(files: RunFiles) -> list[Assumption]:
         Assumption(
             name="Data",
             value=f"{', '.join(resolved.get('instruments', []))} · {', '.join(resolved.get('frames', []))}",
-            note=f"{count(counts.get('events', 0))} events delivered.",
+            note=f"{counted(counts.get('events', 0), 'event')} delivered.",
         ),
         Assumption(
             name="Warm-up",
-            value=f"{count(counts.get('warmup_events', 0))} events",
-            note=policy
-            + (
-                f" History was extended {count(restarts)} {'time' if restarts == 1 else 'times'} on request."
-                if restarts
-                else ""
-            ),
+            value=counted(counts.get("warmup_events", 0), "event"),
+            note=policy + (f" History was extended {counted(restarts, 'time')} on request." if restarts else ""),
         ),
         Assumption(
             name="Mode",
@@ -243,7 +247,7 @@ def _identity(files: RunFiles, run_id: str, result_digest: str) -> list[Assumpti
     lines = [
         Assumption(name="Run", value=run_id, code=True),
         Assumption(name="Result", value=result_digest, code=True),
-        Assumption(name="Dataset", value=str(identity.get("dataset", "")), code=True),
+        Assumption(name="Dataset", value=_hash(identity.get("dataset")), code=True),
         Assumption(
             name="Strategy digest",
             value=str(strategy.get("digest", "not identified")),
@@ -281,5 +285,11 @@ def window_ns(files: RunFiles) -> tuple[int, int]:
     return int(window["start_ns"]), int(window["end_ns"])
 
 
+def _hash(digest: str | None) -> str:
+    return f"sha256:{digest.removeprefix('sha256:')}" if digest else ""
+
+
 def _param(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
     return value if isinstance(value, str) else json.dumps(value)

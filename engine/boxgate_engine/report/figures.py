@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from boxgate_engine.frames import TICK
+from boxgate_engine.instruments import Instrument
 from boxgate_engine.report.extremes import Floats, Integers, thin, time_steps
 from boxgate_engine.report.numerals import currency_decimals
-from boxgate_engine.report.prices import PricePanel, price_figures
+from boxgate_engine.report.prices import PricePanel, decimals_by_symbol, price_figures
 from boxgate_engine.report.quality import shown_quality
 from boxgate_engine.report.run_files import RunFiles
 from boxgate_engine.report.trade_list import trade_list
@@ -27,10 +29,17 @@ _BINS: Final = 32
 
 
 def build_figures(
-    files: RunFiles, *, run_id: str, result_digest: str, prices: Sequence[PricePanel], quality: Mapping[str, Any]
+    files: RunFiles,
+    *,
+    run_id: str,
+    result_digest: str,
+    prices: Sequence[PricePanel],
+    quality: Mapping[str, Any],
+    instruments: Sequence[Instrument] = (),
 ) -> dict[str, Any]:
     """Return the data of the page, JSON values only. Curves are thinned, everything else is whole."""
     metrics = files.metrics
+    decimals = decimals_by_symbol(prices, instruments)
     return {
         "schema": SCHEMA,
         "run_id": run_id,
@@ -43,7 +52,8 @@ def build_figures(
         "summary": _summary(metrics),
         "equity": _curve(files.time_ns, files.equity, currency_decimals(files.currency) + 2),
         "drawdown": _curve(files.time_ns, files.drawdown, 8),
-        "price": price_figures(prices),
+        "price": price_figures(prices, decimals),
+        "price_decimals": decimals,
         "trades": trade_list(files),
         "monthly": monthly_returns(files.time_ns, files.equity),
         "distribution": {
@@ -52,7 +62,7 @@ def build_figures(
         },
         "excursions": _excursions(files),
         "quality": shown_quality(quality),
-        "path": _path(files),
+        "path": _path(files, prices),
         "signals": _signals(files),
     }
 
@@ -127,6 +137,7 @@ def _distribution(values: Floats) -> dict[str, Any]:
         "p5": float(np.quantile(values, 0.05)),
         "p95": float(np.quantile(values, 0.95)),
         "positive": int((values > 0).sum()),
+        "zero": int((values == 0).sum()),
         "negative": int((values < 0).sum()),
     }
 
@@ -171,7 +182,7 @@ def _excursions(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _path(files: RunFiles) -> dict[str, Any]:
+def _path(files: RunFiles, prices: Sequence[PricePanel]) -> dict[str, Any]:
     """Return how much of the result hangs on the order of prices inside a bar."""
     net = files.trade_column("net_pnl")
     depends = files.trades["path_dependent"].to_numpy(zero_copy_only=False).astype(np.bool_)
@@ -179,7 +190,7 @@ def _path(files: RunFiles) -> dict[str, Any]:
     return {
         "setting": files.config["resolved"]["execution"].get("path", "pessimistic"),
         "bars": files.metrics["counts"].get("path_dependent_bars"),
-        "bars_total": files.metrics["counts"].get("bars"),
+        "bars_total": _execution_bars(files, prices),
         "fills": int(fills.sum()),
         "fills_total": len(fills),
         "trades": int(depends.sum()),
@@ -187,6 +198,17 @@ def _path(files: RunFiles) -> dict[str, Any]:
         "net_pnl": math.fsum(net[depends]),
         "net_pnl_total": math.fsum(net),
     }
+
+
+def _execution_bars(files: RunFiles, prices: Sequence[PricePanel]) -> int | None:
+    """Return how many bars could fill: those of the execution series. None where the page was not given them."""
+    execution = files.config["resolved"]["execution"]
+    series = execution.get("series")
+    named = series if isinstance(series, dict) else dict.fromkeys((panel.symbol for panel in prices), series)
+    others = any(named.get(panel.symbol) not in (None, panel.frame) for panel in prices)
+    if execution.get("path") == "real" or others or not prices:
+        return None
+    return sum(len(panel.time_ns) for panel in prices if panel.frame != TICK)
 
 
 def _signals(files: RunFiles) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def count(value: int | float | None) -> str:
     return number(value, 0)
 
 
+def counted(value: int | float, noun: str) -> str:
+    """Return a whole number with its noun: `1 bar`, `2 bars`."""
+    return f"{count(value)} {noun}{'' if value == 1 else 's'}"
+
+
 def plain(value: float) -> str:
     """Return a number of the config without needless zeros: 1.5, 100,000, 0.00001."""
     text = f"{value:,.10f}".rstrip("0").rstrip(".")

@@ -19,7 +19,7 @@ from boxgate_engine.report.chart_library import (
 )
 from boxgate_engine.report.figures import build_figures
 from boxgate_engine.report.markup import esc, script_json
-from boxgate_engine.report.numerals import UNDEFINED, count, instant, plain
+from boxgate_engine.report.numerals import UNDEFINED, counted, instant, plain
 from boxgate_engine.report.prices import PricePanel
 from boxgate_engine.report.quality import quality_section
 from boxgate_engine.report.run_files import RunFiles, read_run_files
@@ -48,12 +48,15 @@ def render_report(
     run_folder: holds config.json, params.json, metrics.json, equity_curve.parquet, trades.csv, fills.parquet and
     signals.parquet; manifest.json need not exist yet. prices: the execution series of each instrument inside the
     window, in the order of the config. quality: series name (`EURUSD M1`) → quality report of the dataset's manifest.
-    instruments: their grids, named in the assumptions. assets: `inline` carries the chart library in the page;
-    `shared` refers to ../_assets/ beside the run folder, where `write_report` puts it.
+    instruments: their grids, named in the assumptions; prices are shown with the decimals of the tick. assets: `inline`
+    carries the chart library in the page; `shared` refers to ../_assets/ beside the run folder, where `write_report`
+    puts it.
     Raises UserMistake RUN_UNREADABLE for a folder that is not of a complete run.
     """
     files = read_run_files(run_folder)
-    figures = build_figures(files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality)
+    figures = build_figures(
+        files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality, instruments=instruments
+    )
     groups = name_assumptions(files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments)
     figures["assumptions"] = [
         {"group": heading, "name": line.name, "value": line.value, "note": line.note}
@@ -164,13 +167,13 @@ def _header(files: RunFiles, run_id: str) -> str:
     chips = [
         f"Fees {plain(costs.get('fees_bps', 0))} bps",
         f"Slippage {plain(costs.get('slippage_bps', 0))} bps",
-        f"Spread {plain(size)} {unit}" if unit else f"Spread: {spread}",
+        f"Spread {plain(size)} {unit.removesuffix('s') if size == 1 else unit}" if unit else f"Spread: {spread}",
         f"Path: {resolved['execution'].get('path', 'pessimistic')}",
         f"Leverage {plain(resolved['account'].get('leverage', 1))}",
-        f"{count(counts.get('rejected', 0))} rejected",
-        f"{count(counts.get('unexecuted', 0))} unexecuted",
-        f"{count(counts.get('path_dependent_bars', 0))} path dependent bars",
-        f"{count(len(metrics.get('open_positions', [])))} open positions",
+        counted(counts.get("rejected", 0), "signal") + " rejected",
+        counted(counts.get("unexecuted", 0), "signal") + " unexecuted",
+        counted(counts.get("path_dependent_bars", 0), "path dependent bar"),
+        counted(len(metrics.get("open_positions", [])), "open position"),
         f"Mode: {resolved.get('mode', 'debug')}",
     ]
     links = "".join(f'<a href="#{name}">{esc(title)}</a>' for name, title in sections.TITLES.items())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
 
+from boxgate_engine.instruments import Instrument
 from boxgate_engine.report.extremes import Floats, Integers, thin_bars, time_steps
 
 CANDLES_MAX: Final = 1_200
@@ -42,10 +44,33 @@ class PricePanel:
         assert len(lengths) == 1, (self.symbol, lengths)
 
 
-def price_figures(panels: Sequence[PricePanel]) -> list[dict[str, Any]]:
-    """Return for each panel what the page draws: candles where they are few, else the line through the extremes."""
+def price_figures(panels: Sequence[PricePanel], decimals: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return for each panel what the page draws: candles where they are few, else the line through the extremes.
+
+    decimals: of `decimals_by_symbol`.
+    """
     buckets = max(BUCKETS_MIN, min(BUCKETS_MAX, BUCKETS_ALL // max(1, len(panels))))
-    return [_figure(panel, buckets) for panel in panels]
+    return [_figure(panel, buckets) | {"decimals": decimals[panel.symbol]} for panel in panels]
+
+
+def decimals_by_symbol(panels: Sequence[PricePanel], instruments: Sequence[Instrument]) -> dict[str, int]:
+    """Return how many decimals the prices of each symbol are shown with: those of its tick, else of what its bars have.
+
+    The prices alone may not use the last decimal of the grid, while fills, rounded to the tick, do.
+    """
+    judged = {
+        panel.symbol: max(price_decimals(column) for column in (panel.open, panel.high, panel.low, panel.close))
+        for panel in panels
+    }
+    return judged | {instrument.symbol: tick_decimals(instrument.tick_size) for instrument in instruments}
+
+
+def tick_decimals(tick_size: Fraction) -> int:
+    """Return how many decimals every multiple of the tick needs, at most 8."""
+    for decimals in range(_DECIMALS_MAX):
+        if (tick_size * 10**decimals).denominator == 1:
+            return decimals
+    return _DECIMALS_MAX
 
 
 def price_decimals(values: Floats) -> int:
@@ -64,7 +89,6 @@ def _figure(panel: PricePanel, buckets: int) -> dict[str, Any]:
         "symbol": panel.symbol,
         "frame": panel.frame,
         "rows": rows,
-        "decimals": price_decimals(panel.close),
         "first_open": float(panel.open[0]) if rows else None,
         "last_close": float(panel.close[-1]) if rows else None,
         "highest": float(panel.high.max()) if rows else None,

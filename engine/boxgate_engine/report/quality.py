@@ -17,6 +17,39 @@ ROWS_MAX: Final = 12
 """Rows of a list that are shown; the rest is counted."""
 _HIDDEN: Final = frozenset({"digest", "files", "inputs", "columns"})
 """Keys of a stored series that name its bytes, not its quality."""
+_NAMES: Final = {
+    ("rows_read",): "Rows read",
+    ("rows_kept",): "Rows kept",
+    ("repairs",): "Repairs",
+    ("repairs", "rows_of_repeated_files_dropped"): "Rows of repeated files, dropped",
+    ("repairs", "equal_duplicates_dropped"): "Equal duplicates, dropped",
+    ("repairs", "bid_rows_without_ask_dropped"): "Bid rows without ask, dropped",
+    ("repairs", "ask_rows_without_bid_dropped"): "Ask rows without bid, dropped",
+    ("counts",): "Oddities",
+    ("counts", "off_grid_prices"): "Prices off the grid",
+    ("counts", "outside_market_hours"): "Rows outside market hours",
+    ("counts", "zero_volume"): "Bars without volume",
+    ("counts", "flat"): "Flat bars",
+    ("counts", "crossed"): "Bid above ask",
+    ("counts", "locked"): "Bid equal to ask",
+    ("counts", "repeated_time"): "Ticks at the time of the one before",
+    ("counts", "repeated_row"): "Repeated ticks",
+    ("gaps",): "Gaps",
+    ("gaps", "count"): "Gaps in market hours",
+    ("gaps", "missing_bars"): "Bars missing in gaps",
+    ("gaps", "closures"): "Pauses of a closed market",
+    ("reading", "generator"): "Generator",
+    ("reading", "seed"): "Seed",
+    ("reading", "zone"): "Time zone",
+    ("reading", "stamps"): "Time format",
+    ("reading", "ignored_columns"): "Columns left out",
+    ("gaps", "longest"): "Longest gaps",
+    ("gaps", "longest", "from_ns"): "From",
+    ("gaps", "longest", "to_ns"): "To",
+    ("gaps", "longest", "missing_bars"): "Missing bars",
+}
+"""What the known lines and columns of a report are called, in the order in which they are shown; others follow."""
+_ORDER: Final = {key: place for place, key in enumerate(_NAMES)}
 
 
 def quality_section(quality: Mapping[str, Any]) -> str:
@@ -48,13 +81,24 @@ def _series(name: str, report: Any) -> str:
     if not isinstance(report, Mapping) or not report:
         return f"<h3>{esc(name)}</h3>" + empty("This series carries no quality report.")
     lines, lists = [], []
-    for key, value in _flat(report):
+    for key, value in sorted(_flat(_notable(report)), key=lambda line: _ORDER.get(line[0], len(_ORDER))):
         if isinstance(value, list):
             lists.append((key, value))
         else:
             lines.append((_title(key), _text(key, value)))
     shown = definitions(name, lines, texts=True) if lines else f"<h3>{esc(name)}</h3>"
     return shown + "".join(_list(key, value) for key, value in lists)
+
+
+def _notable(report: Mapping[str, Any], rows: int | None = None) -> Mapping[str, Any]:
+    """Return a report without the count of bars without volume where no bar has any: such a source has no volumes."""
+    inner = report.get("quality")
+    if isinstance(inner, Mapping):
+        return {**report, "quality": _notable(inner, report.get("rows"))}
+    counts = report.get("counts")
+    if isinstance(counts, Mapping) and counts.get("zero_volume") == report.get("rows_kept", rows) is not None:
+        return {**report, "counts": {name: value for name, value in counts.items() if name != "zero_volume"}}
+    return report
 
 
 def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -76,18 +120,18 @@ def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[t
 
 def _list(key: tuple[str, ...], entries: list[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(str(name) for entry in entries for name in entry))
+    names.sort(key=lambda name: _ORDER.get((*key, name), len(_ORDER)))
     rows: list[list[Cell]] = [[_text((*key, name), entry.get(name)) for name in names] for entry in entries[:ROWS_MAX]]
     rest = len(entries) - ROWS_MAX
     more = f'<p class="note">and {count(rest)} more</p>' if rest > 0 else ""
-    head = f"<h3>{esc(_title(key))}</h3>"
-    return (
-        head
-        + table(_title(key), [_title((name,)) for name in names], rows, text_columns=len(names), compact=True)
-        + more
-    )
+    heads = [_NAMES.get((*key, name)) or _title((name,)) for name in names]
+    shown = table(_title(key), heads, rows, text_columns=len(names), compact=True)
+    return f"<h3>{esc(_title(key))}</h3>{shown}{more}"
 
 
 def _title(key: tuple[str, ...]) -> str:
+    if key in _NAMES:
+        return _NAMES[key]
     words = [part.removesuffix("_ns").replace("_", " ") for part in key]
     text = ": ".join(words)
     return text[:1].upper() + text[1:]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from boxgate_engine.report import quality
 from boxgate_engine.report.assumptions import NOT_MODELLED, PATHS, Assumption
 from boxgate_engine.report.markup import Cell, chart, definitions, empty, esc, section, table
-from boxgate_engine.report.numerals import UNDEFINED, count, duration, money, number, percent
+from boxgate_engine.report.numerals import UNDEFINED, count, counted, duration, money, number, percent
 from boxgate_engine.report.prices import CANDLES_MAX
 
 TITLES: Final = {
@@ -27,6 +27,8 @@ TITLES: Final = {
 """Title of each section by its id, in page order."""
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAYS_MIN: Final = 30
+"""Daily returns below which what is annualised from them is marked as saying little."""
 _NO_TRADES: Final = "No position was closed in this run, so there is no trade to show."
 _HEAT_FULL: Final = 0.05
 """The monthly return whose cell has the full colour."""
@@ -49,11 +51,14 @@ def summary(figures: Figures) -> str:
     metrics, currency = figures["metrics"], figures["currency"]
     returns, risk, ratio, trades = metrics["return"], metrics["risk"], metrics["ratio"], metrics["trades"]
     costs, equity = metrics["costs"], metrics["equity"]
+    days = figures["distribution"]["daily"]["count"]
+    short = days < _DAYS_MIN and any(value is not None for value in (returns["cagr"], ratio["sharpe"]))
+    mark = " *" if short else ""
     cards = [
         ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
         ("Total return", _signed(returns["total"], percent(returns["total"], signed=True))),
         ("Max drawdown", percent(risk["max_drawdown"])),
-        ("Sharpe", number(ratio["sharpe"])),
+        (f"Sharpe{mark}", number(ratio["sharpe"])),
         ("Profit factor", number(trades["profit_factor"])),
         ("Win rate", percent(trades["win_rate"], 1)),
         ("Trades", count(trades["count"])),
@@ -67,7 +72,7 @@ def summary(figures: Figures) -> str:
                 ("Final equity", money(equity["final"], currency)),
                 ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
                 ("Total return", percent(returns["total"], signed=True)),
-                ("CAGR", percent(returns["cagr"], signed=True)),
+                (f"CAGR{mark}", percent(returns["cagr"], signed=True)),
                 ("Time in the market", percent(metrics["exposure"]["time_fraction"], 1)),
                 ("Periods a year", count(metrics.get("periods_per_year"))),
             ],
@@ -78,10 +83,10 @@ def summary(figures: Figures) -> str:
                 ("Max drawdown", percent(risk["max_drawdown"])),
                 ("Max drawdown, daily marks", percent(risk["max_drawdown_daily"])),
                 ("Longest time below a peak", duration(risk["max_drawdown_length_ns"])),
-                ("Volatility a year", percent(risk["volatility"])),
-                ("Sharpe", number(ratio["sharpe"])),
-                ("Sortino", number(ratio["sortino"])),
-                ("MAR", number(ratio["mar"])),
+                (f"Volatility a year{mark}", percent(risk["volatility"])),
+                (f"Sharpe{mark}", number(ratio["sharpe"])),
+                (f"Sortino{mark}", number(ratio["sortino"])),
+                (f"MAR{mark}", number(ratio["mar"])),
             ],
         ),
         definitions(
@@ -112,7 +117,8 @@ def summary(figures: Figures) -> str:
         definitions("Signals and events", _events(figures)),
     ]
     shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_card(value)}</div>' for name, value in cards)
-    body = f'<dl class="cards">{shown}</dl><div class="columns">{"".join(facts)}</div>'
+    note = f'<p class="note">* Annualised from {counted(days, "daily return")}, means little.</p>' if short else ""
+    body = f'<dl class="cards">{shown}</dl>{note}<div class="columns">{"".join(facts)}</div>'
     return section("summary", TITLES["summary"], body + _open_positions(figures))
 
 
@@ -180,6 +186,8 @@ def trades(figures: Figures) -> str:
     if not listed["total"]:
         return section("trades", TITLES["trades"], empty(_NO_TRADES))
     lead = "One row per closed quantity. Click a column to sort, a row to see it in the price chart."
+    if figures["path"]["setting"] == "real":
+        lead += " “Events held” counts the ticks or finer bars that fill."
     if listed["listed"] < listed["total"]:
         lead += (
             f" The page holds the {count(listed['listed'])} of {count(listed['total'])} trades with the largest result "
@@ -243,10 +251,11 @@ def distribution(figures: Figures) -> str:
         filled = chart(f"distribution-{name}", f"Histogram: {title}") if values["count"] else empty(nothing)
         shown.append(f"<div><h3>{title}</h3>{filled}</div>")
         if values["count"]:
-            counts = [count(values[key]) for key in ("count", "positive", "negative")]
+            counts = [count(values[key]) for key in ("count", "positive", "zero", "negative")]
             amounts = [text(values[key]) for key in ("mean", "median", "p5", "p95", "worst", "best")]
             rows.append([title, *counts, *amounts])
-    head = ["", "Count", "Above 0", "Below 0", "Mean", "Median", "5 % quantile", "95 % quantile", "Worst", "Best"]
+    quantiles = ("5 % quantile", "95 % quantile")
+    head = ["", "Count", "Above 0", "At 0", "Below 0", "Mean", "Median", *quantiles, "Worst", "Best"]
     body = f'<div class="pair">{"".join(shown)}</div>'
     if rows:
         body += table("Figures of the distributions", head, rows)
@@ -298,9 +307,13 @@ def path(figures: Figures) -> str:
     ]
     if found["bars"]:
         verdict = (
-            f"In {count(found['bars'])} bars the order in which high and low were met decides which orders fill. A bar "
-            "does not tell that order, so the result of these trades is an assumption, not a measurement; finer bars "
-            "or ticks (path real) would settle it."
+            f"In {counted(found['bars'], 'bar')} the order in which high and low were met decides which orders fill. A "
+            "bar does not tell that order, so the result of these trades is an assumption, not a measurement; "
+            + (
+                "the dataset has nothing finer of them."
+                if found["setting"] == "real"
+                else "finer bars or ticks (path real) would settle it."
+            )
         )
     else:
         verdict = "No bar of this run leaves open which order fills first: the result does not hang on the path."
@@ -315,7 +328,7 @@ def _open_positions(figures: Figures) -> str:
     opened, currency = figures["metrics"].get("open_positions", []), figures["currency"]
     if not opened:
         return ""
-    decimals = {panel["symbol"]: panel["decimals"] for panel in figures["price"]}
+    decimals = figures["price_decimals"]
     rows: list[list[Cell]] = [
         [
             entry["instrument"],
@@ -341,7 +354,8 @@ def _events(figures: Figures) -> list[tuple[str, Cell]]:
 
 
 def _assumption(line: Assumption) -> str:
-    value = f"<code>{esc(line.value)}</code>" if line.code else esc(line.value)
+    # Where a path is too long for its column, it is broken after a slash and not inside a name.
+    value = f"<code>{esc(line.value).replace('/', '/<wbr>')}</code>" if line.code else esc(line.value)
     note = f"<small>{esc(line.note)}</small>" if line.note else ""
     return f"<div><dt>{esc(line.name)}</dt><dd>{value}{note}</dd></div>"
 

@@ -70,6 +70,7 @@ def test_every_path_setting_has_its_sentence() -> None:
         ("none", "upper bound"),
         ({"price": 0.0002}, "constant, 0.0002 in price"),
         ({"ticks": 12}, "constant, 12 ticks"),
+        ({"ticks": 1}, "constant, 1 tick |"),
     ],
 )
 def test_every_spread_policy_is_named(case: Any, spread: Any, text: str) -> None:
@@ -85,3 +86,21 @@ def test_a_cash_account_prod_mode_and_closing_at_the_end_are_named(case: Any) ->
 
 def test_free_trading_is_called_an_upper_bound(case: Any) -> None:
     assert "upper bound" in named(case, {"costs": {"fees_bps": 0.0}})["Fees"]
+
+
+def test_a_real_path_says_that_finer_events_fill_and_are_counted(case: Any) -> None:
+    assert "Only this series fills" in named(case)["Who can fill"]
+    found = named(case, {"execution": {"path": "real"}})["Who can fill"]
+    assert found.startswith("EURUSD M1, by the ticks or finer bars inside")
+    assert "Only this series" not in found
+    assert "bars_held of a trade counts these finer events" in found
+
+
+def test_whole_parameters_have_no_decimals(case: Any) -> None:
+    values = {"a": 50000.0, "b": 2.5, "c": True, "d": "1.0", "e": 1e300, "f": -3.0}
+    (case.folder / "params.json").write_text(json.dumps(values))
+    assert named(case)["Parameters"] == "a = 50000, b = 2.5, c = true, d = 1.0, e = 1e+300, f = -3 | "
+
+
+def test_the_dataset_is_named_like_the_other_hashes(case: Any) -> None:
+    assert named(case)["Dataset"].startswith("sha256:" + "9f" * 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -21,7 +22,7 @@ START_NS = 1_704_067_200_000_000_000  # 2024-01-01
 
 
 def figures_of(case: Any) -> dict[str, Any]:
-    given = {name: case.arguments[name] for name in ("run_id", "result_digest", "prices", "quality")}
+    given = {name: case.arguments[name] for name in ("run_id", "result_digest", "prices", "quality", "instruments")}
     return build_figures(read_run_files(case.folder), **given)
 
 
@@ -103,3 +104,42 @@ def test_a_run_without_trades_has_empty_figures(run_folder: Callable[..., Any]) 
     assert figures["distribution"] == {"trades": {"count": 0}, "daily": {"count": 0}}
     assert figures["excursions"]["winners"]["mae_median"] is None
     assert figures["monthly"] == [{"year": 2024, "months": [0.0] + [None] * 11, "total": 0.0}]
+
+
+def set_execution(case: Any, **values: Any) -> None:
+    path = case.folder / "config.json"
+    config = json.loads(path.read_text())
+    config["resolved"]["execution"] |= values
+    path.write_text(json.dumps(config))
+
+
+def test_path_dependent_bars_are_a_share_of_the_bars_that_can_fill(run_folder: Callable[..., Any]) -> None:
+    case = run_folder(bars=500, symbols=("EURUSD", "XAUUSD"))
+    metrics = case.folder / "metrics.json"
+    content = json.loads(metrics.read_text())
+    content["counts"]["bars"] = 5_000  # coarser bars are delivered too
+    metrics.write_text(json.dumps(content))
+    assert figures_of(case)["path"]["bars_total"] == 1_000
+    set_execution(case, series={"EURUSD": "M1"})
+    assert figures_of(case)["path"]["bars_total"] == 1_000
+
+
+@pytest.mark.parametrize("execution", [{"path": "real"}, {"series": "M5"}, {"series": {"EURUSD": "tick"}}])
+def test_a_share_of_bars_that_the_page_was_not_given_is_undefined(
+    run_folder: Callable[..., Any], execution: dict[str, Any]
+) -> None:
+    case = run_folder(bars=500)
+    set_execution(case, **execution)
+    assert figures_of(case)["path"]["bars_total"] is None
+
+
+def test_without_prices_the_share_of_bars_is_undefined(run_folder: Callable[..., Any]) -> None:
+    case = run_folder(bars=500)
+    case.prices = []
+    assert figures_of(case)["path"]["bars_total"] is None
+
+
+def test_zeros_are_neither_above_nor_below(run_folder: Callable[..., Any]) -> None:
+    daily = figures_of(run_folder(bars=20_000, slow=4_000))["distribution"]["daily"]
+    assert daily["zero"] > 0
+    assert daily["zero"] + daily["positive"] + daily["negative"] == daily["count"] == sum(daily["counts"])

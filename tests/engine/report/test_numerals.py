@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boxgate_engine.report.numerals import duration, instant, money, number, percent, plain
+from boxgate_engine.report.numerals import counted, duration, instant, money, number, percent, plain
 
 MINUTE_NS = 60_000_000_000
 
@@ -21,6 +21,9 @@ MINUTE_NS = 60_000_000_000
         (money(None, "USD"), "–"),
         (percent(-0.12345), "−12.35\u00a0%"),
         (percent(None), "–"),
+        (counted(0, "bar"), "0 bars"),
+        (counted(1, "open position"), "1 open position"),
+        (counted(1234, "tick"), "1,234 ticks"),
         (plain(1.5), "1.5"),
         (plain(100_000), "100,000"),
         (plain(0.00001), "0.00001"),

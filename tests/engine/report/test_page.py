@@ -144,3 +144,30 @@ def test_a_folder_that_is_no_complete_run_is_refused_by_its_file(
 def test_the_window_of_the_page_is_the_window_of_the_run(run_folder: Callable[..., Any]) -> None:
     case = run_folder(bars=1440)
     assert "2024-01-01 – 2024-01-02 UTC" in render_report(case.folder, **case.arguments)
+
+
+def test_figures_from_few_days_are_said_to_mean_little(run_folder: Callable[..., Any]) -> None:
+    short = run_folder(bars=5_000)
+    page = render_report(short.folder, **short.arguments)
+    assert "* Annualised from 3 daily returns, means little." in page
+    for name in ("CAGR", "Sharpe", "Volatility a year", "Sortino", "MAR"):
+        assert f"<dt>{name} *</dt>" in page
+    long = run_folder(bars=50_000)
+    page = render_report(long.folder, **long.arguments)
+    assert "means little" not in page
+    assert "<dt>Sharpe</dt>" in page
+
+
+def test_a_command_is_broken_after_a_slash(run_folder: Callable[..., Any]) -> None:
+    case = run_folder(bars=100)
+    assert "python examples/<wbr>sma_cross/<wbr>strategy.py" in render_report(case.folder, **case.arguments)
+
+
+def test_one_of_something_is_not_called_several(run_folder: Callable[..., Any]) -> None:
+    case = run_folder(bars=2_000, keep_open=True)
+    assert len(case.metrics["open_positions"]) == 1
+    page = render_report(case.folder, **case.arguments)
+    assert "<li>1 open position</li>" in page
+    assert not re.search(
+        r"\b1 (bars|events|ticks|trades|open positions|signals)\b", re.sub(r"<script.*", "", page, flags=re.DOTALL)
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from boxgate_engine.report.quality import ROWS_MAX, quality_section, shown_quality
 
 
@@ -36,3 +38,36 @@ def test_nothing_reported_is_a_sentence() -> None:
 def test_names_are_escaped() -> None:
     page = quality_section({"<b>": {"<i>": "<u>", "list": [{"<s>": "<q>"}], "words": ["<p>"]}})
     assert not any(tag in page for tag in ("<b>", "<i>", "<u>", "<s>", "<q>", "<p>"))
+
+
+REPORT = {
+    "counts": {"flat": 3, "zero_volume": 20},
+    "gaps": {
+        "closures": 1,
+        "count": 1,
+        "longest": [{"from_ns": 1_704_067_200_000_000_000, "missing_bars": 2, "to_ns": 1_704_067_320_000_000_000}],
+        "missing_bars": 2,
+    },
+    "reading": {"ignored_columns": [], "stamps": ["%Y%m%d %H:%M"], "zone": "UTC"},
+    "repairs": {},
+    "rows_kept": 100,
+    "rows_read": 100,
+}
+"""As a manifest holds it: keys sorted."""
+
+
+def test_the_known_lines_of_an_import_have_names_for_people_in_one_order() -> None:
+    page = quality_section({"EURUSD M1": REPORT})
+    assert re.findall(r"<dt>([^<]*)", page) == [
+        "Rows read", "Rows kept", "Repairs", "Bars without volume", "Flat bars", "Gaps in market hours",
+        "Bars missing in gaps", "Pauses of a closed market", "Time zone", "Time format", "Columns left out",
+    ]  # fmt: skip
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)', page) == ["From", "To", "Missing bars"]
+    assert "Longest gaps" in page
+
+
+def test_a_source_without_volumes_is_not_blamed_for_bars_without_volume() -> None:
+    report = REPORT | {"counts": {"zero_volume": 100}}
+    for quality in (report, {"rows": 100, "quality": {"counts": {"zero_volume": 100, "flat": 1}}}):
+        assert "Bars without volume" not in quality_section({"EURUSD M1": quality})
+    assert ">Oddities<" in quality_section({"EURUSD M1": report})

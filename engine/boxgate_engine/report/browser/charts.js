@@ -54,6 +54,26 @@ function fit(times, lows, highs, extra = []) {
   return [low - pad, high + pad];
 }
 
+// A line is broken where a market was closed for more than a day, and for far longer than from point to point.
+const DAY_MS = 86_400e3;
+const pauses = new Map();
+function pauseOf(times) {
+  if (!pauses.has(times)) {
+    const steps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+    pauses.set(times, Math.max(DAY_MS, 20 * (steps[steps.length >> 1] ?? 0)));
+  }
+  return pauses.get(times);
+}
+function broken(line, pause) {
+  const x = [], y = [];
+  line.x.forEach((time, i) => {
+    if (i && time - line.x[i - 1] > pause) { x.push(line.x[i - 1]); y.push(null); }
+    x.push(time);
+    y.push(line.y[i]);
+  });
+  return { x, y };
+}
+
 // Of what is in view, the lowest and highest point of each pixel column, where they were.
 const COLUMNS = 1500;
 function inView(times, values) {
@@ -61,7 +81,7 @@ function inView(times, values) {
   let first = times.findIndex((time) => time >= from), last = times.findLastIndex((time) => time <= to);
   first = Math.max(0, (first < 0 ? times.length : first) - 1);
   last = Math.min(times.length - 1, last + 1);
-  if (last - first < 2 * COLUMNS) return { x: times.slice(first, last + 1), y: values.slice(first, last + 1) };
+  if (last - first < 2 * COLUMNS) return broken({ x: times.slice(first, last + 1), y: values.slice(first, last + 1) }, pauseOf(times));
   const x = [], y = [], width = (times[last] - times[first]) / COLUMNS;
   for (let i = first; i <= last; ) {
     const end = times[i] + width;
@@ -75,7 +95,7 @@ function inView(times, values) {
       y.push(values[kept]);
     }
   }
-  return { x, y };
+  return broken({ x, y }, Math.max(pauseOf(times), 4 * width)); // points of neighbouring columns are up to two apart
 }
 
 function drawEquity() {
@@ -196,8 +216,8 @@ function drawPrice() {
   });
   const drawn = step === 1 ? "" : `, every ${step}${["th", "st", "nd", "rd"][step] ?? "th"} drawn`;
   const hint = close || !("sl" in columns || "tp" in columns) ? "" : ` Stops and targets appear with ${LEVELS_MAX} trades or fewer in view: zoom in.`;
-  const stretch = candles ? `${number(panel.rows, 0)} bars` : `${number(panel.rows, 0)} ${panel.frame === "tick" ? "ticks" : "bars"}, ${number(panel.value.length, 0)} points kept`;
-  byId("price-note").textContent = `${stretch}. ${number(near.length, 0)} trades in view${drawn}.${hint}`;
+  const stretch = candles ? counted(panel.rows, "bar") : `${counted(panel.rows, panel.frame === "tick" ? "tick" : "bar")}, ${counted(panel.value.length, "point")} kept`;
+  byId("price-note").textContent = `${stretch}. ${counted(near.length, "trade")} in view${drawn}.${hint}`;
 }
 
 const drawOverTime = () => { drawEquity(); drawDrawdown(); drawPrice(); markRanges(); };
@@ -207,7 +227,6 @@ function showSpan(from, to) {
   drawOverTime();
 }
 
-const DAY_MS = 86_400e3;
 const RANGES = [["All", null], ["6 M", 182], ["3 M", 91], ["1 M", 30], ["1 W", 7], ["1 D", 1]]
   .filter(([, days]) => days === null || days * DAY_MS < whole[1] - whole[0]);
 
@@ -281,15 +300,23 @@ function drawDistributions() {
     if (!values.count) continue;
     const middle = values.counts.map((_, i) => (values.edges[i] + values.edges[i + 1]) / 2);
     const bounds = values.counts.map((_, i) => [values.edges[i], values.edges[i + 1]]);
+    const width = values.edges[1] - values.edges[0], line = { color: color("card"), width: 1 };
+    // The first bin above zero holds the zeros too; they are neither gain nor loss.
+    const zeroBin = values.edges.indexOf(0);
+    const signed = values.counts.map((count, i) => (i === zeroBin ? count - values.zero : count));
     draw(name, [
       {
-        type: "bar", x: middle, y: values.counts, customdata: bounds, width: values.edges[1] - values.edges[0],
-        marker: { color: middle.map((x) => rgb(x < 0 ? "loss" : "gain", 0.75)), line: { color: color("card"), width: 1 } },
+        type: "bar", x: [middle[zeroBin]], y: [values.zero], width, marker: { color: rgb("muted", 0.75), line },
+        hovertemplate: "exactly 0<br>%{y:,} times<extra></extra>", visible: values.zero > 0,
+      },
+      {
+        type: "bar", x: middle, y: signed, customdata: bounds, width,
+        marker: { color: middle.map((x) => rgb(x < 0 ? "loss" : "gain", 0.75)), line },
         hovertemplate: `%{customdata[0]:${format}} to %{customdata[1]:${format}}${unit}<br>%{y:,} times<extra></extra>`,
       },
     ], {
-      hovermode: "closest", bargap: 0, margin: { l: 44, r: 12, t: 8, b: 36 }, xaxis: axis,
-      yaxis: { tickformat: ",d", rangemode: "tozero" },
+      hovermode: "closest", bargap: 0, barmode: "stack", margin: { l: 44, r: 12, t: 8, b: 36 }, xaxis: axis,
+      yaxis: { tickformat: ",d", rangemode: "tozero", ...(Math.max(...values.counts) <= 8 ? { dtick: 1 } : {}) },
       shapes: [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: values.mean, x1: values.mean, line: { color: color("text"), width: 1, dash: "dot" } }],
       annotations: [{ x: values.mean, y: 1, yref: "paper", yanchor: "top", xanchor: "left", text: " mean", showarrow: false, font: { size: 11 } }],
     });

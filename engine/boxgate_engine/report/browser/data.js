@@ -23,5 +23,6 @@ function number(value, decimals = 2, signed = false) {
 const money = (value, signed = false) => number(value, data.currency_decimals, signed);
 const moment = (ms, length = 19) => new Date(ms).toISOString().slice(0, length).replace("T", " ");
 const clean = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-const decimalsOf = new Map(data.price.map((panel) => [panel.symbol, panel.decimals]));
+const decimalsOf = new Map(Object.entries(data.price_decimals));
 const priceDecimals = (symbol) => decimalsOf.get(symbol) ?? 5;
+const counted = (value, noun) => `${number(value, 0)} ${noun}${value === 1 ? "" : "s"}`;

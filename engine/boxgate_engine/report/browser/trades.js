@@ -39,7 +39,7 @@ const TABLE = [
   { name: "mfe", title: "MFE", text: (row) => money(at("mfe", row)) },
   { name: "sl", title: "Stop", text: (row) => number(at("sl", row), priceDecimals(symbolOf(row))) },
   { name: "tp", title: "Target", text: (row) => number(at("tp", row), priceDecimals(symbolOf(row))) },
-  { name: "bars_held", title: "Bars", text: (row) => number(at("bars_held", row), 0) },
+  { name: "bars_held", title: data.path.setting === "real" ? "Events held" : "Bars", text: (row) => number(at("bars_held", row), 0) },
   { name: "path_dependent", title: "Path dep.", left: true, text: (row) => (at("path_dependent", row) ? "yes" : "no") },
 ].filter((column) => column.name in columns);
 
@@ -136,7 +136,7 @@ function listTrades(showTrade) {
     const wins = state.chosen.filter((row) => columns.net_pnl[row] > 0).length;
     const share = state.chosen.length ? `, ${number((100 * wins) / state.chosen.length, 1)} % winners` : "";
     byId("trades-note").textContent =
-      `${number(state.chosen.length, 0)} of ${number(list.total, 0)} trades: net ${money(net, true)} ${data.currency}${share}.`;
+      `${number(state.chosen.length, 0)} of ${counted(list.total, "trade")}: net ${money(net, true)} ${data.currency}${share}.`;
     byId("trades-page").textContent = `Page ${number(state.page + 1, 0)} of ${number(pages, 0)}`;
     for (const button of document.querySelectorAll(".pager [data-page]")) {
       const backwards = button.dataset.page === "first" || button.dataset.page === "back";
