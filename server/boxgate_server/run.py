@@ -109,6 +109,8 @@ class _Run:
             if reuse and identified and stored is not None:
                 return self._reused(stored)
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
+            for clause in market.uncovered(self.start_ns, self.end_ns):
+                self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
             results, delivery, restarts = self._play(market, described)
             dataset.check_unchanged()
             return self._publish(market, dataset, described, results, delivery, restarts, identified)
