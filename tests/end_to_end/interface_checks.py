@@ -325,7 +325,8 @@ def check_trades(folder: Path) -> None:
     """Replay the fills into positions and find every trade, the cash and what is open again."""
     read, metrics = tables(folder), document(folder, "metrics.json")
     costs = document(folder, "config.json")["identity"]["costs"]
-    trades, cash = iter(read["trades"]), metrics["equity"]["initial"]
+    closed: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    cash = metrics["equity"]["initial"]
     open_: dict[str, dict[str, Any]] = {}
     for fill in read["fills"]:
         assert close(fill["fee"], fill["price"] * fill["qty"] * costs["fees_bps"] / 10_000)
@@ -344,25 +345,37 @@ def check_trades(folder: Path) -> None:
             open_[fill["instrument"]] = position
             cash -= fill["fee"]
             continue
-        trade = next(trades)
         share = fill["qty"] / position["qty"]
         gross = position["sign"] * (fill["price"] - position["entry"]) * fill["qty"]
-        assert (trade["instrument"], trade["side"]) == (fill["instrument"], "LONG" if sign < 0 else "SHORT")
-        assert (trade["qty"], trade["exit_price"], trade["exit_seq"]) == (fill["qty"], fill["price"], fill["seq"])
-        assert (trade["exit_reason"], trade["exit_time_ns"]) == (fill["reason"], fill["time"])
-        assert trade["entry_seq"] == position["first"]["seq"]
-        assert trade["entry_time_ns"] == position["first"]["time"]
-        assert close(trade["entry_price"], position["entry"])
-        assert close(trade["gross_pnl"], gross, 1e-7)
-        assert close(trade["fees"], position["fees"] * share + fill["fee"])
-        assert close(trade["slippage_cost"], position["slip"] * share + fill["slippage"], 1e-9)
+        exact = {
+            "instrument": fill["instrument"],
+            "side": "LONG" if sign < 0 else "SHORT",
+            "qty": fill["qty"],
+            "entry_seq": position["first"]["seq"],
+            "entry_time_ns": position["first"]["time"],
+            "exit_seq": fill["seq"],
+            "exit_time_ns": fill["time"],
+            "exit_price": fill["price"],
+            "exit_reason": fill["reason"],
+        }
+        sums = {
+            "entry_price": position["entry"],
+            "gross_pnl": gross,
+            "fees": position["fees"] * share + fill["fee"],
+            "slippage_cost": position["slip"] * share + fill["slippage"],
+        }
+        closed.append((exact, sums))
         cash += gross - fill["fee"]
         position |= {"fees": position["fees"] * (1 - share), "slip": position["slip"] * (1 - share)}
         position["qty"] -= fill["qty"]
         assert position["qty"] >= 0.0, "a fill beyond the position"
         if position["qty"] == 0.0:
             del open_[fill["instrument"]]
-    assert next(trades, None) is None
+    # By exit, then seq: a fill at the open of a bar may follow one inside the bar of another instrument.
+    closed.sort(key=lambda both: (both[0]["exit_time_ns"], both[0]["exit_seq"]))
+    for trade, (exact, sums) in zip(read["trades"], closed, strict=True):
+        assert {name: trade[name] for name in exact} == exact
+        assert all(close(trade[name], sums[name], 1e-7) for name in sums)
     for number, trade in enumerate(read["trades"], 1):
         assert trade["trade_id"] == number
         net = trade["gross_pnl"] - trade["fees"] + trade["funding"] + trade["swap"]

@@ -273,6 +273,9 @@ def test_a_session_is_told_what_it_runs_on(work: Workspace) -> None:
     ]  # fmt: skip
     assert all(s["price_basis"] == "PRICE_BASIS_BID" and s["has_ask"] for s in request["series"])
     assert request["account"]["cash"] == 100_000
+    assert [(t.get("instrument", 0), t["side"]) for t in request["account"]["targets"]] == [
+        (0, "SIDE_FLAT"), (1, "SIDE_FLAT"),
+    ]  # fmt: skip
     assert request["leverage"] == 30
     assert int(request["start_ns"]) == 1704780000 * 10**9
 

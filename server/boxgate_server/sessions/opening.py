@@ -14,6 +14,7 @@ from boxgate_engine.instruments import Instrument
 from boxgate_engine.market import Feed, Market
 from boxgate_proto.strategy.v1 import instrument_pb2
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+from boxgate_proto.strategy.v1.signal_pb2 import SIDE_FLAT
 from boxgate_server.errors import DescriptionInvalid, StrategyRefused
 from boxgate_server.sessions.parameters import complete_parameters, parameter_messages
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
@@ -151,6 +152,8 @@ def init_request(
         contract_version=CONTRACT_VERSIONS[-1],
     )
     request.account.cash = config.account.cash
+    for index in range(len(market.instruments)):
+        request.account.targets.add(instrument=index, side=SIDE_FLAT)
     return request
 
 
