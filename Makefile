@@ -58,7 +58,8 @@ vendor-install: setup ## Install the SDK's wheels as a vendor would and run an e
 test-slow: setup ## The thousands of cases that are too many for every change
 	@$(BIN)/pytest -q -m slow -n 2 --dist loadfile
 
-bench: setup ## Measure the speed from dataset to artefacts
+bench: setup ## Measure mapping, and the speed from dataset to artefacts
+	@$(BIN)/python tests/bench/mapping.py
 	@$(BIN)/python tests/bench/end_to_end.py
 
 lock: setup ## Refresh requirements.lock after a change of dependencies; versions that still fit stay
