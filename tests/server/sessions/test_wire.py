@@ -164,12 +164,14 @@ def signals(draw: st.DrawFn) -> signal_pb2.Signal:
     return signal
 
 
+def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+
+
 metas = st.dictionaries(
     st.text(max_size=5),
     st.recursive(
-        st.none() | st.booleans() | numbers.filter(math.isfinite) | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-        max_leaves=6,
+        st.none() | st.booleans() | numbers.filter(math.isfinite) | st.text(max_size=5), _nested, max_leaves=6
     ),
     max_size=3,
 )
