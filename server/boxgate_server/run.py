@@ -13,7 +13,7 @@ from typing import Any, Final
 from boxgate_engine import identity as identities
 from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
-from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, open_dataset
+from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, open_dataset
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
@@ -23,6 +23,7 @@ from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+from boxgate_server.folders import check_folders
 from boxgate_server.outcome import Attachment, Finished, Watcher
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
@@ -79,6 +80,7 @@ class _Run:
         self.host = host
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
+        self.session_id: str | None = None
         self.store = store or folder / config.artifacts
         self.clock = Stopwatch()
         limits = config.limits
@@ -91,6 +93,7 @@ class _Run:
 
     def execute(self, reuse: bool) -> Finished:
         """Run everything."""
+        check_folders(self.config, self.folder)
         prepare_store(self.store)
         dataset = self._dataset()
         market = Market(self.config, dataset)
@@ -113,9 +116,11 @@ class _Run:
                 self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
             results, delivery, restarts = self._play(market, described)
             dataset.check_unchanged()
+            self._check_strategy_unchanged(digest, identified)
             return self._publish(market, dataset, described, results, delivery, restarts, identified)
         except BaseException as error:
             self._note_failure(error)
+            self._abort()
             raise
         finally:
             self.sidecar.kill()
@@ -124,7 +129,7 @@ class _Run:
         provider = self.config.data_provider
         root = self.folder / provider.root
         cache = self.folder / provider.cache.local_dir
-        first_use = " (made on first use)" if self.config.dataset == DEMO_NAME else ""
+        first_use = " (made on first use)" if self.config.dataset == DEMO_NAME and not has_demo(root) else ""
         self.watcher.stage(f"opening the dataset {self.config.dataset}{first_use}")
         if self.config.dataset == DEMO_NAME:
             return ensure_demo(root, cache, memory_map=provider.memory_map)
@@ -141,6 +146,17 @@ class _Run:
             identities.strategy_digest(strategy.command, strategy.sources, folder=self.folder, exclude=exclude),
             True,
         )
+
+    def _check_strategy_unchanged(self, digest: str, identified: bool) -> None:
+        """Raise RunFailed if the files that the run is identified by are not those of its beginning."""
+        if identified and self._strategy_digest()[0] != digest:
+            raise RunFailed(
+                "the strategy's files changed during the run",
+                code="STRATEGY_CHANGED",
+                where="strategy.sources",
+                expected="files that stay as they were when the run began",
+                remedy="run again; if the strategy writes into its own folder, name its files in strategy.sources",
+            )
 
     def _start(self) -> Sidecar:
         mode = self.config.mode
@@ -204,6 +220,7 @@ class _Run:
             if self.attachment is None:
                 self.sidecar.stop()
                 self.sidecar = self._start()
+        self.session_id = session_id
         self.log.write("sidecar_ready", "session open", fields={"name": described.name, "version": described.version})
         stream = self.sidecar.connection.open_stream(session_id)
         delivery = Delivery(
@@ -253,7 +270,7 @@ class _Run:
                 before, shown = told_need(count, self.config.mode), told_need(need, self.config.mode)
                 self.log.write(
                     "history_extended",
-                    f"{feed.key}: {before} to {shown} events before the start",
+                    f"{feed.key}: the strategy asked for {shown} events from before the start instead of {before}",
                     fields={"series": feed.key, "from": before, "to": shown, "attempt": attempt + 1},
                 )
         if extended == counts or attempt == HISTORY_ATTEMPTS_MAX:
@@ -280,6 +297,7 @@ class _Run:
     def _stop(self, session_id: str) -> None:
         """End the session; results stand whatever the sidecar does now."""
         sidecar = self.sidecar
+        self.session_id = None
         answer = sidecar.connection.on_stop(pb.OnStopRequest(session_id=session_id, reason=pb.STOP_REASON_COMPLETED))
         if self.debug and answer is not None and answer.HasField("report"):
             self.log.write(
@@ -300,6 +318,12 @@ class _Run:
         for name, text in (("stdout", sidecar.stdout_tail()), ("stderr", sidecar.stderr_tail())):
             for line in text.splitlines():
                 self.log.write(name, line, level="debug", source="sidecar")
+
+    def _abort(self) -> None:
+        """End the session of a sidecar that lives on, so that it is free for the next run; others are killed."""
+        if self.attachment is not None and self.session_id is not None:
+            self.sidecar.connection.abort_streams()
+            self.sidecar.connection.on_stop(pb.OnStopRequest(session_id=self.session_id, reason=pb.STOP_REASON_ABORTED))
 
     def _note_failure(self, error: BaseException) -> None:
         if isinstance(error, BoxgateError):

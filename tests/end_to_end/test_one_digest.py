@@ -194,6 +194,16 @@ def test_a_strategy_that_depends_on_the_cut_is_told_by_its_digests(play: Play) -
     assert len({first for first, _ in digests.values()}) == len(digests), digests
 
 
+def test_an_attached_strategy_is_free_for_the_next_run_at_once(play: Play) -> None:
+    """Also while it is still busy with the last window of a run that was broken off."""
+    script = Path(__file__).parent / "strategies" / "dawdler.py"
+    overrides = (*EXAMPLES[3].overrides("short"), "strategy.params={}", "execution.window_events=64")
+    with running_strategy(script) as attachment:
+        with interrupted(), pytest.raises(Interruption):
+            play("random_targets", [*overrides, "strategy.params.pause_s=0.3"], attachment=attachment)
+        assert play("random_targets", overrides, attachment=attachment).published == "new"
+
+
 @pytest.mark.slow
 @each_example
 def test_every_delivery_and_mode_gives_one_digest_on_a_long_tape(play: Play, example: Example) -> None:

@@ -115,11 +115,15 @@ class Connection:
             self.stop_fault = fault
             return None
 
-    def close(self) -> None:
-        """Close streams and channel. Idempotent."""
+    def abort_streams(self) -> None:
+        """End the streams at once, whatever is in flight. Idempotent."""
         for stream in self._streams:
             stream.abort()
         self._streams.clear()
+
+    def close(self) -> None:
+        """Close streams and channel. Idempotent."""
+        self.abort_streams()
         self._channel.close()
 
     def _call(self, rpc: str, phase: str, request: Message, answer_type: type[_Answer], deadline_s: float) -> _Answer:
