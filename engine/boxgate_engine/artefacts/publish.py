@@ -230,4 +230,4 @@ def _store_errors(store: Path) -> Iterator[None]:
     except OSError as error:
         code = _CODES.get(error.errno or 0, "STORE_IO")
         what = f"the run cannot be stored: {error.strerror or error}"
-        raise StoreFailed(what, code=code, where=str(error.filename or store)) from error
+        raise StoreFailed(what, code=code, where=str(store)) from error

@@ -34,9 +34,12 @@ AsJson = Annotated[
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks, the strategy's and our own.")]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, its id, or the beginning of its id.")]
-Store = Annotated[Path, typer.Option("--artifacts", metavar="DIR", help="Folder of the runs, to find a run by its id.")]
-Root = Annotated[Path, typer.Option("--data-root", metavar="DIR", help="Folder of the datasets.")]
-Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", help="Folder of the mapped files.")]
+Store = Annotated[
+    Path,
+    typer.Option("--artifacts", metavar="DIR", file_okay=False, help="Folder of the runs, to find a run by its id."),
+]
+Root = Annotated[Path, typer.Option("--data-root", metavar="DIR", file_okay=False, help="Folder of the datasets.")]
+Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", file_okay=False, help="Folder of the mapped files.")]
 Attach = Annotated[
     str | None,
     typer.Option(

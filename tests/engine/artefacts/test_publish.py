@@ -305,7 +305,7 @@ def test_k06_what_the_disk_refuses_is_named_and_nothing_is_left(
     tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, number: int, code: str, call: str
 ) -> None:
     def refuse(*_: object, **__: object) -> NoReturn:
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number), "/somewhere/tmp_random")
 
     with monkeypatch.context() as patched:
         patched.setattr(call, refuse)
@@ -313,6 +313,7 @@ def test_k06_what_the_disk_refuses_is_named_and_nothing_is_left(
             publish_run(make_run(), tmp_path)
     assert failed.value.error_code == code
     assert failed.value.exit_code == 1
+    assert failed.value.where == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

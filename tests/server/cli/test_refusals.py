@@ -174,9 +174,30 @@ def test_the_folder_of_an_id_with_another_run_is_a_conflict(boxgate: Call, works
 def test_a_store_that_cannot_be_written_is_known_before_anything_is_computed(boxgate: Call, workspace: Path) -> None:
     (workspace / "artifacts").write_text("a file")
     answered = boxgate("run", "run.yaml", "--json")
-    assert answered.code == 1
-    assert answered.error["code"].startswith("STORE_")
+    assert (answered.error["code"], answered.code) == ("CONFIG", 2)
+    assert answered.error["what"] == "artifacts is a file, not a folder"
+    assert answered.error["where"].startswith("artifacts, run.yaml")
     assert "starting the strategy" not in answered.err
+
+
+def test_a_file_where_a_folder_must_be_is_told_by_key_and_line(refused: Call, workspace: Path) -> None:
+    (workspace / "afile").write_text("")
+    error = refused("CONFIG", "data_provider: {root: afile, cache: {local_dir: afile/cache}}", "artifacts: afile")
+    assert {(problem["path"], problem["source"]) for problem in error["problems"]} == {
+        ("artifacts", "run.yaml:15"),
+        ("data_provider.root", "run.yaml:14"),
+        ("data_provider.cache.local_dir", "run.yaml:14"),
+    }
+    assert {problem["what"] for problem in error["problems"]} == {"afile is a file, not a folder"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["data", "list", "--root"], ["rerun", "r_0", "--artifacts"], ["report", "r_0", "--data-root"]]
+)
+def test_a_file_is_no_folder_for_an_option(boxgate: Call, arguments: list[str]) -> None:
+    answered = boxgate(*arguments, "run.yaml", "--json")
+    assert answered.code == 2
+    assert "is a file" in answered.error["what"]
 
 
 @pytest.mark.parametrize(

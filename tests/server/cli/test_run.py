@@ -109,7 +109,7 @@ def test_shared_assets_lie_once_beside_the_runs(boxgate: Call, runs: Call) -> No
 def test_more_history_is_given_and_told(boxgate: Call) -> None:
     answered = boxgate("run", "run.yaml", "--set", "strategy.params.fault=more_history", "--json")
     assert answered.code == 0, answered.err
-    assert "EURUSD M1: 6 to 45 events before the start" in answered.err
+    assert "EURUSD M1: the strategy asked for 45 events from before the start instead of 6" in answered.err
     assert answered.json["metrics"]["counts"]["history_restarts"] == 1
 
 
