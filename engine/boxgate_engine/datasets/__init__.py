@@ -14,6 +14,7 @@ from boxgate_engine.datasets.dataset import Series as Series
 from boxgate_engine.datasets.dataset import open_dataset as open_dataset
 from boxgate_engine.datasets.demo import DEMO_NAME as DEMO_NAME
 from boxgate_engine.datasets.demo import ensure_demo as ensure_demo
+from boxgate_engine.datasets.demo import has_demo as has_demo
 from boxgate_engine.datasets.importing import ImportRequest as ImportRequest
 from boxgate_engine.datasets.importing import ImportResult as ImportResult
 from boxgate_engine.datasets.importing import import_files as import_files

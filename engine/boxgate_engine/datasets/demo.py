@@ -35,11 +35,17 @@ def ensure_demo(root: Path, cache_dir: Path, *, memory_map: bool = True) -> Data
     M1 bars of EURUSD, GBPUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from 2023-12-18 to
     2024-07-01, and the ticks of EURUSD from 2024-01-02 to 2024-01-06. An entry `demo` that exists is taken as it is.
     """
-    with locked(root / ".demo.lock"):
-        entry = read_catalogue(root).get(DEMO_NAME)
-        if entry is None or not dataset_folder(root, entry).is_dir():
-            _make(root)
+    if not has_demo(root):  # The root may be read-only where there is nothing to make.
+        with locked(root / ".demo.lock"):
+            if not has_demo(root):
+                _make(root)
     return open_dataset(root, DEMO_NAME, cache_dir=cache_dir, memory_map=memory_map)
+
+
+def has_demo(root: Path) -> bool:
+    """Return whether the dataset `demo` is there. Raises DataRefused (DATA_CATALOGUE)."""
+    entry = read_catalogue(root).get(DEMO_NAME)
+    return entry is not None and dataset_folder(root, entry).is_dir()
 
 
 def _make(root: Path) -> None:

@@ -1,7 +1,12 @@
-"""Import of files into a dataset: read, check, join, describe, freeze."""
+"""Import of files into a dataset: read, check, join, describe, freeze.
+
+What parses text is imported by the functions that need it: its library takes most of a second, and opening or making
+a dataset goes without.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,19 +16,15 @@ from boxgate_engine.datasets.archive import is_zip, read_member
 from boxgate_engine.datasets.canonical import series_digest
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.content import SeriesContent
-from boxgate_engine.datasets.csv_source import read_csv
 from boxgate_engine.datasets.durable import locked
-from boxgate_engine.datasets.faults import refuse_faults
 from boxgate_engine.datasets.grid import infer_tick_size
 from boxgate_engine.datasets.instrument_defaults import INSTRUMENT_FACTS, InstrumentOptions, describe_instrument
 from boxgate_engine.datasets.joining import Joined, OnDuplicate, join_ask, join_parts
-from boxgate_engine.datasets.lean_source import lean_name, read_lean
 from boxgate_engine.datasets.manifest import JsonObject, Manifest, StoredSeries
 from boxgate_engine.datasets.names import check_dataset_name, check_name
 from boxgate_engine.datasets.parquet import read_series
 from boxgate_engine.datasets.quality import find_gaps, inspect, price_columns
 from boxgate_engine.datasets.source import InputFile, Side, SourcePart, read_input
-from boxgate_engine.datasets.stamps import check_zone
 from boxgate_engine.datasets.store import NewSeries, dataset_folder, find, freeze
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK, frame_duration_ns
@@ -62,12 +63,17 @@ class ImportRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResult:
-    """What an import made. series: those of this import. created: False if this very dataset was there before."""
+    """What an import made.
+
+    series: those of this import. created: False if this very dataset was there before. replaced: hash that the name
+    stood for although its dataset was no longer in the store, None otherwise.
+    """
 
     manifest: Manifest
     name: str | None
     series: tuple[StoredSeries, ...]
     created: bool
+    replaced: str | None = None
 
 
 def import_files(root: Path, request: ImportRequest, progress: Progress | None = None) -> ImportResult:
@@ -104,9 +110,14 @@ def add_series(
     options: InstrumentOptions,
     on_gap: OnGap = "report",
 ) -> ImportResult:
-    """Freeze series as a new dataset, or as additions to the dataset that `name` stands for."""
+    """Freeze series as a new dataset, or as additions to the dataset that `name` stands for.
+
+    A name whose dataset is gone from the store is given to the new one.
+    """
     with locked(root / ".import.lock"):  # What a name stands for must not change between reading and renaming.
-        base = find(root, name)[1] if name is not None and name in read_catalogue(root) else None
+        before = read_catalogue(root).get(name) if name is not None else None
+        gone = before is not None and not os.path.lexists(dataset_folder(root, before))
+        base = find(root, name)[1] if name is not None and before is not None and not gone else None
         instruments = {one.symbol: one for one in base.instruments} if base else {}
         inferred = dict(base.inferred) if base else {}
         fresh: list[NewSeries] = []
@@ -122,7 +133,9 @@ def add_series(
         frozen = freeze(root, instruments.values(), fresh, base=base, name=name, inferred=inferred)
     keys = {(new.content.symbol, new.content.frame) for new in fresh}
     made = tuple(one for one in frozen.manifest.series if (one.symbol, one.frame) in keys)
-    return ImportResult(manifest=frozen.manifest, name=name, series=made, created=frozen.created)
+    return ImportResult(
+        manifest=frozen.manifest, name=name, series=made, created=frozen.created, replaced=before if gone else None
+    )
 
 
 def described(one: IncomingSeries, instrument: Instrument) -> NewSeries:
@@ -146,10 +159,15 @@ def _check(request: ImportRequest) -> None:
     if request.frame is not None:
         frame_duration_ns(request.frame)
     if request.zone is not None:
+        from boxgate_engine.datasets.stamps import check_zone
+
         check_zone(request.zone)
 
 
 def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]:
+    from boxgate_engine.datasets.faults import refuse_faults
+    from boxgate_engine.datasets.lean_source import read_lean
+
     parts: list[SourcePart] = []
     rows = 0
     for index, path in enumerate(request.files, start=1):
@@ -171,12 +189,16 @@ def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]
 
 def _format_of(file: InputFile) -> Format:
     """Return the format that name and content tell: LEAN files are zips laid out like LEAN's."""
+    from boxgate_engine.datasets.lean_source import lean_name
+
     if not is_zip(file):
         return "csv"
     return "lean" if lean_name(file.path, read_member(file)[0]) else "csv"
 
 
 def _read_csv(file: InputFile, request: ImportRequest) -> SourcePart:
+    from boxgate_engine.datasets.csv_source import read_csv
+
     if request.symbol is None or request.frame is None:
         missing = "symbol" if request.symbol is None else "frame"
         raise DataRefused(

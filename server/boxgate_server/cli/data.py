@@ -68,8 +68,8 @@ class _AssetClass(enum.StrEnum):
     EQUITY = "equity"
 
 
-Root = Annotated[Path, typer.Option("--root", help="Folder of the datasets.")]
-Cache = Annotated[Path, typer.Option("--cache", help="Folder of the mapped files.")]
+Root = Annotated[Path, typer.Option("--root", file_okay=False, help="Folder of the datasets.")]
+Cache = Annotated[Path, typer.Option("--cache", file_okay=False, help="Folder of the mapped files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON object as the last line of stdout.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show a traceback on errors.")]
 AssetClassOption = Annotated[_AssetClass | None, typer.Option(help="Guessed from the symbol if not given.")]
@@ -316,6 +316,7 @@ def _imported(result: ImportResult) -> JsonObject:
         "name": result.name,
         "hash": result.manifest.hash,
         "created": result.created,
+        "replaced": result.replaced,
         **_details(result.manifest, result.series),
     }
 
@@ -363,6 +364,12 @@ def _details(manifest: Manifest, listed: tuple[StoredSeries, ...]) -> JsonObject
 
 def _show_import(fields: JsonObject, console: Console) -> None:
     _show_details(fields, console)
+    if fields["replaced"]:
+        console.print(
+            f"The name {fields['name']} stood for {fields['replaced']}, which is no longer there.",
+            markup=False,
+            soft_wrap=True,
+        )
     if not fields["created"]:
         console.print("This very dataset was there before; nothing was written.")
 

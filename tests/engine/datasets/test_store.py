@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -344,6 +345,16 @@ def test_a_listing_shows_what_is_damaged_or_missing(store: Any, bars: Bars) -> N
         problem = listed[name,].problem
         assert isinstance(problem, BoxgateError)
         assert problem.error_code == "DATA_HASH"
+
+
+def test_a_name_whose_dataset_is_gone_is_given_to_the_next_import(store: Any, csv_file: Callable[..., Path]) -> None:
+    options = {"symbol": "EURUSD", "frame": "M1", "name": "coins"}
+    first = store.take(csv_file(*_LINES), **options)
+    shutil.rmtree(store.root / first.manifest.hash)
+    again = store.take(csv_file(*_LINES[:-1]), **options)
+    assert again.replaced == first.manifest.hash
+    assert store.open("coins").hash == again.manifest.hash != first.manifest.hash
+    assert store.take(csv_file(*_LINES[:-1]), **options).replaced is None
 
 
 def test_a_folder_that_cannot_be_written_is_named(store: Any, bars: Bars) -> None:

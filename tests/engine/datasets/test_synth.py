@@ -42,6 +42,14 @@ def test_the_demo_is_made_once(store: Any) -> None:
     assert (store.root / first.hash / "manifest.json").stat().st_mtime_ns == manifest
 
 
+def test_a_demo_that_is_there_is_opened_without_writing_to_the_root(store: Any) -> None:
+    ensure_demo(store.root, store.cache)
+    for file in store.root.glob(".*"):
+        file.unlink()
+    ensure_demo(store.root, store.cache)
+    assert list(store.root.glob(".*")) == []
+
+
 def test_the_demo_has_room_for_warm_up_and_enough_bars(demo: Dataset) -> None:
     for symbol in demo.instruments:
         series = demo.series(symbol, "M1")
