@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import SeriesContent
@@ -108,6 +107,8 @@ def _bar_counts(content: SeriesContent) -> dict[str, int]:
 
 
 def _tick_counts(content: SeriesContent) -> dict[str, int]:
+    import polars as pl  # here, not above: it takes most of a second, and only imports need it
+
     repeated = content.times_ns[1:] == content.times_ns[:-1]
     in_shared_time = np.concatenate((repeated, [False])) | np.concatenate(([False], repeated))
     shared = pl.DataFrame({name: values[in_shared_time] for name, values in content.columns.items()})

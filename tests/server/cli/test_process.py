@@ -40,6 +40,15 @@ def test_help_loads_nothing_that_help_does_not_need() -> None:
     assert done.returncode == 0
 
 
+def test_only_what_parses_text_loads_its_library() -> None:
+    code = (
+        "import sys\n"
+        "import boxgate_server.run, boxgate_server.cli.data, boxgate_server.cli.run\n"
+        "sys.exit('polars' in sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_pipe_gets_plain_lines() -> None:
     done = subprocess.run([*COMMAND, "run", "run.yaml"], capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr
