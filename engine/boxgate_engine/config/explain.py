@@ -30,9 +30,9 @@ _EXPECTED: Final = {
 """What each kind of validation error asks for. Kinds with bounds are worded from their context below."""
 
 _BOUNDS: Final = {
-    "greater_than": ("gt", "more than {}"),
+    "greater_than": ("gt", "above {}"),
     "greater_than_equal": ("ge", "at least {}"),
-    "less_than": ("lt", "less than {}"),
+    "less_than": ("lt", "below {}"),
     "less_than_equal": ("le", "at most {}"),
     "too_short": ("min_length", "at least {} of them"),
     "too_long": ("max_length", "at most {} of them"),
@@ -53,7 +53,7 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
     refused_before = {problem.path for problem in document.problems}
     for detail in error.errors(include_url=False):
         path = _key_path(detail["loc"], document.value, missing=detail["type"] == "missing")
-        if path_text(path) in refused_before:
+        if path_text(path) in refused_before or _is_echo(detail):
             continue
         what, expected, remedy = _words(detail, path)
         known = problems.get(path)
@@ -65,6 +65,11 @@ def explain(error: ValidationError, document: Document) -> list[Problem]:
             path=path_text(path), source=document.source(path), what=what, expected=expected, remedy=remedy
         )
     return list(problems.values())
+
+
+def _is_echo(detail: ErrorDetails) -> bool:
+    """True if a list counts as too short only because entries of it were refused, which is told of each."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
 
 
 def _words(detail: ErrorDetails, path: KeyPath) -> tuple[str, str, str]:
@@ -80,7 +85,8 @@ def _words(detail: ErrorDetails, path: KeyPath) -> tuple[str, str, str]:
         expected = _FORMS[context["pattern"]]
     elif kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        expected = words.format(context[key])
+        bound = context[key]
+        expected = words.format(int(bound) if isinstance(bound, float) and bound.is_integer() else bound)
     else:
         expected = _EXPECTED.get(kind, detail["msg"])
     return f"got {_shown(value)}", expected, _remedy(kind, value, context)

@@ -225,6 +225,16 @@ def test_c06_all_problems_are_listed_at_once_each_with_its_line() -> None:
     }
 
 
+def test_a_list_whose_one_entry_is_wrong_is_not_called_too_short() -> None:
+    assert _only(_GOOD, ["frames=[M2]"]).path == "frames[0]"
+    assert _only(_GOOD, ["frames=[]"]).expected == "at least 1 of them"
+
+
+def test_a_bound_reads_as_a_person_writes_it() -> None:
+    assert _only(_GOOD, ["account.cash=0"]).expected == "above 0"
+    assert _only(_GOOD, ["costs.fees_bps=10000"]).expected == "below 10000"
+
+
 def test_an_error_of_several_problems_names_each_place() -> None:
     with pytest.raises(ConfigInvalid) as refused:
         parse_config(_GOOD, ["mode=live", "dataset="])
