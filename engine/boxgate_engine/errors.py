@@ -4,6 +4,7 @@ BoxgateError            names what happened, where, what was expected and what t
 ├── UserMistake         exit code 2: the user can mend the input
 │   ├── ConfigInvalid   the run config has problems; all that were found are listed
 │   ├── RunNotFound     there is no such run in the store
+│   ├── RunAmbiguous    several runs of the store begin with this id
 │   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
     ├── SignalError     a signal that can never be right
@@ -203,6 +204,22 @@ class RunNotFound(UserMistake):
             where=store,
             expected="the folder or the id of a run, or the beginning of one id",
             remedy="list the folder of the runs",
+        )
+
+
+class RunAmbiguous(UserMistake):
+    """Several runs of the store begin with what was given as an id; `runs` lists their ids."""
+
+    code = "RUN_AMBIGUOUS"
+
+    def __init__(self, run: str, runs: Sequence[str], store: str) -> None:
+        self.runs = tuple(runs)
+        shown = ", ".join(runs[:5])
+        super().__init__(
+            f"{run!r} begins {len(runs)} ids: {shown}{', …' if len(runs) > 5 else ''}",
+            where=store,
+            expected="as much of an id as only one run begins with",
+            remedy="give more of the id",
         )
 
 

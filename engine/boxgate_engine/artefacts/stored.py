@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from boxgate_engine.errors import RunDamaged, RunNotFound
+from boxgate_engine.errors import RunAmbiguous, RunDamaged, RunNotFound
 from boxgate_engine.tables import SCHEMAS, SIGNALS_DEBUG, TRADES, Tables
 
 MANIFEST: Final = "manifest.json"
@@ -102,11 +102,16 @@ def read_run(folder: Path) -> StoredRun:
 
 
 def find_run(run: str, store: Path) -> Path:
-    """Return the folder of a run named by its folder, its id or the beginning of one id. Raises RunNotFound."""
+    """Return the folder of a run named by its folder, its id or the beginning of one id.
+
+    Raises RunNotFound, RunAmbiguous.
+    """
     if _RUN_ID.fullmatch(run):
         found = sorted(path for path in store.glob(f"{run}*") if _RUN_ID.fullmatch(path.name) and path.is_dir())
         if len(found) == 1:
             return found[0]
+        if found:
+            raise RunAmbiguous(run, [path.name for path in found], str(store))
     elif (Path(run) / MANIFEST).is_file():
         return Path(run)
     raise RunNotFound(run, str(store))

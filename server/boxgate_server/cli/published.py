@@ -15,7 +15,8 @@ from boxgate_engine.identity import run_id
 def open_published(run: str, store: Path) -> StoredRun:
     """Return a published run after checking its files.
 
-    run: its folder, its id, or the beginning of its id in `store`. Raises RunNotFound, RunDamaged, RunIdConflict.
+    run: its folder, its id, or the beginning of its id in `store`.
+    Raises RunNotFound, RunAmbiguous, RunDamaged, RunIdConflict.
     """
     here = Path(run)
     folder = here if (here / "manifest.json").is_file() else find_run(run, store)

@@ -20,7 +20,7 @@ import pytest
 
 from boxgate_engine.artefacts import RunArtefacts, find_run, prepare_store, publish_run, put_report, read_run
 from boxgate_engine.digest import result_digest
-from boxgate_engine.errors import NotDeterministic, RunDamaged, RunNotFound, StoreFailed
+from boxgate_engine.errors import NotDeterministic, RunAmbiguous, RunDamaged, RunNotFound, StoreFailed
 from boxgate_engine.tables import Tables
 
 MakeRun = Callable[..., RunArtefacts]
@@ -211,7 +211,10 @@ def test_a_run_is_found_by_folder_id_or_beginning(tmp_path: Path, make_run: Make
     assert find_run(str(one), tmp_path / "elsewhere") == one
     assert find_run(one.name, tmp_path) == one
     assert find_run("r_01f", tmp_path) == two
-    for run in ("r_01", "r_ff", "missing", "../x", str(tmp_path)):
+    with pytest.raises(RunAmbiguous) as several:
+        find_run("r_01", tmp_path)
+    assert several.value.runs == (one.name, two.name)
+    for run in ("r_ff", "missing", "../x", str(tmp_path)):
         with pytest.raises(RunNotFound) as refused:
             find_run(run, tmp_path)
         assert refused.value.exit_code == 2

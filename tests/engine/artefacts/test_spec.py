@@ -22,6 +22,8 @@ def test_the_columns_of_each_table_stand_in_their_order(name: str) -> None:
     assert columns == SCHEMAS[name].names
 
 
-@pytest.mark.parametrize("word", [*sorted(REQUIRED), *sorted(UNLISTED), MANIFEST, REPORT, *EVENT_FIELDS, "|".join(OUTCOMES)])
+@pytest.mark.parametrize(
+    "word", [*sorted(REQUIRED), *sorted(UNLISTED), MANIFEST, REPORT, *EVENT_FIELDS, "|".join(OUTCOMES)]
+)
 def test_every_file_event_and_outcome_is_named(word: str) -> None:
     assert word in _SPEC

@@ -92,6 +92,15 @@ def test_an_unknown_run_is_refused(boxgate: Call) -> None:
         assert answered.json["schema"] == f"boxgate.{command}/1"
 
 
+def test_the_beginning_of_several_ids_is_refused_with_some_of_them(boxgate: Call, workspace: Path) -> None:
+    for digit in "0123456":
+        (workspace / "artifacts" / "runs" / f"r_0{digit}").mkdir(parents=True)
+    for command in ("rerun", "report"):
+        answered = boxgate(command, "r_0", "--json")
+        assert (answered.code, answered.error["code"]) == (2, "RUN_AMBIGUOUS")
+        assert answered.error["what"] == "'r_0' begins 7 ids: r_00, r_01, r_02, r_03, r_04, …"
+
+
 def test_a_damaged_run_is_not_believed(boxgate: Call) -> None:
     folder = Path(boxgate("run", "run.yaml", "--json").json["artifacts"])
     (folder / "trades.csv").write_text("")
