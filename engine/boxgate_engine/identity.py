@@ -100,8 +100,10 @@ def strategy_digest(
     folder: where relative paths start. sources: globs from there; none = every file in the script's folder and below.
     exclude: folders whose content is never part of a strategy, such as the artefacts. Caches (`__pycache__`, `*.pyc`,
     folders with a leading dot) never are.
-    Raises ConfigInvalid where there is no script, a glob meets nothing, or there is more than the limits allow.
+    Raises ConfigInvalid where the script of an interpreter is missing, the command names no file, a glob meets
+    nothing, or there is more than the limits allow.
     """
+    _check_script(command, folder)
     files = _source_files(command, sources, folder, [path.resolve() for path in exclude])
     state = hashlib.sha256()
     size_bytes = 0
@@ -118,6 +120,19 @@ def strategy_digest(
         state.update(len(content).to_bytes(8, "little"))
         state.update(content)
     return f"sha256:{state.hexdigest()}"
+
+
+def _check_script(command: Sequence[str], folder: Path) -> None:
+    """Refuse the script of a Python interpreter that is not there; what other programs take is theirs to say."""
+    if len(command) < 2 or not Path(command[0]).name.startswith("python") or command[1].startswith("-"):
+        return
+    if not (folder / command[1]).exists():
+        raise _refused(
+            f"there is no file {command[1]}",
+            "the strategy's script",
+            path="strategy.command[1]",
+            remedy="correct the path; a relative one starts at the working directory",
+        )
 
 
 def _source_files(
@@ -177,15 +192,21 @@ def _is_cache(folder: str) -> bool:
     return folder == "__pycache__" or (folder.startswith(".") and folder != "..")
 
 
-def _refused(what: str, expected: str) -> ConfigInvalid:
+def _refused(
+    what: str,
+    expected: str,
+    *,
+    path: str = "strategy.sources",
+    remedy: str = "correct strategy.command or name the files in strategy.sources",
+) -> ConfigInvalid:
     return ConfigInvalid(
         [
             Problem(
-                path="strategy.sources",
+                path=path,
                 source="",
                 what=what,
                 expected=expected,
-                remedy="correct strategy.command or name the files in strategy.sources",
+                remedy=remedy,
             )
         ]
     )

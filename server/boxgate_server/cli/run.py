@@ -9,15 +9,17 @@ from typing import Any, Final
 from rich.console import Console
 
 from boxgate_engine.config import config_document, load_config, locate_problems
-from boxgate_engine.errors import ConfigInvalid, UserMistake
+from boxgate_engine.errors import ConfigInvalid, DataRefused, Problem, UserMistake
 from boxgate_server.cli.answer import JsonObject, answer
 from boxgate_server.cli.data_problems import with_data_problems
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import show_rows, summary_rows
+from boxgate_server.errors import BundleExec
 from boxgate_server.outcome import Attachment, Finished
 from boxgate_server.run import run_config
 
 SCHEMA: Final = "boxgate.run/1"
+_OF_DATASET: Final = frozenset({"DATASET_UNKNOWN", "DATASET_NOT_FROZEN", "NAME_INVALID"})
 _TIMES: Final = ("total", "start", "engine", "sidecar_wait", "artefacts")
 
 
@@ -44,8 +46,8 @@ def run(
         try:
             with watching(known) as watcher:
                 done = run_config(loaded, folder=Path.cwd(), attachment=attachment, reuse=reuse, watcher=watcher)
-        except ConfigInvalid as error:
-            raise locate_problems(error, config_document(config, overrides)) from None
+        except (BundleExec, ConfigInvalid, DataRefused) as error:
+            raise locate_problems(_of_config(error), config_document(config, overrides)) from None
         finished.append(done)
         return json_fields(done)
 
@@ -53,6 +55,26 @@ def run(
         show_rows(console, summary_rows(finished[0]))
 
     answer(SCHEMA, work, show, as_json=as_json, debug=debug, known=known)
+
+
+def _of_config(error: BundleExec | ConfigInvalid | DataRefused) -> ConfigInvalid:
+    """Return the error as a problem of the config's key that it comes from. Raises one that comes from elsewhere."""
+    if isinstance(error, ConfigInvalid):
+        return error
+    if isinstance(error, DataRefused) and error.error_code not in _OF_DATASET:
+        raise error
+    return ConfigInvalid(
+        [
+            Problem(
+                path=error.where if isinstance(error, BundleExec) else "dataset",
+                source="",
+                what=error.what,
+                expected=error.expected,
+                remedy=error.remedy,
+                code=error.error_code,
+            )
+        ]
+    )
 
 
 def json_fields(finished: Finished) -> dict[str, Any]:

@@ -216,7 +216,6 @@ def test_artefacts_beside_the_script_are_not_the_strategy(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("command", "sources"),
     [
-        (["python", "missing.py"], []),
         (["python", "-m", "package"], []),
         ([], []),
         (["python", "s.py"], ["nothing/*.py"]),
@@ -227,6 +226,16 @@ def test_a_strategy_without_a_file_is_refused(tmp_path: Path, command: list[str]
     with pytest.raises(ConfigInvalid) as refused:
         strategy_digest(command, sources, folder=tmp_path)
     assert refused.value.where == "strategy.sources"
+
+
+@pytest.mark.parametrize("sources", [[], ["s.py"]])
+@pytest.mark.parametrize("program", ["python", "/usr/bin/python3"])
+def test_a_missing_script_is_refused_by_its_place(tmp_path: Path, program: str, sources: list[str]) -> None:
+    _write(tmp_path, {"s.py": "1"})
+    with pytest.raises(ConfigInvalid) as refused:
+        strategy_digest([program, "my/nothere.py"], sources, folder=tmp_path)
+    assert refused.value.what == "there is no file my/nothere.py"
+    assert refused.value.where == "strategy.command[1]"
 
 
 def test_a_folder_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
