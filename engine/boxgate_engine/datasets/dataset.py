@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -111,13 +113,7 @@ class Dataset:
 
     def _check_symbol(self, symbol: str) -> None:
         if symbol not in self.instruments:
-            raise DataRefused(
-                f"dataset {self.name} has no instrument {symbol!r}",
-                code="SERIES_UNKNOWN",
-                where="instruments",
-                expected=f"one of {', '.join(self.instruments)}",
-                remedy="correct the symbol, or import its data into the dataset",
-            )
+            raise unknown_symbol(self.name, symbol, list(self.instruments))
 
 
 class Series:
@@ -178,6 +174,20 @@ class Series:
     def check_unchanged(self) -> None:
         """Raise DataDamaged (SNAPSHOT_MUTATED) if the mapped file has changed since it was mapped."""
         self._file.check_unchanged()
+
+
+def unknown_symbol(dataset: str, symbol: str, known: Sequence[str]) -> DataRefused:
+    """Return the refusal of a symbol that a dataset does not have. known: the symbols that it has."""
+    by_capitals = {name.upper(): name for name in known}
+    close = difflib.get_close_matches(symbol.upper(), by_capitals, n=1)
+    hint = f"did you mean {by_capitals[close[0]]}? " if close else ""
+    return DataRefused(
+        f"dataset {dataset} has no instrument {symbol!r}",
+        code="SERIES_UNKNOWN",
+        where="instruments",
+        expected=f"one of {', '.join(known)}",
+        remedy=f"{hint}correct the symbol, or import its data into the dataset",
+    )
 
 
 def _no_source(symbol: str, frame: str, stored: list[str]) -> DataRefused:

@@ -9,6 +9,7 @@ from typing import Any
 from boxgate_engine.config import config_document, locate_problems
 from boxgate_engine.datasets import DEMO_NAME
 from boxgate_engine.datasets.catalogue import read_catalogue
+from boxgate_engine.datasets.dataset import unknown_symbol
 from boxgate_engine.datasets.store import find
 from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem
 from boxgate_server.cli.app import DEFAULT_ROOT
@@ -41,20 +42,16 @@ def _data_problems(keys: dict[str, Any]) -> list[Problem]:
             return []  # made by the run itself
         name, manifest = find(root, dataset)
     except BoxgateError as refusal:
-        return [_problem("dataset", refusal.what, refusal.expected, refusal.remedy, refusal.error_code)]
+        return [_problem("dataset", refusal)]
     known = [instrument.symbol for instrument in manifest.instruments]
     return [
-        _problem(
-            f"instruments[{i}]",
-            f"dataset {name} has no instrument {symbol!r}",
-            f"one of {', '.join(known)}",
-            "correct the symbol, or import its data into the dataset",
-            "SERIES_UNKNOWN",
-        )
+        _problem(f"instruments[{i}]", unknown_symbol(name, str(symbol), known))
         for i, symbol in enumerate(symbols)
         if symbol not in known
     ]
 
 
-def _problem(path: str, what: str, expected: str, remedy: str, code: str) -> Problem:
-    return Problem(path=path, source="", what=what, expected=expected, remedy=remedy, code=code)
+def _problem(path: str, error: BoxgateError) -> Problem:
+    return Problem(
+        path=path, source="", what=error.what, expected=error.expected, remedy=error.remedy, code=error.error_code
+    )

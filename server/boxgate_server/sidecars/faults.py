@@ -36,6 +36,12 @@ _GZIP_OR_ZLIB = 47
 _EXIT_WAIT_S = 1.0
 """A connection breaks a little before the kernel reports the end of the process behind it."""
 
+_LIMITS = {
+    "event": ", or raise limits.reply_base_s or limits.reply_per_event_s",
+    "stop": ", or raise limits.stop_grace_s",
+}
+"""Keys of the run config that lengthen the deadline of a phase; the other phases have none."""
+
 _TOO_LARGE = re.compile(r"message larger than max \((\d+) vs\. (\d+)\)|metadata size exceeds", re.ASCII)
 
 
@@ -138,6 +144,13 @@ def exited(scene: Scene, timeout_s: float) -> RunFailed | None:
     if end is None:
         return None
     how = f"with {end}" if scene.mode == "debug" else f"({end.outcome})"
+    if scene.phase == "start" and end.code == 0:
+        return SidecarExit(
+            f"the sidecar's process ended before serving{scene.told()}",
+            where=scene.where,
+            expected="a process that serves until it is stopped",
+            remedy="does the script call serve()? its last lines are: if __name__ == '__main__': serve(MyStrategy)",
+        )
     return SidecarExit(
         f"the sidecar's process ended {how}{scene.told()}",
         where=scene.where,
@@ -153,7 +166,8 @@ def handshake_timeout(scene: Scene, state: str, handshake_s: float) -> Handshake
         f"the sidecar {state} within {handshake_s:g} s{scene.told()}",
         where=scene.where,
         expected="SERVING from its health service at BOXGATE_ENDPOINT",
-        remedy="bind the endpoint and serve grpc.health.v1.Health before anything that takes long",
+        remedy="bind the endpoint and serve grpc.health.v1.Health before anything that takes long, "
+        "or raise limits.handshake_s",
         seq=scene.seq,
     )
 
@@ -164,7 +178,7 @@ def reply_timeout(scene: Scene, deadline_s: float) -> ReplyTimeout:
         f"no answer within {deadline_s:g} s{scene.told()}",
         where=scene.where,
         expected="an answer before the deadline",
-        remedy="make the strategy faster, or raise the limits of the sidecar",
+        remedy=f"make the strategy faster{_LIMITS.get(scene.phase, '')}",
         seq=scene.seq,
     )
 
@@ -175,7 +189,7 @@ def wait_budget(scene: Scene, wait_s_max: float) -> WaitBudget:
         f"the answers of the session took more than {wait_s_max:g} s in all",
         where=scene.where,
         expected="a strategy that stays well below its deadlines",
-        remedy="make the strategy faster, or raise the limits of the sidecar",
+        remedy="make the strategy faster",
         seq=scene.seq,
     )
 

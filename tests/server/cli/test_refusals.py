@@ -119,6 +119,12 @@ def test_what_the_data_do_not_have_is_refused_by_its_code(
     assert "run.yaml:" in error["where"]
 
 
+def test_a_symbol_in_other_letters_gets_a_suggestion(refused: Call) -> None:
+    assert "did you mean EURUSD?" in refused("SERIES_UNKNOWN", "instruments: [eurusd]")["remedy"]
+    both = refused("CONFIG", "instruments: [btcusd]", "mode: live")
+    assert "did you mean BTCUSDT?" in both["remedy"]
+
+
 def test_a_warm_up_that_the_data_do_not_have_tells_need_and_have(refused: Call) -> None:
     error = refused("WARMUP_SHORT", "window: {start: 2024-01-02T00:03:00, end: last}")
     assert "need 5 events of EURUSD M1, have 3" in error["what"]
@@ -146,6 +152,7 @@ def test_a_start_at_first_leaves_the_warm_up(boxgate: Call) -> None:
 )
 def test_a_dataset_that_is_not_there_is_refused(refused: Call, code: str, name: str) -> None:
     error = refused(code, f'dataset: "{name}"')
+    assert error["where"] == "dataset, run.yaml:13"
     if name == "smal":
         assert "did you mean 'small'" in error["remedy"]
 

@@ -65,7 +65,17 @@ def test_a_missing_program_is_refused_by_name(fails: Call) -> None:
 
 def test_a_missing_script_is_refused_by_name(fails: Call) -> None:
     """S01."""
-    assert "no file" in fails("CONFIG", 2, "strategy.command=[python, no_such.py]")["what"]
+    error = fails("CONFIG", 2, "strategy.command=[python, my/no_such.py]")
+    assert error["what"] == "there is no file my/no_such.py"
+    assert error["where"].startswith("strategy.command[1], --set strategy.command=")
+
+
+def test_a_command_that_cannot_be_started_is_refused_by_its_line(fails: Call, workspace: Path) -> None:
+    config = workspace / "run.yaml"
+    config.write_text(config.read_text().replace("[python, strategies/trader.py]", "[no_such_interpreter, run.yaml]"))
+    error = fails("BUNDLE_EXEC", 2)
+    assert error["where"] == "strategy.command[0], run.yaml:2"
+    assert "not on the PATH" in error["what"]
 
 
 def test_a_program_that_is_not_executable_is_refused(fails: Call, workspace: Path) -> None:
@@ -106,6 +116,14 @@ def test_an_exception_in_on_init_is_shown_and_its_traceback_in_debug(boxgate: Ca
     assert runs() == []
 
 
+def test_a_script_that_never_serves_is_told_so(fails: Call, workspace: Path) -> None:
+    (workspace / "own").mkdir()
+    (workspace / "own" / "idle.py").write_text("class Idle: ...\n")
+    error = fails("SIDECAR_EXIT", 1, "strategy.command=[python, own/idle.py]")
+    assert error["what"] == "the sidecar's process ended before serving"
+    assert "does the script call serve()?" in error["remedy"]
+
+
 def test_no_handshake_in_time(fails: Call) -> None:
     """S03."""
     command = f"strategy.command=[python, {MISBEHAVING}, never_bind]"
@@ -132,6 +150,7 @@ def test_a_hang_meets_the_deadline(fails: Call) -> None:
     """S06."""
     limits = ("limits.reply_base_s=0.4", "limits.reply_per_event_s=0.001")
     error = fails("REPLY_TIMEOUT", 1, "strategy.params.fault=hang", "execution.window_events=10", *limits)
+    assert "limits.reply_base_s" in error["remedy"]
     assert error["seq"] == 100
 
 
