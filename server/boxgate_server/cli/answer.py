@@ -23,6 +23,8 @@ INTERRUPTED: Final = 130
 
 JsonObject = dict[str, Any]
 
+_PIPE_WIDTH: Final = 10_000
+"""Columns where there is no terminal: nothing is cut to fit."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _TRACEBACK: Final = re.compile(
     r"^[^\n]*Traceback \(most recent call last\):\n(?:[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE
@@ -105,7 +107,10 @@ def print_error(error: BoxgateError, *, debug: bool = False) -> None:
 
 def people(*, as_json: bool) -> Console:
     """Return where the words for people go: stdout, or stderr where stdout is for a program."""
-    return Console(stderr=as_json, highlight=False, markup=False, emoji=False)
+    console = Console(stderr=as_json, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def line(console: Console, text: Text | str) -> None:

@@ -18,8 +18,32 @@ DEFAULT_STORE: Final = Path("artifacts/runs")
 DEFAULT_ROOT: Final = Path("datasets")
 DEFAULT_CACHE: Final = Path(".cache/datasets")
 
+
+class PlainFlags(TyperGroup):
+    """Commands whose help shows no type beside a flag, which takes no value."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options of the group itself."""
+        return _without_type(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command of the group, None for an unknown one."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _without_type(command.get_params(ctx))
+        return command
+
+
+def _without_type(parameters: Any) -> Any:
+    for parameter in parameters:
+        if getattr(parameter, "is_flag", False):
+            parameter.metavar = ""
+    return parameters
+
+
 app = typer.Typer(
     name="boxgate",
+    cls=PlainFlags,
     help="Run any trading strategy as a sealed black box and test it honestly.",
     no_args_is_help=True,
     add_completion=False,
@@ -139,7 +163,7 @@ def report_command(
     report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
 
 
-class _DataCommands(TyperGroup):
+class _DataCommands(PlainFlags):
     """The commands of `boxgate data`, imported when one of them is called: they need the data libraries."""
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -31,11 +31,14 @@ from boxgate_engine.datasets import (
 )
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, fail_with, print_error
+from boxgate_server.cli.app import PlainFlags
 
 SCHEMA: Final = "boxgate.data/1"
 """`schema` of the JSON answers of these commands."""
 
-data_app = typer.Typer(name="data", help="Import, make, list, show and check datasets.", no_args_is_help=True)
+data_app = typer.Typer(
+    name="data", cls=PlainFlags, help="Import, make, list, show and check datasets.", no_args_is_help=True
+)
 
 
 class _Side(enum.StrEnum):
@@ -397,7 +400,7 @@ def _show_list(fields: JsonObject, console: Console) -> None:
         return
     table = Table("name", "hash", "series", "rows", "from", "to")
     for one in fields["datasets"]:
-        name, digest = ", ".join(one["names"]) or "-", one["hash"][:16]
+        name, digest = ", ".join(one["names"]) or "-", one["hash"][: 16 if console.is_terminal else None]
         if "error" in one:
             table.add_row(name, digest, f"{one['error']['code']}: {one['error']['what']}", "", "", "")
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,18 @@ def test_synth_list_show_and_check_work_together(run: Run) -> None:
     assert (checked["status"], checked["files"]) == ("ok", 2)
     for arguments in (("list",), ("show", "synth-5"), ("check", made["hash"])):
         assert run(*arguments).exit_code == 0
+
+
+def test_a_listing_in_a_pipe_is_not_cut(run: Run) -> None:
+    digest = _answer(run("synth", "--seed", "7", "--end", "2024-01-10", "--json"))["hash"]
+    assert digest in run("list").stdout
+
+
+def test_a_name_whose_dataset_was_deleted_is_given_to_the_next_import(run: Run, file: str, tmp_path: Path) -> None:
+    options = ("import", file, "--symbol", "EURUSD", "--frame", "M1", "--name", "coins")
+    digest = _answer(run(*options, "--json"))["hash"]
+    shutil.rmtree(tmp_path / "datasets" / digest)
+    assert f"The name coins stood for {digest}, which is no longer there." in run(*options).stdout
 
 
 def test_synth_takes_ticks_and_stated_facts(run: Run) -> None:

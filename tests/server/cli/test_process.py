@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from boxgate_server.__main__ import main
+
 pytestmark = pytest.mark.usefixtures("nothing_left", "workspace")
 
 COMMAND = [sys.executable, "-m", "boxgate_server"]
@@ -38,6 +40,12 @@ def test_help_loads_nothing_that_help_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+def test_help_shows_no_type_beside_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["run", "--help"], ["data", "--help"], ["data", "list", "--help"]):
+        assert main(words) == 0
+    assert "bool" not in capsys.readouterr().out.lower()
 
 
 def test_only_what_parses_text_loads_its_library() -> None:
