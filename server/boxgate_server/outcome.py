@@ -18,7 +18,10 @@ class Attachment:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """A run that is done. published: new, kept or reused. report: the page, if there is one."""
+    """A run that is done. published: new, kept or reused. report: the page, if there is one.
+
+    rejections: reason → rejected signals, the most frequent first. fills: how many there were.
+    """
 
     run_id: str
     result_digest: str
@@ -30,6 +33,8 @@ class Finished:
     delivery: Mapping[str, Any]
     timing_s: Mapping[str, float]
     events_per_s: float | None
+    rejections: Mapping[str, int]
+    fills: int
 
     @property
     def report(self) -> Path | None:

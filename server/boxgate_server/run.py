@@ -22,6 +22,7 @@ from boxgate_engine.market import Market, history_events, told_need, warmup_even
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
+from boxgate_engine.tables import Tables
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.folders import check_folders
 from boxgate_server.outcome import Attachment, Finished, Watcher
@@ -311,8 +312,19 @@ class _Run:
         """Wait for the end of the sidecar and note what it left."""
         self.stopping.join()
         if self.sidecar.stop_unclean:
-            self.log.write("stop_unclean", "the sidecar did not stop cleanly; the results stand", level="warning")
+            self.log.write(
+                "stop_unclean",
+                f"the sidecar did not stop cleanly; the results stand{self._stop_fault()}",
+                level="warning",
+            )
         self._note_output(self.sidecar)
+
+    def _stop_fault(self) -> str:
+        """Return a clause with the last line of what is known of a failed stop, such as the exception; none in prod."""
+        fault = self.sidecar.connection.stop_fault
+        if not self.debug or fault is None:
+            return ""
+        return f": {fault.what.rstrip().splitlines()[-1]} (logs.ndjson has all that it wrote)"
 
     def _note_output(self, sidecar: Sidecar) -> None:
         for name, text in (("stdout", sidecar.stdout_tail()), ("stderr", sidecar.stderr_tail())):
@@ -416,6 +428,8 @@ class _Run:
             delivery=facts,
             timing_s=timing,
             events_per_s=self.tape.events / timing["session"] if timing["session"] > 0 else None,
+            rejections=_rejections(results.tables),
+            fills=results.tables.fills.num_rows,
         )
 
     def _environment(self, facts: Mapping[str, Any], identified: bool) -> dict[str, Any]:
@@ -449,6 +463,7 @@ class _Run:
 
     def _reused(self, stored: StoredRun) -> Finished:
         execution = self.config.execution
+        tables = stored.tables()
         return Finished(
             run_id=self.run_id,
             result_digest=stored.result_digest,
@@ -460,7 +475,16 @@ class _Run:
             delivery={"mode": execution.delivery, "window_events": execution.window_events, "round_trips": 0},
             timing_s=self.clock.report(),
             events_per_s=None,
+            rejections=_rejections(tables),
+            fills=tables.fills.num_rows,
         )
+
+
+def _rejections(tables: Tables) -> dict[str, int]:
+    """Return how many signals were rejected for each reason, the most frequent first."""
+    counted = tables.signals["reject_reason"].drop_null().value_counts().to_pylist()
+    ordered = sorted(counted, key=lambda entry: (-entry["counts"], entry["values"]))
+    return {entry["values"]: entry["counts"] for entry in ordered}
 
 
 def _canonical(meta: list[dict[str, Any] | None]) -> list[str | None]:

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from boxgate_engine.config import config_document, load_config, locate_problems
 from boxgate_engine.errors import ConfigInvalid, DataRefused, Problem, UserMistake
-from boxgate_server.cli.answer import JsonObject, answer
+from boxgate_server.cli.answer import JsonObject, answer, line
 from boxgate_server.cli.data_problems import with_data_problems
 from boxgate_server.cli.progress import watching
-from boxgate_server.cli.summary import show_rows, summary_rows
+from boxgate_server.cli.summary import nothing_traded, show_rows, summary_rows
 from boxgate_server.errors import BundleExec
 from boxgate_server.outcome import Attachment, Finished
 from boxgate_server.run import run_config
@@ -53,6 +53,8 @@ def run(
 
     def show(_: JsonObject, console: Console) -> None:
         show_rows(console, summary_rows(finished[0]))
+        if warning := nothing_traded(finished[0]):
+            line(console, warning)
 
     answer(SCHEMA, work, show, as_json=as_json, debug=debug, known=known)
 

@@ -31,13 +31,12 @@ def summary_rows(finished: Finished) -> Rows:
     speed = "" if finished.events_per_s is None else f" ({rate(finished.events_per_s)})"
     phases = (("start", "start"), ("engine", "engine"), ("sidecar_wait", "strategy"), ("artefacts", "artefacts"))
     parts = ", ".join(f"{title} {duration(timing[name])}" for name, title in phases)
-    remarks = [f"{count(counts[name])} {name}" for name in ("rejected", "unexecuted", "rounded") if counts[name]]
     rows = [
         ("run", finished.run_id),
         ("result", finished.result_digest),
         ("published", _PUBLISHED[finished.published]),
         ("events", f"{count(counts['events'])}{speed}"),
-        ("signals", ", ".join([count(counts["signals"]), *remarks])),
+        ("signals", ", ".join([count(counts["signals"]), *_remarks(finished)])),
         ("trades", count(metrics["trades"]["count"])),
         ("net profit", profit),
         ("CAGR", percent(gained["cagr"], signed=True)),
@@ -54,6 +53,24 @@ def summary_rows(finished: Finished) -> Rows:
     if finished.report is not None:
         rows.append(("report", str(finished.report)))
     return rows
+
+
+def nothing_traded(finished: Finished) -> str | None:
+    """Return a warning if there were signals but not one fill, else None."""
+    signals = finished.metrics["counts"]["signals"]
+    if not signals or finished.fills:
+        return None
+    remarks = _remarks(finished) or ["none of them asked for a trade, or no order was filled"]
+    return f"warning: nothing was traded: {count(signals)} signals, {', '.join(remarks)}"
+
+
+def _remarks(finished: Finished) -> list[str]:
+    """Return what became of signals besides orders: how many were rejected and why, not executed, rounded."""
+    counts = finished.metrics["counts"]
+    remarks = [f"{count(counts[name])} {name}" for name in ("rejected", "unexecuted", "rounded") if counts[name]]
+    if counts["rejected"]:
+        remarks[0] += f" ({', '.join(f'{reason} {count(n)}' for reason, n in finished.rejections.items())})"
+    return remarks
 
 
 def show_rows(console: Console, rows: Rows) -> None:

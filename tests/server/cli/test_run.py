@@ -120,8 +120,33 @@ def test_values_off_the_grid_are_rounded_and_counted(boxgate: Call) -> None:
 
 def test_a_stop_on_the_wrong_side_of_the_market_is_rejected_and_counted(boxgate: Call) -> None:
     """S12: a stop above the market of a long is no error."""
-    told = boxgate("run", "run.yaml", "--set", "strategy.params.fault=sl_above_market", "--json").json
-    assert told["metrics"]["counts"]["rejected"] == 1
+    answered = boxgate("run", "run.yaml", "--set", "strategy.params.fault=sl_above_market", "--json")
+    assert answered.json["metrics"]["counts"]["rejected"] == 1
+    assert "1 rejected (STOP_LOSS_SIDE 1)" in answered.err
+    assert "nothing was traded" not in answered.err
+
+
+def test_a_run_without_a_fill_warns_and_says_why(boxgate: Call) -> None:
+    options = ("--set", "account.cash=1", "--set", "strategy.params.qty=1000000")
+    answered = boxgate("run", "run.yaml", *options)
+    assert answered.code == 0
+    *_, last = answered.out.splitlines()
+    assert last.startswith("warning: nothing was traded: ")
+    assert "rejected (INSUFFICIENT_MARGIN " in last
+    assert boxgate("run", "run.yaml", "--reuse", *options).out.splitlines()[-1] == last
+
+
+def test_an_exception_in_on_stop_is_told_with_the_warning(boxgate: Call, workspace: Path) -> None:
+    (workspace / "own").mkdir()
+    script = (workspace / "strategies" / "trader.py").read_text()
+    fault = '    def on_stop(self) -> None:\n        raise ValueError("no room for the model")\n\n    def misbehave('
+    (workspace / "own" / "trader.py").write_text(script.replace("    def misbehave(", fault))
+    options = ("--set", "strategy.command=[python, own/trader.py]")
+    answered = boxgate("run", "run.yaml", *options)
+    assert answered.code == 0
+    told = "the results stand: ValueError: no room for the model (logs.ndjson has all that it wrote)"
+    assert told in answered.err
+    assert "no room" not in boxgate("run", "run.yaml", *options, "--set", "mode=prod").err
 
 
 def test_a_sidecar_that_crashes_in_on_stop_costs_nothing(boxgate: Call) -> None:
