@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -60,16 +61,23 @@ class RunArtefacts:
         """
         assert self.mode != "prod" or b'"source": "sidecar"' not in self.log, "the log was made for debug"
         signals = self.tables.public("signals") if self.mode == "prod" else self.tables.signals
+        tables = {
+            "equity_curve.parquet": self.tables.equity,
+            "fills.parquet": self.tables.fills,
+            "signals.parquet": signals,
+        }
+        # The encoder leaves the interpreter alone, so the tables and the text beside them are encoded at once.
+        with ThreadPoolExecutor(max_workers=len(tables)) as pool:
+            encoded = {name: pool.submit(table_bytes, table) for name, table in tables.items()}
+            trades = trades_csv(self.tables.trades)
         return {
             "config.json": json_bytes(
                 {"schema": "boxgate.config/1", "identity": self.identity, "resolved": self.resolved}
             ),
             "params.json": json_bytes(self.params),
             "metrics.json": json_bytes(self.metrics),
-            "equity_curve.parquet": table_bytes(self.tables.equity),
-            "trades.csv": trades_csv(self.tables.trades),
-            "fills.parquet": table_bytes(self.tables.fills),
-            "signals.parquet": table_bytes(signals),
+            "trades.csv": trades,
+            **{name: future.result() for name, future in encoded.items()},
             "logs.ndjson": self.log,
             "environment.json": json_bytes(self.environment),
         }
