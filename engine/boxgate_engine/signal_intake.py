@@ -107,7 +107,7 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
     checks += [
         (negative, "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
         (~flat & ~sized, "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
-        (flat & raw["has_qty"], "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
+        (flat & sized, "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
         (flat & (raw["has_sl"] | raw["has_tp"]), "SIGNAL_RANGE", "FLAT carries a risk", "no sl and tp for FLAT"),
     ]
     for name in ("price", "sl", "tp"):

@@ -43,11 +43,12 @@ def check_signal(state: State, signal: SignalIn, events: int) -> None:
     if not all(math.isfinite(value) for value in values):
         raise ReferenceError("SIGNAL_NOT_FINITE", f"{signal}")
     if signal.side == "FLAT":
-        if signal.qty is not None or signal.sl is not None or signal.tp is not None:
+        if signal.qty or signal.sl is not None or signal.tp is not None:
             raise ReferenceError("SIGNAL_RANGE", "FLAT carries no qty and no risk")
     elif signal.qty is None or signal.qty <= 0:
         raise ReferenceError("SIGNAL_RANGE", f"qty {signal.qty}")
-    if any(value <= 0 for value in values):
+    priced = [value for value in (signal.price, signal.sl, signal.tp) if value is not None]
+    if any(value <= 0 for value in priced):
         raise ReferenceError("SIGNAL_RANGE", f"{signal}")
     if signal.sl is not None and signal.tp is not None:
         in_order = signal.sl < signal.tp if signal.side == "BUY" else signal.sl > signal.tp

@@ -247,6 +247,7 @@ ODD: dict[str, tuple[Mapping[int, Sequence[Signal]], Sequence[int], dict[str, in
     ),
     "a denormal quantity is below the smallest": ({AT: [buy(qty=5e-324)]}, (), {"rejected": 1, "rounded": 1}),
     "a quantity below a lot is below the smallest": ({AT: [sell(qty=0.009)]}, (), {"rejected": 1}),
+    "FLAT with a quantity of -0.0 is FLAT": ({4: [buy()], AT: [flat(qty=-0.0)]}, (), {"rounded": 0, "signals": 2}),
     "a stop above the market of a long is rejected": ({AT: [buy(sl=120.0)]}, (), {"rejected": 1}),
     "a target below the market of a long is rejected": ({AT: [buy(tp=80.0)]}, (), {"rejected": 1}),
     "the same signal again is a no-op": ({4: [buy()], AT: [buy()], AT + 2: [buy()]}, (AT, AT + 2), {"no_ops": 2}),
