@@ -38,7 +38,7 @@ def test_what_names_the_inside_of_a_strategy_is_meta() -> None:
     }
     assert {
         "Signal.meta",
-        "DescribeResponse.parameters",
+        "ParameterSchema.doc",
         "DescribeResponse.series",
         "OnInitResponse.need_history",
         "OnStopResponse.report",

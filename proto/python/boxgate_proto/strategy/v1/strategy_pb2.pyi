@@ -252,7 +252,9 @@ Global___Parameter: _TypeAlias = Parameter  # noqa: Y015
 
 @_typing.final
 class ParameterSchema(_message.Message):
-    """ParameterSchema declares one parameter of the strategy."""
+    """ParameterSchema declares one parameter of the strategy. Names and values belong to the identity of a run and are
+    published with it in both modes; those of a sealed bundle are hidden.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
