@@ -25,22 +25,6 @@ def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
     end = q.moment_start[m + 1]
     expire(sim, q.events[first].time_ns, q.events[first].seq)
 
-    if end - first == 1:
-        # One event: no need to look for the others of its moment.
-        quote = q.events[first]
-        if quote.execution:
-            book = sim.book[quote.instrument]
-            book.events += 1
-            if book.lots != 0 or book.work_live != 0 or book.queue_head >= 0:
-                _open(sim, quote)
-                _market_reduction(sim, quote)
-                _gap_bracket(sim, quote)
-                _gap_limit(sim, quote)
-                _market_increase(sim, quote)
-                settle_inside(sim, quote, quote.instrument)
-            _close(book, quote)
-        return
-
     instruments = sim.book.shape[0]
     for i in range(instruments):
         sim.executing[i] = -1

@@ -54,7 +54,7 @@ MUTANTS = (
     Mutant("margin ignores the leverage", "fills.py", "return notional / sim.rules[0].leverage <=", "return notional <="),
     Mutant("excursion forgets the entry point", "fills.py", "    follow_position(book)\n    touch(book, bid, ask)\n    _write_fill(sim, i, side,", "    follow_position(book)\n    book.lowest = price\n    book.highest = price\n    _write_fill(sim, i, side,"),
     Mutant("average entry price ignores the old quantity", "fills.py", "entry_price = (book.entry_price * held + price * quantity) / held_after", "entry_price = (book.entry_price + price) / 2.0"),
-    Mutant("reductions come after the brackets", "settle.py", "_gap_bracket(sim, quote)\n                _gap_limit", "_gap_limit"),
+    Mutant("brackets wait for the inside of the bar", "settle.py", "            _gap_bracket(sim, q.events[sim.executing[i]])\n", "            pass\n"),
     Mutant("equity is marked at the open", "settle.py", "book.mark_bid = quote.bid_close", "book.mark_bid = quote.bid_open"),
     Mutant("shorts are marked at the bid", "fills.py", "return ((book.entry_price - book.mark_ask) * quantity)", "return ((book.entry_price - book.mark_bid) * quantity)"),
 )  # fmt: skip
