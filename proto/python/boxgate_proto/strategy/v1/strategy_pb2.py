@@ -30,7 +30,7 @@ from boxgate_proto.strategy.v1 import window_pb2 as boxgate_dot_strategy_dot_v1_
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"boxgate/strategy/v1/strategy.proto\x12\x13\x62oxgate.strategy.v1\x1a!boxgate/strategy/v1/account.proto\x1a$boxgate/strategy/v1/instrument.proto\x1a boxgate/strategy/v1/signal.proto\x1a$boxgate/strategy/v1/visibility.proto\x1a boxgate/strategy/v1/window.proto\x1a\x1cgoogle/protobuf/struct.proto\"\"\n\nStringList\x12\x14\n\x06values\x18\x01 \x03(\tB\x04\xa8\xd4\x18\x01\"\xcf\x01\n\x0eParameterValue\x12\x1a\n\nbool_value\x18\x01 \x01(\x08\x42\x04\xa8\xd4\x18\x01H\x00\x12\x19\n\tint_value\x18\x02 \x01(\x10\x42\x04\xa8\xd4\x18\x01H\x00\x12\x1b\n\x0b\x66loat_value\x18\x03 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x12\x1c\n\x0cstring_value\x18\x04 \x01(\tB\x04\xa8\xd4\x18\x01H\x00\x12\x42\n\x11string_list_value\x18\x05 \x01(\x0b\x32\x1f.boxgate.strategy.v1.StringListB\x04\xa8\xd4\x18\x01H\x00\x42\x07\n\x05value\"M\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.boxgate.strategy.v1.ParameterValue\"\x89\x02\n\x0fParameterSchema\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x36\n\x04type\x18\x02 \x01(\x0e\x32\".boxgate.strategy.v1.ParameterTypeB\x04\xa8\xd4\x18\x01\x12@\n\rdefault_value\x18\x03 \x01(\x0b\x32#.boxgate.strategy.v1.ParameterValueB\x04\xa8\xd4\x18\x01\x12\x16\n\x03min\x18\x04 \x01(\x01\x42\x04\xa8\xd4\x18\x02H\x00\x88\x01\x01\x12\x16\n\x03max\x18\x05 \x01(\x01\x42\x04\xa8\xd4\x18\x02H\x01\x88\x01\x01\x12\x11\n\x03\x64oc\x18\x06 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x15\n\x07\x63hoices\x18\x07 \x03(\tB\x04\xa8\xd4\x18\x02\x42\x06\n\x04_minB\x06\n\x04_max\"\\\n\x11SeriesRequirement\x12\x14\n\x06symbol\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x13\n\x05\x66rame\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x1c\n\x0ehistory_events\x18\x03 \x01(\x06\x42\x04\xa8\xd4\x18\x02\"`\n\x0f\x44\x65scribeRequest\x12\x32\n\nparameters\x18\x01 \x03(\x0b\x32\x1e.boxgate.strategy.v1.Parameter\x12\x19\n\x11\x63ontract_versions\x18\x02 \x03(\x07\"\xd9\x02\n\x10\x44\x65scribeResponse\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x1f\n\x11\x63ontract_versions\x18\x03 \x03(\x07\x42\x04\xa8\xd4\x18\x01\x12\x16\n\x08requires\x18\x04 \x03(\tB\x04\xa8\xd4\x18\x01\x12\x16\n\x08supports\x18\x05 \x03(\tB\x04\xa8\xd4\x18\x01\x12\x1a\n\x0cmax_sessions\x18\x06 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12>\n\nparameters\x18\x07 \x03(\x0b\x32$.boxgate.strategy.v1.ParameterSchemaB\x04\xa8\xd4\x18\x01\x12<\n\x06series\x18\x08 \x03(\x0b\x32&.boxgate.strategy.v1.SeriesRequirementB\x04\xa8\xd4\x18\x02\x12\x19\n\x0b\x64\x65scription\x18\t \x01(\tB\x04\xa8\xd4\x18\x02\x12\x14\n\x06\x61uthor\x18\n \x01(\tB\x04\xa8\xd4\x18\x02\"/\n\x05\x43osts\x12\x10\n\x08\x66\x65\x65s_bps\x18\x01 \x01(\x01\x12\x14\n\x0cslippage_bps\x18\x02 \x01(\x01\"\xb9\x03\n\rOnInitRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x06\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x19.boxgate.strategy.v1.Mode\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12\x32\n\nparameters\x18\x05 \x03(\x0b\x32\x1e.boxgate.strategy.v1.Parameter\x12\x34\n\x0binstruments\x18\x06 \x03(\x0b\x32\x1f.boxgate.strategy.v1.Instrument\x12+\n\x06series\x18\x07 \x03(\x0b\x32\x1b.boxgate.strategy.v1.Series\x12)\n\x05\x63osts\x18\x08 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Costs\x12\x10\n\x08start_ns\x18\t \x01(\x10\x12-\n\x07\x61\x63\x63ount\x18\n \x01(\x0b\x32\x1c.boxgate.strategy.v1.Account\x12\x18\n\x10\x61\x63\x63ount_currency\x18\x0b \x01(\t\x12\x10\n\x08leverage\x18\x0c \x01(\x01\x12\x18\n\x10\x63ontract_version\x18\r \x01(\x07\"\n\n\x08\x41\x63\x63\x65pted\"K\n\x0bNeedHistory\x12<\n\x06series\x18\x01 \x03(\x0b\x32&.boxgate.strategy.v1.SeriesRequirementB\x04\xa8\xd4\x18\x02\"\x1f\n\x07Refused\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x02\"\xcb\x01\n\x0eOnInitResponse\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1d.boxgate.strategy.v1.AcceptedB\x04\xa8\xd4\x18\x01H\x00\x12>\n\x0cneed_history\x18\x02 \x01(\x0b\x32 .boxgate.strategy.v1.NeedHistoryB\x04\xa8\xd4\x18\x02H\x00\x12\x35\n\x07refused\x18\x03 \x01(\x0b\x32\x1c.boxgate.strategy.v1.RefusedB\x04\xa8\xd4\x18\x01H\x00\x42\t\n\x07outcome\" \n\nOpenStream\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x80\x01\n\x0eOnEventRequest\x12/\n\x04open\x18\x01 \x01(\x0b\x32\x1f.boxgate.strategy.v1.OpenStreamH\x00\x12\x32\n\x06window\x18\x02 \x01(\x0b\x32 .boxgate.strategy.v1.EventWindowH\x00\x42\t\n\x07message\"K\n\x0fOnEventResponse\x12\x38\n\x07signals\x18\x01 \x01(\x0b\x32!.boxgate.strategy.v1.SignalWindowB\x04\xa8\xd4\x18\x01\"T\n\rOnStopRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.boxgate.strategy.v1.StopReason\"?\n\x0eOnStopResponse\x12-\n\x06report\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xa8\xd4\x18\x02*\xd0\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41PABILITY_FEEDBACK\x10\x01\x12\x14\n\x10\x43\x41PABILITY_TICKS\x10\x02\x12\x15\n\x11\x43\x41PABILITY_ORDERS\x10\x03\x12\x16\n\x12\x43\x41PABILITY_HEDGING\x10\x04\x12\x1b\n\x17\x43\x41PABILITY_HOST_HISTORY\x10\x05\x12\x15\n\x11\x43\x41PABILITY_VECTOR\x10\x06\x12\x14\n\x10\x43\x41PABILITY_RESET\x10\x07*\xb5\x01\n\rParameterType\x12\x1e\n\x1aPARAMETER_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PARAMETER_TYPE_BOOL\x10\x01\x12\x16\n\x12PARAMETER_TYPE_INT\x10\x02\x12\x18\n\x14PARAMETER_TYPE_FLOAT\x10\x03\x12\x19\n\x15PARAMETER_TYPE_STRING\x10\x04\x12\x1e\n\x1aPARAMETER_TYPE_STRING_LIST\x10\x05*;\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_DEBUG\x10\x01\x12\r\n\tMODE_PROD\x10\x02*v\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOP_REASON_COMPLETED\x10\x01\x12\x17\n\x13STOP_REASON_ABORTED\x10\x02\x12\x17\n\x13STOP_REASON_RESTART\x10\x03\x32\xe3\x02\n\x08Strategy\x12W\n\x08\x44\x65scribe\x12$.boxgate.strategy.v1.DescribeRequest\x1a%.boxgate.strategy.v1.DescribeResponse\x12Q\n\x06OnInit\x12\".boxgate.strategy.v1.OnInitRequest\x1a#.boxgate.strategy.v1.OnInitResponse\x12X\n\x07OnEvent\x12#.boxgate.strategy.v1.OnEventRequest\x1a$.boxgate.strategy.v1.OnEventResponse(\x01\x30\x01\x12Q\n\x06OnStop\x12\".boxgate.strategy.v1.OnStopRequest\x1a#.boxgate.strategy.v1.OnStopResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"boxgate/strategy/v1/strategy.proto\x12\x13\x62oxgate.strategy.v1\x1a!boxgate/strategy/v1/account.proto\x1a$boxgate/strategy/v1/instrument.proto\x1a boxgate/strategy/v1/signal.proto\x1a$boxgate/strategy/v1/visibility.proto\x1a boxgate/strategy/v1/window.proto\x1a\x1cgoogle/protobuf/struct.proto\"\"\n\nStringList\x12\x14\n\x06values\x18\x01 \x03(\tB\x04\xa8\xd4\x18\x01\"\xcf\x01\n\x0eParameterValue\x12\x1a\n\nbool_value\x18\x01 \x01(\x08\x42\x04\xa8\xd4\x18\x01H\x00\x12\x19\n\tint_value\x18\x02 \x01(\x10\x42\x04\xa8\xd4\x18\x01H\x00\x12\x1b\n\x0b\x66loat_value\x18\x03 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x12\x1c\n\x0cstring_value\x18\x04 \x01(\tB\x04\xa8\xd4\x18\x01H\x00\x12\x42\n\x11string_list_value\x18\x05 \x01(\x0b\x32\x1f.boxgate.strategy.v1.StringListB\x04\xa8\xd4\x18\x01H\x00\x42\x07\n\x05value\"M\n\tParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x32\n\x05value\x18\x02 \x01(\x0b\x32#.boxgate.strategy.v1.ParameterValue\"\x89\x02\n\x0fParameterSchema\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x36\n\x04type\x18\x02 \x01(\x0e\x32\".boxgate.strategy.v1.ParameterTypeB\x04\xa8\xd4\x18\x01\x12@\n\rdefault_value\x18\x03 \x01(\x0b\x32#.boxgate.strategy.v1.ParameterValueB\x04\xa8\xd4\x18\x01\x12\x16\n\x03min\x18\x04 \x01(\x01\x42\x04\xa8\xd4\x18\x02H\x00\x88\x01\x01\x12\x16\n\x03max\x18\x05 \x01(\x01\x42\x04\xa8\xd4\x18\x02H\x01\x88\x01\x01\x12\x11\n\x03\x64oc\x18\x06 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x15\n\x07\x63hoices\x18\x07 \x03(\tB\x04\xa8\xd4\x18\x02\x42\x06\n\x04_minB\x06\n\x04_max\"\\\n\x11SeriesRequirement\x12\x14\n\x06symbol\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x13\n\x05\x66rame\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x02\x12\x1c\n\x0ehistory_events\x18\x03 \x01(\x06\x42\x04\xa8\xd4\x18\x02\"`\n\x0f\x44\x65scribeRequest\x12\x32\n\nparameters\x18\x01 \x03(\x0b\x32\x1e.boxgate.strategy.v1.Parameter\x12\x19\n\x11\x63ontract_versions\x18\x02 \x03(\x07\"\xef\x02\n\x10\x44\x65scribeResponse\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xa8\xd4\x18\x01\x12\x1f\n\x11\x63ontract_versions\x18\x03 \x03(\x07\x42\x04\xa8\xd4\x18\x01\x12\x16\n\x08requires\x18\x04 \x03(\tB\x04\xa8\xd4\x18\x01\x12\x16\n\x08supports\x18\x05 \x03(\tB\x04\xa8\xd4\x18\x01\x12\x1a\n\x0cmax_sessions\x18\x06 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12>\n\nparameters\x18\x07 \x03(\x0b\x32$.boxgate.strategy.v1.ParameterSchemaB\x04\xa8\xd4\x18\x01\x12<\n\x06series\x18\x08 \x03(\x0b\x32&.boxgate.strategy.v1.SeriesRequirementB\x04\xa8\xd4\x18\x02\x12\x19\n\x0b\x64\x65scription\x18\t \x01(\tB\x04\xa8\xd4\x18\x02\x12\x14\n\x06\x61uthor\x18\n \x01(\tB\x04\xa8\xd4\x18\x02\x12\x14\n\x06\x66rames\x18\x0b \x03(\tB\x04\xa8\xd4\x18\x02\"/\n\x05\x43osts\x12\x10\n\x08\x66\x65\x65s_bps\x18\x01 \x01(\x01\x12\x14\n\x0cslippage_bps\x18\x02 \x01(\x01\"\x86\x01\n\rHistoryHandle\x12\x0e\n\x06series\x18\x01 \x01(\x07\x12\x0c\n\x04rows\x18\x02 \x01(\x06\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\x10\n\x08location\x18\x04 \x01(\t\x12\x0e\n\x06ticket\x18\x05 \x01(\x0c\x12\r\n\x05token\x18\x06 \x01(\t\x12\x18\n\x10root_certificate\x18\x07 \x01(\t\"\xee\x03\n\rOnInitRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x06\x12\'\n\x04mode\x18\x03 \x01(\x0e\x32\x19.boxgate.strategy.v1.Mode\x12\x14\n\x0c\x63\x61pabilities\x18\x04 \x03(\t\x12\x32\n\nparameters\x18\x05 \x03(\x0b\x32\x1e.boxgate.strategy.v1.Parameter\x12\x34\n\x0binstruments\x18\x06 \x03(\x0b\x32\x1f.boxgate.strategy.v1.Instrument\x12+\n\x06series\x18\x07 \x03(\x0b\x32\x1b.boxgate.strategy.v1.Series\x12)\n\x05\x63osts\x18\x08 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Costs\x12\x10\n\x08start_ns\x18\t \x01(\x10\x12-\n\x07\x61\x63\x63ount\x18\n \x01(\x0b\x32\x1c.boxgate.strategy.v1.Account\x12\x18\n\x10\x61\x63\x63ount_currency\x18\x0b \x01(\t\x12\x10\n\x08leverage\x18\x0c \x01(\x01\x12\x18\n\x10\x63ontract_version\x18\r \x01(\x07\x12\x33\n\x07history\x18\x0e \x03(\x0b\x32\".boxgate.strategy.v1.HistoryHandle\"\n\n\x08\x41\x63\x63\x65pted\"K\n\x0bNeedHistory\x12<\n\x06series\x18\x01 \x03(\x0b\x32&.boxgate.strategy.v1.SeriesRequirementB\x04\xa8\xd4\x18\x02\"\x1f\n\x07Refused\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xa8\xd4\x18\x02\"\xcb\x01\n\x0eOnInitResponse\x12\x37\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x1d.boxgate.strategy.v1.AcceptedB\x04\xa8\xd4\x18\x01H\x00\x12>\n\x0cneed_history\x18\x02 \x01(\x0b\x32 .boxgate.strategy.v1.NeedHistoryB\x04\xa8\xd4\x18\x02H\x00\x12\x35\n\x07refused\x18\x03 \x01(\x0b\x32\x1c.boxgate.strategy.v1.RefusedB\x04\xa8\xd4\x18\x01H\x00\x42\t\n\x07outcome\" \n\nOpenStream\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x80\x01\n\x0eOnEventRequest\x12/\n\x04open\x18\x01 \x01(\x0b\x32\x1f.boxgate.strategy.v1.OpenStreamH\x00\x12\x32\n\x06window\x18\x02 \x01(\x0b\x32 .boxgate.strategy.v1.EventWindowH\x00\x42\t\n\x07message\"K\n\x0fOnEventResponse\x12\x38\n\x07signals\x18\x01 \x01(\x0b\x32!.boxgate.strategy.v1.SignalWindowB\x04\xa8\xd4\x18\x01\"T\n\rOnStopRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x06reason\x18\x02 \x01(\x0e\x32\x1f.boxgate.strategy.v1.StopReason\"?\n\x0eOnStopResponse\x12-\n\x06report\x18\x01 \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xa8\xd4\x18\x02*\xf0\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41PABILITY_FEEDBACK\x10\x01\x12\x14\n\x10\x43\x41PABILITY_TICKS\x10\x02\x12\x15\n\x11\x43\x41PABILITY_ORDERS\x10\x03\x12\x16\n\x12\x43\x41PABILITY_HEDGING\x10\x04\x12\x1b\n\x17\x43\x41PABILITY_HOST_HISTORY\x10\x05\x12\x15\n\x11\x43\x41PABILITY_VECTOR\x10\x06\x12\x14\n\x10\x43\x41PABILITY_RESET\x10\x07\x12\x1e\n\x1a\x43\x41PABILITY_HISTORY_HANDLES\x10\x08*\xb5\x01\n\rParameterType\x12\x1e\n\x1aPARAMETER_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13PARAMETER_TYPE_BOOL\x10\x01\x12\x16\n\x12PARAMETER_TYPE_INT\x10\x02\x12\x18\n\x14PARAMETER_TYPE_FLOAT\x10\x03\x12\x19\n\x15PARAMETER_TYPE_STRING\x10\x04\x12\x1e\n\x1aPARAMETER_TYPE_STRING_LIST\x10\x05*;\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0e\n\nMODE_DEBUG\x10\x01\x12\r\n\tMODE_PROD\x10\x02*v\n\nStopReason\x12\x1b\n\x17STOP_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15STOP_REASON_COMPLETED\x10\x01\x12\x17\n\x13STOP_REASON_ABORTED\x10\x02\x12\x17\n\x13STOP_REASON_RESTART\x10\x03\x32\xe3\x02\n\x08Strategy\x12W\n\x08\x44\x65scribe\x12$.boxgate.strategy.v1.DescribeRequest\x1a%.boxgate.strategy.v1.DescribeResponse\x12Q\n\x06OnInit\x12\".boxgate.strategy.v1.OnInitRequest\x1a#.boxgate.strategy.v1.OnInitResponse\x12X\n\x07OnEvent\x12#.boxgate.strategy.v1.OnEventRequest\x1a$.boxgate.strategy.v1.OnEventResponse(\x01\x30\x01\x12Q\n\x06OnStop\x12\".boxgate.strategy.v1.OnStopRequest\x1a#.boxgate.strategy.v1.OnStopResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -89,6 +89,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBERESPONSE'].fields_by_name['description']._serialized_options = b'\250\324\030\002'
   _globals['_DESCRIBERESPONSE'].fields_by_name['author']._loaded_options = None
   _globals['_DESCRIBERESPONSE'].fields_by_name['author']._serialized_options = b'\250\324\030\002'
+  _globals['_DESCRIBERESPONSE'].fields_by_name['frames']._loaded_options = None
+  _globals['_DESCRIBERESPONSE'].fields_by_name['frames']._serialized_options = b'\250\324\030\002'
   _globals['_NEEDHISTORY'].fields_by_name['series']._loaded_options = None
   _globals['_NEEDHISTORY'].fields_by_name['series']._serialized_options = b'\250\324\030\002'
   _globals['_REFUSED'].fields_by_name['reason']._loaded_options = None
@@ -103,14 +105,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ONEVENTRESPONSE'].fields_by_name['signals']._serialized_options = b'\250\324\030\001'
   _globals['_ONSTOPRESPONSE'].fields_by_name['report']._loaded_options = None
   _globals['_ONSTOPRESPONSE'].fields_by_name['report']._serialized_options = b'\250\324\030\002'
-  _globals['_CAPABILITY']._serialized_start=2616
-  _globals['_CAPABILITY']._serialized_end=2824
-  _globals['_PARAMETERTYPE']._serialized_start=2827
-  _globals['_PARAMETERTYPE']._serialized_end=3008
-  _globals['_MODE']._serialized_start=3010
-  _globals['_MODE']._serialized_end=3069
-  _globals['_STOPREASON']._serialized_start=3071
-  _globals['_STOPREASON']._serialized_end=3189
+  _globals['_CAPABILITY']._serialized_start=2828
+  _globals['_CAPABILITY']._serialized_end=3068
+  _globals['_PARAMETERTYPE']._serialized_start=3071
+  _globals['_PARAMETERTYPE']._serialized_end=3252
+  _globals['_MODE']._serialized_start=3254
+  _globals['_MODE']._serialized_end=3313
+  _globals['_STOPREASON']._serialized_start=3315
+  _globals['_STOPREASON']._serialized_end=3433
   _globals['_STRINGLIST']._serialized_start=268
   _globals['_STRINGLIST']._serialized_end=302
   _globals['_PARAMETERVALUE']._serialized_start=305
@@ -124,29 +126,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBEREQUEST']._serialized_start=955
   _globals['_DESCRIBEREQUEST']._serialized_end=1051
   _globals['_DESCRIBERESPONSE']._serialized_start=1054
-  _globals['_DESCRIBERESPONSE']._serialized_end=1399
-  _globals['_COSTS']._serialized_start=1401
-  _globals['_COSTS']._serialized_end=1448
-  _globals['_ONINITREQUEST']._serialized_start=1451
-  _globals['_ONINITREQUEST']._serialized_end=1892
-  _globals['_ACCEPTED']._serialized_start=1894
-  _globals['_ACCEPTED']._serialized_end=1904
-  _globals['_NEEDHISTORY']._serialized_start=1906
-  _globals['_NEEDHISTORY']._serialized_end=1981
-  _globals['_REFUSED']._serialized_start=1983
-  _globals['_REFUSED']._serialized_end=2014
-  _globals['_ONINITRESPONSE']._serialized_start=2017
-  _globals['_ONINITRESPONSE']._serialized_end=2220
-  _globals['_OPENSTREAM']._serialized_start=2222
-  _globals['_OPENSTREAM']._serialized_end=2254
-  _globals['_ONEVENTREQUEST']._serialized_start=2257
-  _globals['_ONEVENTREQUEST']._serialized_end=2385
-  _globals['_ONEVENTRESPONSE']._serialized_start=2387
-  _globals['_ONEVENTRESPONSE']._serialized_end=2462
-  _globals['_ONSTOPREQUEST']._serialized_start=2464
-  _globals['_ONSTOPREQUEST']._serialized_end=2548
-  _globals['_ONSTOPRESPONSE']._serialized_start=2550
-  _globals['_ONSTOPRESPONSE']._serialized_end=2613
-  _globals['_STRATEGY']._serialized_start=3192
-  _globals['_STRATEGY']._serialized_end=3547
+  _globals['_DESCRIBERESPONSE']._serialized_end=1421
+  _globals['_COSTS']._serialized_start=1423
+  _globals['_COSTS']._serialized_end=1470
+  _globals['_HISTORYHANDLE']._serialized_start=1473
+  _globals['_HISTORYHANDLE']._serialized_end=1607
+  _globals['_ONINITREQUEST']._serialized_start=1610
+  _globals['_ONINITREQUEST']._serialized_end=2104
+  _globals['_ACCEPTED']._serialized_start=2106
+  _globals['_ACCEPTED']._serialized_end=2116
+  _globals['_NEEDHISTORY']._serialized_start=2118
+  _globals['_NEEDHISTORY']._serialized_end=2193
+  _globals['_REFUSED']._serialized_start=2195
+  _globals['_REFUSED']._serialized_end=2226
+  _globals['_ONINITRESPONSE']._serialized_start=2229
+  _globals['_ONINITRESPONSE']._serialized_end=2432
+  _globals['_OPENSTREAM']._serialized_start=2434
+  _globals['_OPENSTREAM']._serialized_end=2466
+  _globals['_ONEVENTREQUEST']._serialized_start=2469
+  _globals['_ONEVENTREQUEST']._serialized_end=2597
+  _globals['_ONEVENTRESPONSE']._serialized_start=2599
+  _globals['_ONEVENTRESPONSE']._serialized_end=2674
+  _globals['_ONSTOPREQUEST']._serialized_start=2676
+  _globals['_ONSTOPREQUEST']._serialized_end=2760
+  _globals['_ONSTOPRESPONSE']._serialized_start=2762
+  _globals['_ONSTOPRESPONSE']._serialized_end=2825
+  _globals['_STRATEGY']._serialized_start=3436
+  _globals['_STRATEGY']._serialized_end=3791
 # @@protoc_insertion_point(module_scope)

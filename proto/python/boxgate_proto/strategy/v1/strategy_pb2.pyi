@@ -46,6 +46,8 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     """The sidecar answers whole windows by column arithmetic."""
     CAPABILITY_RESET: _Capability.ValueType  # 7
     """The sidecar can open a fresh session in the same process after another one ended."""
+    CAPABILITY_HISTORY_HANDLES: _Capability.ValueType  # 8
+    """The sidecar reads the history before the start by itself, from the handles of OnInit."""
 
 class Capability(_Capability, metaclass=_CapabilityEnumTypeWrapper):
     """Capability is a part of the contract that must be granted before it is used."""
@@ -66,6 +68,8 @@ CAPABILITY_VECTOR: Capability.ValueType  # 6
 """The sidecar answers whole windows by column arithmetic."""
 CAPABILITY_RESET: Capability.ValueType  # 7
 """The sidecar can open a fresh session in the same process after another one ended."""
+CAPABILITY_HISTORY_HANDLES: Capability.ValueType  # 8
+"""The sidecar reads the history before the start by itself, from the handles of OnInit."""
 Global___Capability: _TypeAlias = Capability  # noqa: Y015
 
 class _ParameterType:
@@ -385,6 +389,7 @@ class DescribeResponse(_message.Message):
     SERIES_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     AUTHOR_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Required. At most 64 characters of letters, digits and _ . -"""
     version: _builtins.str
@@ -417,6 +422,10 @@ class DescribeResponse(_message.Message):
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeriesRequirement]:
         """Empty means every series of the run, without history."""
 
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Frames that the strategy is made for, for example H1. Empty means any. A run with another one is refused."""
+
     def __init__(
         self,
         *,
@@ -430,10 +439,11 @@ class DescribeResponse(_message.Message):
         series: _abc.Iterable[Global___SeriesRequirement] | None = ...,
         description: _builtins.str = ...,
         author: _builtins.str = ...,
+        frames: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "contract_versions", b"contract_versions", "description", b"description", "max_sessions", b"max_sessions", "name", b"name", "parameters", b"parameters", "requires", b"requires", "series", b"series", "supports", b"supports", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "contract_versions", b"contract_versions", "description", b"description", "frames", b"frames", "max_sessions", b"max_sessions", "name", b"name", "parameters", b"parameters", "requires", b"requires", "series", b"series", "supports", b"supports", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -466,6 +476,54 @@ class Costs(_message.Message):
 Global___Costs: _TypeAlias = Costs  # noqa: Y015
 
 @_typing.final
+class HistoryHandle(_message.Message):
+    """HistoryHandle is where the history of one series lies: all its events that are available at or before the start.
+    The sidecar opens it in OnInit, by path where the path exists and by Arrow Flight elsewhere.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    ROOT_CERTIFICATE_FIELD_NUMBER: _builtins.int
+    series: _builtins.int
+    """Required. Index in OnInitRequest.series."""
+    rows: _builtins.int
+    """Required. Number of rows. Zero means that there is no history; then there is neither path nor location."""
+    path: _builtins.str
+    """Absolute path of an uncompressed Arrow IPC file of one record batch, to be mapped read-only. Empty means none."""
+    location: _builtins.str
+    """Arrow Flight location, for example grpc://127.0.0.1:4711. Empty means none."""
+    ticket: _builtins.bytes
+    """Required with a location. To be sent as it is with DoGet: a serialised boxgate_proto.host.v1.HistoryTicket, valid once."""
+    token: _builtins.str
+    """Bearer token of the Flight calls. Empty means none is asked."""
+    root_certificate: _builtins.str
+    """Certificate in PEM form to trust for a grpc+tls location. Empty means those of the machine."""
+    def __init__(
+        self,
+        *,
+        series: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        path: _builtins.str = ...,
+        location: _builtins.str = ...,
+        ticket: _builtins.bytes = ...,
+        token: _builtins.str = ...,
+        root_certificate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "path", b"path", "root_certificate", b"root_certificate", "rows", b"rows", "series", b"series", "ticket", b"ticket", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryHandle: _TypeAlias = HistoryHandle  # noqa: Y015
+
+@_typing.final
 class OnInitRequest(_message.Message):
     """OnInitRequest opens a session."""
 
@@ -484,6 +542,7 @@ class OnInitRequest(_message.Message):
     ACCOUNT_CURRENCY_FIELD_NUMBER: _builtins.int
     LEVERAGE_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Required. Not empty."""
     seed: _builtins.int
@@ -522,6 +581,10 @@ class OnInitRequest(_message.Message):
     def account(self) -> _account_pb2.Account:
         """The opening account."""
 
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryHandle]:
+        """With HISTORY_HANDLES only: one per series."""
+
     def __init__(
         self,
         *,
@@ -538,10 +601,11 @@ class OnInitRequest(_message.Message):
         account_currency: _builtins.str = ...,
         leverage: _builtins.float = ...,
         contract_version: _builtins.int = ...,
+        history: _abc.Iterable[Global___HistoryHandle] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "costs", b"costs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_currency", b"account_currency", "capabilities", b"capabilities", "contract_version", b"contract_version", "costs", b"costs", "instruments", b"instruments", "leverage", b"leverage", "mode", b"mode", "parameters", b"parameters", "seed", b"seed", "series", b"series", "session_id", b"session_id", "start_ns", b"start_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_currency", b"account_currency", "capabilities", b"capabilities", "contract_version", b"contract_version", "costs", b"costs", "history", b"history", "instruments", b"instruments", "leverage", b"leverage", "mode", b"mode", "parameters", b"parameters", "seed", b"seed", "series", b"series", "session_id", b"session_id", "start_ns", b"start_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
