@@ -167,7 +167,7 @@ def test_an_unforeseen_error_shows_no_traceback_unless_asked(
     def broken(*_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("boxgate_server.cli.data.list_datasets", broken)
+    monkeypatch.setattr("boxgate_server.cli.data.listing.list_datasets", broken)
     result = run("list", "--json")
     assert (result.exit_code, _answer(result)["error"]["code"]) == (1, "INTERNAL")
     assert "Traceback" not in result.output
@@ -181,7 +181,7 @@ def test_an_interrupt_is_exit_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("boxgate_server.cli.data.list_datasets", interrupted)
+    monkeypatch.setattr("boxgate_server.cli.data.listing.list_datasets", interrupted)
     result = run("list", "--json")
     assert (result.exit_code, _answer(result)["error"]["code"]) == (130, "INTERRUPTED")
 
