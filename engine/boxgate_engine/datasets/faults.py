@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import time_column
-from boxgate_engine.datasets.source import SourcePart
-from boxgate_engine.datasets.stamps import refuse_long_days
+from boxgate_engine.datasets.formats.source import SourcePart
+from boxgate_engine.datasets.formats.stamps import refuse_long_days
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import FRAME_NS, TICK
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from boxgate_engine.datasets.archive import is_zip, read_member
 from boxgate_engine.datasets.canonical import series_digest
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.content import SeriesContent
 from boxgate_engine.datasets.durable import locked
+from boxgate_engine.datasets.formats.source import ReadOptions, Side, SourcePart, read_input
 from boxgate_engine.datasets.grid import infer_tick_size
 from boxgate_engine.datasets.instrument_defaults import INSTRUMENT_FACTS, InstrumentOptions, describe_instrument
 from boxgate_engine.datasets.joining import Joined, OnDuplicate, join_ask, join_parts
@@ -24,13 +24,11 @@ from boxgate_engine.datasets.manifest import JsonObject, Manifest, StoredSeries
 from boxgate_engine.datasets.names import check_dataset_name, check_name
 from boxgate_engine.datasets.parquet import read_series
 from boxgate_engine.datasets.quality import find_gaps, inspect, price_columns
-from boxgate_engine.datasets.source import InputFile, Side, SourcePart, read_input
 from boxgate_engine.datasets.store import NewSeries, dataset_folder, find, freeze
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK, frame_duration_ns
 from boxgate_engine.instruments import Instrument
 
-Format: TypeAlias = Literal["csv", "lean"]
 OnGap: TypeAlias = Literal["report", "refuse"]
 Progress: TypeAlias = Callable[[int, int, int], None]
 """Called after each file with files done, files in all, rows read so far."""
@@ -50,7 +48,7 @@ class ImportRequest:
     symbol: str | None = None
     frame: str | None = None
     zone: str | None = None
-    format: Format | None = None
+    format: str | None = None
     side: Side | None = None
     name: str | None = None
     source: str = "not stated"
@@ -159,25 +157,28 @@ def _check(request: ImportRequest) -> None:
     if request.frame is not None:
         frame_duration_ns(request.frame)
     if request.zone is not None:
-        from boxgate_engine.datasets.stamps import check_zone
+        from boxgate_engine.datasets.formats.stamps import check_zone
 
         check_zone(request.zone)
 
 
 def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]:
     from boxgate_engine.datasets.faults import refuse_faults
-    from boxgate_engine.datasets.lean_source import read_lean
+    from boxgate_engine.datasets.formats.registry import by_name, detect
 
+    options = ReadOptions(
+        symbol=request.symbol, frame=request.frame, zone=request.zone, side=request.side, ignore=request.ignore
+    )
+    stated = by_name(request.format) if request.format is not None else None
     parts: list[SourcePart] = []
     rows = 0
     for index, path in enumerate(request.files, start=1):
         file = read_input(path)
-        lean = (request.format or _format_of(file)) == "lean"
-        part = read_lean(file, zone=request.zone) if lean else _read_csv(file, request)
-        _check_agreement(part, request)
-        refuse_faults(part, request.zone)
-        parts.append(part)
-        rows += part.rows
+        for part in (stated or detect(file)).read(file, options):
+            _check_agreement(part, request)
+            refuse_faults(part, request.zone)
+            parts.append(part)
+            rows += part.rows
         if progress is not None:
             progress(index, len(request.files), rows)
     if not parts:
@@ -185,37 +186,6 @@ def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]
             "no file was given", code="DATA_FORMAT", where="files", expected="at least one", remedy="name the files"
         )
     return parts
-
-
-def _format_of(file: InputFile) -> Format:
-    """Return the format that name and content tell: LEAN files are zips laid out like LEAN's."""
-    from boxgate_engine.datasets.lean_source import lean_name
-
-    if not is_zip(file):
-        return "csv"
-    return "lean" if lean_name(file.path, read_member(file)[0]) else "csv"
-
-
-def _read_csv(file: InputFile, request: ImportRequest) -> SourcePart:
-    from boxgate_engine.datasets.csv_source import read_csv
-
-    if request.symbol is None or request.frame is None:
-        missing = "symbol" if request.symbol is None else "frame"
-        raise DataRefused(
-            f"a CSV file does not say its {missing}",
-            code="DATA_SCHEMA",
-            where=file.label,
-            expected=f"--{missing}",
-            remedy=f"state it with --{missing}",
-        )
-    return read_csv(
-        file,
-        symbol=request.symbol,
-        frame=request.frame,
-        zone=request.zone,
-        side=request.side or "bid",
-        ignore=request.ignore,
-    )
 
 
 def _check_agreement(part: SourcePart, request: ImportRequest) -> None:

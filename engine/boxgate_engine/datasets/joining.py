@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column, SeriesContent, time_column
-from boxgate_engine.datasets.source import BASIS_OF_SIDE, SourcePart
+from boxgate_engine.datasets.formats.source import BASIS_OF_SIDE, SourcePart
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -51,6 +51,9 @@ def join_parts(parts: Sequence[SourcePart], on_duplicate: OnDuplicate) -> Joined
         column: np.concatenate([part.columns[column] for part in distinct]) for column in first.columns
     }
     repairs = {"rows_of_repeated_files_dropped": twice}
+    for part in distinct:
+        for repair, rows in part.repairs.items():
+            repairs[repair] = repairs.get(repair, 0) + rows
     if first.frame == TICK:
         _refuse_overlap(distinct)
     else:

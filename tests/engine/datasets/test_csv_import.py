@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxgate_engine.datasets import InstrumentOptions
-from boxgate_engine.datasets.delimited import NUMBER, read_table
+from boxgate_engine.datasets.formats.delimited import NUMBER, read_table
 from boxgate_engine.errors import DataRefused
 
 _SECOND_NS = 1_000_000_000

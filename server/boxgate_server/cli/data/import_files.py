@@ -34,11 +34,6 @@ class _Side(enum.StrEnum):
     LAST = "last"
 
 
-class _Format(enum.StrEnum):
-    CSV = "csv"
-    LEAN = "lean"
-
-
 class _OnDuplicate(enum.StrEnum):
     REFUSE = "refuse"
     DROP = "drop"
@@ -54,7 +49,7 @@ def import_command(
     symbol: Annotated[str | None, typer.Option(help="Symbol; LEAN paths say it.")] = None,
     frame: Annotated[str | None, typer.Option(help="M1 M5 M15 M30 H1 H4 D1 W1 or tick; LEAN paths say it.")] = None,
     tz: Annotated[str | None, typer.Option(help="Zone of the stamps that name none: UTC or an IANA name.")] = None,
-    format: Annotated[_Format | None, typer.Option(help="Told from the files if not given.")] = None,
+    format: Annotated[str | None, typer.Option(help="csv, lean, …; told from the files if not given.")] = None,
     side: Annotated[_Side | None, typer.Option(help="Whose one-sided prices are (default bid).")] = None,
     name: Annotated[str | None, typer.Option(help="Catalogue name; series are added to one that exists.")] = None,
     source: Annotated[str, typer.Option(help="Where the data come from.")] = "not stated",
@@ -79,7 +74,7 @@ def import_command(
             symbol=symbol,
             frame=frame,
             zone=tz,
-            format=format.value if format else None,
+            format=format,
             side=side.value if side else None,
             name=name,
             source=source,

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from typing import Final
 
-from boxgate_engine.datasets.source import InputFile
+from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.errors import DataRefused
 
 _BYTES_MAX: Final = 2 << 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from boxgate_engine.datasets.archive import is_zip, read_member
 from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column
-from boxgate_engine.datasets.delimited import NUMBER, TEXT, WHOLE, TextTable, clean_text, read_table
+from boxgate_engine.datasets.formats.archive import is_zip, read_member
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, clean_text, read_table
+from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart
+from boxgate_engine.datasets.formats.stamps import parse_stamps, to_utc
 from boxgate_engine.datasets.instrument_defaults import AssetClass
-from boxgate_engine.datasets.source import InputFile, SourcePart
-from boxgate_engine.datasets.stamps import parse_stamps, to_utc
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -82,12 +83,13 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
     )
 
 
-def read_lean(file: InputFile, *, zone: str | None) -> SourcePart:
-    """Return the rows of a LEAN file. zone: of its stamps (LEAN: the zone of the data, often UTC).
+def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
+    """Yield the rows of a LEAN file; its stamps are in the zone of the data, often UTC.
 
     Raises DataRefused: DATA_FORMAT, DATA_SCHEMA (no LEAN layout, seconds, trade ticks, wrong number of columns),
     DATA_VALUE, DATA_TZ.
     """
+    zone = options.zone
     member, data = read_member(file) if is_zip(file) else (None, file.data)
     name = lean_name(file.path, member)
     if name is None:
@@ -121,7 +123,7 @@ def read_lean(file: InputFile, *, zone: str | None) -> SourcePart:
     for column in kept[1:]:
         if not column.endswith("_size"):
             columns[column] = table.numbers(column) if column in names else np.zeros(table.rows)
-    return SourcePart(
+    yield SourcePart(
         symbol=name.symbol,
         frame=name.frame,
         side=None if "ask_open" in names or name.frame == TICK else "last",
@@ -201,3 +203,10 @@ def _day(text: str, path: Path) -> date:
 
 def _schema(what: str, where: str, expected: str, remedy: str) -> DataRefused:
     return DataRefused(what, code="DATA_SCHEMA", where=where, expected=expected, remedy=remedy)
+
+
+def _recognises(file: InputFile) -> bool:
+    return is_zip(file) and lean_name(file.path, read_member(file)[0]) is not None
+
+
+FORMAT: Final = FileFormat(name="lean", title="LEAN zips", recognises=_recognises, read=read)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from boxgate_engine.datasets.archive import is_zip, read_member
 from boxgate_engine.datasets.content import (
     ASK_COLUMNS,
     BAR_COLUMNS,
@@ -18,9 +18,10 @@ from boxgate_engine.datasets.content import (
     expected_columns,
     time_column,
 )
-from boxgate_engine.datasets.delimited import NUMBER, TEXT, TextTable, clean_text, read_table
-from boxgate_engine.datasets.source import InputFile, Side, SourcePart
-from boxgate_engine.datasets.stamps import parse_stamps
+from boxgate_engine.datasets.formats.archive import is_zip, read_member
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, clean_text, read_table
+from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated
+from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -55,14 +56,13 @@ _KNOWN_EXTRAS: Final = frozenset({
 """Columns of well-known exports that are left out; the quality report lists them. Any other is refused."""
 
 
-def read_csv(
-    file: InputFile, *, symbol: str, frame: str, zone: str | None, side: Side, ignore: frozenset[str]
-) -> SourcePart:
-    """Return the rows of a CSV file (or of a zip that holds one).
+def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
+    """Yield the rows of a CSV file (or of a zip that holds one).
 
-    side: whose prices `open high low close` are. ignore: further columns to leave out, as they stand in the header.
     Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
     """
+    symbol, frame = stated(file, options)
+    zone, side, ignore = options.zone, options.side or "bid", options.ignore
     text = clean_text(read_member(file)[1] if is_zip(file) else file.data, file.label)
     header, separator = _header(text, file.label)
     meanings = _meanings(header, frame, ignore, file.label)
@@ -83,7 +83,7 @@ def read_csv(
     columns: dict[str, Column] = {time_column(frame): times_ns}
     for name, source in sources.items():  # Only the volume may be missing; then none is known, and 0 is stored.
         columns[name] = table.numbers(source) if source in table.columns else np.zeros(table.rows)
-    return SourcePart(
+    yield SourcePart(
         symbol=symbol,
         frame=frame,
         side=None if two_sided else side,
@@ -196,3 +196,6 @@ def _normal(name: str) -> str:
 
 def _schema(what: str, where: str, expected: str, remedy: str = "export the file with a header line") -> DataRefused:
     return DataRefused(what, code="DATA_SCHEMA", where=where, expected=expected, remedy=remedy)
+
+
+FORMAT: Final = FileFormat(name="csv", title="CSV with a header line", recognises=lambda file: True, read=read)
