@@ -53,6 +53,8 @@ STATUS: dict[type[errors.SdkError], grpc.StatusCode] = {
     errors.HistoryBeyondDeclared: _FAULT,
     errors.HistoryShort: _FAULT,
     errors.OutsideEvent: _FAULT,
+    errors.IndicatorLengthInvalid: _FAULT,
+    errors.IndicatorInputInvalid: _FAULT,
     errors.AnswerMistyped: _FAULT,
     errors.InstrumentUnknown: _FAULT,
     errors.MetaInvalid: _FAULT,

@@ -16,6 +16,9 @@ SdkError                        names what happened, where, what was expected an
 │   ├── HistoryBeyondDeclared
 │   ├── HistoryShort
 │   └── OutsideEvent
+├── IndicatorError              an indicator was made or fed in a way that has no answer
+│   ├── IndicatorLengthInvalid
+│   └── IndicatorInputInvalid
 ├── AnswerError                 on_event or on_window answered what cannot be sent
 │   ├── AnswerMistyped
 │   ├── InstrumentUnknown
@@ -224,6 +227,40 @@ class OutsideEvent(ContextError):
     def __init__(self, attribute: str, remedy: str) -> None:
         super().__init__(
             f"{attribute} belongs to one event", where=attribute, expected="a call inside on_event", remedy=remedy
+        )
+
+
+class IndicatorError(SdkError):
+    """An indicator was made or fed in a way that has no answer."""
+
+    code = "INDICATOR"
+
+
+class IndicatorLengthInvalid(IndicatorError, ValueError):
+    """A length is too small or no whole number, or two lengths do not fit each other."""
+
+    code = "INDICATOR_LENGTH"
+
+    def __init__(self, indicator: str, name: str, value: object, expected: str) -> None:
+        super().__init__(
+            f"{name} of {indicator} is {value!r}",
+            where=f"{indicator}.{name}",
+            expected=expected,
+            remedy="give the parameter that it comes from a minimum, or check_parameters",
+        )
+
+
+class IndicatorInputInvalid(IndicatorError, ValueError):
+    """An indicator was pushed what is no number after it had begun; its state is as before."""
+
+    code = "INDICATOR_INPUT"
+
+    def __init__(self, indicator: str, what: str, expected: str = "finite numbers; NaN only before the first") -> None:
+        super().__init__(
+            f"{indicator}.push was given {what}",
+            where=f"{indicator}.push",
+            expected=expected,
+            remedy="leave out what is absent (an ask, a last price) before it is pushed",
         )
 
 
