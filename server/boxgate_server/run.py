@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from boxgate_engine import identity as identities
 from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
+from boxgate_engine.artefacts.tags import change_tags
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, open_dataset
 from boxgate_engine.digest import result_digest
@@ -105,7 +106,7 @@ class _Run:
         self.watcher.stage("starting the strategy")
         self.sidecar = self._start()
         try:
-            described = describe(self.sidecar.connection, self.config)
+            described = self.described = describe(self.sidecar.connection, self.config)
             if self.attachment is not None:
                 digest = f"attached:{described.name}@{described.version}"
             self._identify(market, dataset, described, digest)
@@ -416,6 +417,7 @@ class _Run:
                 ),
                 self.store,
             )
+            change_tags(published.folder, add=config.tags)
         timing = self.clock.report()
         return Finished(
             run_id=self.run_id,
@@ -442,6 +444,7 @@ class _Run:
             "boxgate": importlib.metadata.version("boxgate"),
             "sandbox": {"level": "none", "containment": self.host.containment},
             "strategy_identified": identified,
+            "strategy": {"name": self.described.name, "version": self.described.version},
             "seed": self.seed,
             "delivery": dict(facts),
             "timing_s": self.clock.report(),

@@ -32,10 +32,12 @@ FrameName = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 SYMBOL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._#-]{0,31}$"
 CURRENCY_PATTERN: Final = r"^[A-Z][A-Z0-9]{2,7}$"
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$"
+TAG_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:=/+-]{0,63}$"
 
 Scalar = bool | int | float | str
 ParamValue = Scalar | list[Scalar]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+RunTag = Annotated[str, Field(pattern=TAG_PATTERN)]
 Text = Annotated[str, Field(max_length=4096, pattern=TEXT_PATTERN)]
 
 
@@ -255,6 +257,7 @@ class RunConfig(_Section):
     determinism: DeterminismConfig = DeterminismConfig()
     data_provider: DataProviderConfig = DataProviderConfig()
     artifacts: Text = "artifacts/runs"
+    tags: Annotated[tuple[RunTag, ...], _entries()] = ()
     report: ReportConfig = ReportConfig()
     limits: LimitsConfig = LimitsConfig()
 

@@ -13,6 +13,7 @@ from boxgate_engine.timestamps import format_utc
 _OPERATIONAL: Final[dict[str, Any]] = {
     "data_provider": True,
     "artifacts": True,
+    "tags": True,
     "report": True,
     "limits": True,
     "execution": {"delivery", "window_events"},

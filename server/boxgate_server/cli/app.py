@@ -108,6 +108,10 @@ def run_command(
     ] = None,
     attach: Attach = None,
     cookie: Cookie = None,
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Tag the run, for `boxgate runs list --tag`; may be repeated."),
+    ] = None,
     reuse: Annotated[
         bool, typer.Option("--reuse", help="Take the stored result of an equal run, if there is one; compute nothing.")
     ] = False,
@@ -121,7 +125,16 @@ def run_command(
     """
     from boxgate_server.cli.run import run
 
-    run(config, overrides or [], attach=attach, cookie=cookie, reuse=reuse, as_json=as_json, debug=debug)
+    run(
+        config,
+        overrides or [],
+        attach=attach,
+        cookie=cookie,
+        tags=tags or [],
+        reuse=reuse,
+        as_json=as_json,
+        debug=debug,
+    )
 
 
 @app.command("rerun")
@@ -161,6 +174,75 @@ def report_command(
     from boxgate_server.cli.report import report
 
     report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
+
+
+runs_app = typer.Typer(cls=PlainFlags, no_args_is_help=True, help="Find published runs again: list, show and tag them.")
+app.add_typer(runs_app, name="runs")
+
+
+@runs_app.command("list")
+def runs_list_command(
+    search: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="WORD", help="Words that all occur in id, strategy, data, parameters or tags."),
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="With this tag; may be repeated.")] = None,
+    instrument: Annotated[
+        list[str] | None, typer.Option(metavar="SYMBOL", help="On this instrument; may be repeated.")
+    ] = None,
+    frame: Annotated[list[str] | None, typer.Option(metavar="FRAME", help="On this frame; may be repeated.")] = None,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Of a strategy whose name has this.")] = None,
+    mode: Annotated[str | None, typer.Option(metavar="MODE", help="debug or prod.")] = None,
+    dataset: Annotated[str | None, typer.Option(metavar="HASH", help="On the dataset whose hash begins so.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="On a metric or parameter: 'sharpe>1', 'length=50'; may be repeated."),
+    ] = None,
+    sort: Annotated[str, typer.Option(metavar="KEY", help="published, or a metric; largest first.")] = "published",
+    ascending: Annotated[bool, typer.Option("--ascending", help="Smallest, or oldest, first.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Most runs to list; 0 lists all.")] = 50,
+    store: Store = DEFAULT_STORE,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the published runs, the newest first, with what they made."""
+    from boxgate_server.cli.run_filter import RunFilter
+    from boxgate_server.cli.runs import list_command
+
+    wanted = RunFilter(
+        search=tuple(search or ()),
+        tags=tuple(tag or ()),
+        instruments=tuple(instrument or ()),
+        frames=tuple(frame or ()),
+        strategy=strategy,
+        mode=mode,
+        dataset=dataset,
+        where=tuple(where or ()),
+    )
+    list_command(store, wanted, sort=sort, ascending=ascending, limit=limit, as_json=as_json, debug=debug)
+
+
+@runs_app.command("show")
+def runs_show_command(run: Run, store: Store = DEFAULT_STORE, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show one run whole, after checking its files: strategy, assumptions, every metric."""
+    from boxgate_server.cli.runs import show_command
+
+    show_command(run, store, as_json=as_json, debug=debug)
+
+
+@runs_app.command("tag")
+def runs_tag_command(
+    run: Run,
+    tags: Annotated[list[str] | None, typer.Argument(metavar="TAG", help="Tags to add.")] = None,
+    remove: Annotated[list[str] | None, typer.Option(metavar="TAG", help="Tag to remove; may be repeated.")] = None,
+    store: Store = DEFAULT_STORE,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Add tags to a run, or remove some; without any, show them."""
+    from boxgate_server.cli.runs import tag_command
+
+    tag_command(run, tags or (), remove or (), store, as_json=as_json, debug=debug)
 
 
 class _DataCommands(PlainFlags):

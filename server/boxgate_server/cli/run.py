@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
+from boxgate_engine.artefacts.tags import check_tag
 from boxgate_engine.config import config_document, load_config, locate_problems
 from boxgate_engine.errors import ConfigInvalid, DataRefused, Problem, UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, line
@@ -29,11 +30,15 @@ def run(
     *,
     attach: str | None,
     cookie: str | None,
+    tags: Sequence[str],
     reuse: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Run and answer. overrides: `key.path=value` each. attach: address of a running strategy, with its cookie."""
+    """Run and answer. overrides: `key.path=value` each. attach: address of a running strategy, with its cookie.
+
+    tags: besides those of the config.
+    """
     known: JsonObject = {}
     finished: list[Finished] = []
 
@@ -43,6 +48,7 @@ def run(
             loaded = load_config(config, overrides, attached=attachment is not None)
         except ConfigInvalid as error:
             raise with_data_problems(error, config, overrides) from None
+        loaded = loaded.model_copy(update={"tags": (*loaded.tags, *map(check_tag, tags))})
         try:
             with watching(known) as watcher:
                 done = run_config(loaded, folder=Path.cwd(), attachment=attachment, reuse=reuse, watcher=watcher)
