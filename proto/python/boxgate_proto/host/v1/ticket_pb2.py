@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62oxgate/host/v1/ticket.proto\x12\x0f\x62oxgate.host.v1\"j\n\rHistoryTicket\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x01(\x07\x12\x0e\n\x06\x65nd_ns\x18\x03 \x01(\x10\x12\x12\n\nexpires_ns\x18\x04 \x01(\x10\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x62oxgate/host/v1/ticket.proto\x12\x0f\x62oxgate.host.v1\"\xa9\x01\n\rHistoryTicket\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x01(\x07\x12\x0e\n\x06\x65nd_ns\x18\x03 \x01(\x10\x12\x12\n\nexpires_ns\x18\x04 \x01(\x10\x12\x11\n\tsignature\x18\x05 \x01(\x0c\x12\r\n\x05nonce\x18\x06 \x01(\x0c\x12\x0f\n\x07\x64\x61taset\x18\x07 \x01(\t\x12\x0e\n\x06symbol\x18\x08 \x01(\t\x12\r\n\x05\x66rame\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'boxgate.host.v1.ticket_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HISTORYTICKET']._serialized_start=49
-  _globals['_HISTORYTICKET']._serialized_end=155
+  _globals['_HISTORYTICKET']._serialized_start=50
+  _globals['_HISTORYTICKET']._serialized_end=219
 # @@protoc_insertion_point(module_scope)

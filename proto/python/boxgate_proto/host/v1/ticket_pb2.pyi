@@ -18,8 +18,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class HistoryTicket(_message.Message):
-    """HistoryTicket is what an Arrow Flight ticket of the gateway holds. Reserved: no history is served by the gateway
-    before the capability HOST_HISTORY is offered.
+    """HistoryTicket is what the Arrow Flight ticket of a history server holds: leave to read one series once. The server
+    makes, signs and reads it; a client sends its bytes as they are, with DoGet. It is encoded canonically: the fields
+    in the order of their numbers, no default value, no unknown field; other bytes of the same meaning are refused.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -29,16 +30,28 @@ class HistoryTicket(_message.Message):
     END_NS_FIELD_NUMBER: _builtins.int
     EXPIRES_NS_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    NONCE_FIELD_NUMBER: _builtins.int
+    DATASET_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Required. The session that may use it."""
     series: _builtins.int
-    """Required. Index in OnInitRequest.series."""
+    """Index in OnInitRequest.series; zero where dataset is set."""
     end_ns: _builtins.int
     """Required. Only events available at or before this time are served. Nanoseconds since 1970-01-01 UTC."""
     expires_ns: _builtins.int
-    """Required. Refused afterwards. Nanoseconds since 1970-01-01 UTC."""
+    """Required. Refused from then on. Nanoseconds since 1970-01-01 UTC."""
     signature: _builtins.bytes
-    """Required. HMAC-SHA-256 over the fields above in their serialised order."""
+    """Required. HMAC-SHA-256 over the encoding of all other fields, under a key that only the server has."""
+    nonce: _builtins.bytes
+    """Required. 16 random bytes, other ones in each ticket: what makes it valid once."""
+    dataset: _builtins.str
+    """Hash of the dataset, where datasets are served and no session of a run. Empty in a run."""
+    symbol: _builtins.str
+    """With dataset: the symbol."""
+    frame: _builtins.str
+    """With dataset: the frame."""
     def __init__(
         self,
         *,
@@ -47,10 +60,14 @@ class HistoryTicket(_message.Message):
         end_ns: _builtins.int = ...,
         expires_ns: _builtins.int = ...,
         signature: _builtins.bytes = ...,
+        nonce: _builtins.bytes = ...,
+        dataset: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        frame: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ns", b"end_ns", "expires_ns", b"expires_ns", "series", b"series", "session_id", b"session_id", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset", b"dataset", "end_ns", b"end_ns", "expires_ns", b"expires_ns", "frame", b"frame", "nonce", b"nonce", "series", b"series", "session_id", b"session_id", "signature", b"signature", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
