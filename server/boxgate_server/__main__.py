@@ -67,7 +67,7 @@ def _usage_mistake(error: TyperException) -> UserMistake | None:
     )
 
 
-COMMANDS = frozenset({"run", "rerun", "report", "data"})
+COMMANDS = frozenset({"run", "rerun", "report", "compare", "runs", "data", "new", "strategies", "doctor"})
 """First words that have a JSON schema of their own."""
 
 

@@ -176,6 +176,25 @@ def report_command(
     report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
 
 
+@app.command("doctor")
+def doctor_command(
+    warm: Annotated[bool, typer.Option("--warm", help="Compile the engine now, so that no run has to.")] = False,
+    root: Root = DEFAULT_ROOT,
+    cache: Cache = DEFAULT_CACHE,
+    store: Store = DEFAULT_STORE,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Find out what this machine can do, what is missing and how to get it.
+
+    Everything is tried: folders are written, a file is mapped, a strategy is started. Exit code 1 if runs are
+    impossible here.
+    """
+    from boxgate_server.cli.doctor import doctor
+
+    doctor(root=root, cache=cache, store=store, warm=warm, as_json=as_json, debug=debug)
+
+
 runs_app = typer.Typer(cls=PlainFlags, no_args_is_help=True, help="Find published runs again: list, show and tag them.")
 app.add_typer(runs_app, name="runs")
 
