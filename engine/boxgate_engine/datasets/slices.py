@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,13 +35,23 @@ class Slice:
 
 
 def shared_slice(dataset: Dataset, symbol: str, frame: str, start_ns: int, *, cache_dir: Path) -> Slice:
-    """Return the slice of a series for runs that start at `start_ns`, written once and shared by all of them."""
+    """Return the slice of a series for runs that start at `start_ns`, written once and shared by all of them.
+
+    Raises DataDamaged (DATA_HASH) if a file of its name is there that does not end where the slice does.
+    """
     series = dataset.series(symbol, frame)
-    target = cache_dir / dataset.hash / symbol / SLICE_FOLDER / f"{frame}-{start_ns}.arrow"
+    # A series that is aggregated by another rule has another digest, and so another slice.
+    key = hashlib.sha256(series.digest.encode()).hexdigest()[:16]
+    target = cache_dir / dataset.hash / symbol / SLICE_FOLDER / f"{frame}-{start_ns}.{key}.arrow"
     with locked(target.with_suffix(".lock")):
         if not target.exists():
             write_slice(series, start_ns, target)
-    return open_slice(target)
+    opened = open_slice(target)
+    rows = slice_rows(series, start_ns)
+    times = time_column(frame)
+    if opened.rows != rows or not np.array_equal(opened.columns[times][-1:], series.columns[times][:rows][-1:]):
+        raise _damaged(target, "the slice does not end where it should")
+    return opened
 
 
 def write_slice(series: Series, start_ns: int, target: Path) -> int:
@@ -51,7 +62,7 @@ def write_slice(series: Series, start_ns: int, target: Path) -> int:
     It appears complete or not at all.
     """
     rows = slice_rows(series, start_ns)
-    columns: dict[str, Column] = {name: values[:rows].copy() for name, values in series.columns.items()}
+    columns: dict[str, Column] = {name: values[:rows] for name, values in series.columns.items()}
     with unfinished_file(target) as unfinished:
         write_ipc(columns, unfinished)
         unfinished.chmod(0o444)
@@ -69,10 +80,14 @@ def open_slice(path: Path) -> Slice:
     try:
         return Slice(path=path, columns=map_ipc(path).columns)
     except (OSError, pa.ArrowException) as error:
-        raise DataDamaged(
-            f"the file cannot be mapped ({type(error).__name__})",
-            code="DATA_HASH",
-            where=str(path),
-            expected="a slice written by this program",
-            remedy="delete the file; it is written again by the next run",
-        ) from error
+        raise _damaged(path, f"the file cannot be mapped ({type(error).__name__})") from error
+
+
+def _damaged(path: Path, what: str) -> DataDamaged:
+    return DataDamaged(
+        what,
+        code="DATA_HASH",
+        where=str(path),
+        expected="a slice written by this program",
+        remedy="delete the file; it is written again by the next run",
+    )
