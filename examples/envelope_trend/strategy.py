@@ -63,7 +63,7 @@ class EnvelopeTrend(Strategy):
         mean, deviation = state.envelope.push(bar.close)
         trend = state.trend.push(bar.close)
         atr = state.atr.push(bar)
-        if bar.warmup or not deviation >= 0.0 or atr <= 0.0:  # NaN: the envelope is not whole
+        if bar.warmup or not (deviation >= 0.0 and atr > 0.0 and trend > 0.0):  # NaN: not ready
             return None
         if self.daily_loss_max > 0.0 and self.day_is_lost(bar):
             return self.close_all()

@@ -114,7 +114,7 @@ class MeanReversionZscore(Strategy):
         mean, deviation = state.values.push(bar.close)
         trend = state.trend.push(bar.close)
         atr = state.atr.push(bar)
-        if bar.warmup or not deviation > 0.0 or atr <= 0.0:
+        if bar.warmup or not deviation > 0.0 or not atr > 0.0:  # NaN: not ready
             return None
 
         z = (bar.close - mean) / deviation
@@ -138,7 +138,7 @@ class MeanReversionZscore(Strategy):
     def entry(self, bar: Bar, state: State, z: float, trend: float, atr: float) -> Signal | None:
         """Open a position against the deviation, where both filters point the same way."""
         side = 1 if z <= -self.z_entry else -1 if z >= self.z_entry else 0
-        if not side or (bar.close - trend) * side <= 0.0 or state.higher.direction() != side:
+        if not side or not (bar.close - trend) * side > 0.0 or state.higher.direction() != side:
             return None
         state.held_bars = 0
         qty = self.notional / bar.close if self.notional else self.qty

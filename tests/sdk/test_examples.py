@@ -152,7 +152,7 @@ _REVERSION = {
     "z_len": 10,
     "z_entry": 1.5,
     "z_exit": 0.1,
-    "ema_len": 200,
+    "ema_len": 40,
     "htf": "M5",
     "htf_ema_len": 2,
     "atr_len": 3,
