@@ -7,6 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
 from boxgate_server.sessions.delivery import Delivery
 from boxgate_server.sessions.opening import Described, describe, init_request, open_session
+from boxgate_server.sessions.recording import Recorder
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Sidecar, SidecarHost, SidecarLimits
 from boxgate_server.stopwatch import Stopwatch
 
@@ -50,17 +52,19 @@ def run_config(
     watcher: Watcher | None = None,
     host: SidecarHost | None = None,
     store: Path | None = None,
+    record: Path | None = None,
 ) -> Finished:
     """Compute a run and publish its artefacts. folder: where relative paths start.
 
     reuse: return a complete run of the same identity, if there is one. host: of sidecars; one is made if missing.
-    store: where the run is published, default `artifacts` of the config.
+    store: where the run is published, default `artifacts` of the config. record: file for a recording of the session.
     Raises BoxgateError; nothing of a failed run is published.
     """
-    if host is not None:
-        return _Run(config, folder, attachment, watcher or Watcher(), host, store).execute(reuse)
-    with SidecarHost() as own:
-        return _Run(config, folder, attachment, watcher or Watcher(), own, store).execute(reuse)
+    with nullcontext() if record is None else Recorder(record, mode=config.mode) as recorder:
+        if host is not None:
+            return _Run(config, folder, attachment, watcher or Watcher(), host, store, recorder).execute(reuse)
+        with SidecarHost() as own:
+            return _Run(config, folder, attachment, watcher or Watcher(), own, store, recorder).execute(reuse)
 
 
 class _Run:
@@ -74,7 +78,9 @@ class _Run:
         watcher: Watcher,
         host: SidecarHost,
         store: Path | None,
+        recorder: Recorder | None,
     ) -> None:
+        self.recorder = recorder
         self.config = config
         self.folder = folder
         self.attachment = attachment
@@ -217,6 +223,8 @@ class _Run:
             )
             needs = open_session(self.sidecar.connection, request, market.feeds, debug=self.debug)
             if not needs:
+                if self.recorder is not None:
+                    self.recorder.begin(name=described.name, version=described.version, init=request)
                 break
             counts = self._extend_history(market, counts, needs, attempt)
             if self.attachment is None:
@@ -226,7 +234,7 @@ class _Run:
         self.log.write("sidecar_ready", "session open", fields={"name": described.name, "version": described.version})
         stream = self.sidecar.connection.open_stream(session_id)
         delivery = Delivery(
-            stream=stream,
+            stream=stream if self.recorder is None else self.recorder.over(stream),
             reply_deadline_s=self.limits.reply_deadline_s,
             simulation=simulation,
             window_events=config.execution.window_events,

@@ -24,6 +24,9 @@ SdkError                        names what happened, where, what was expected an
 │   ├── InstrumentUnknown
 │   ├── MetaInvalid
 │   └── SignalInvalid           raised by boxgate_sdk.testing where the gateway would fail the run
+├── ReplayError                 a recorded session was not repeated
+│   ├── RecordingUnreadable
+│   └── ReplayDifference        an event is answered otherwise than it was
 └── ProtocolError               the gateway sent what the contract does not allow
     ├── VersionMismatch
     ├── SessionUnknown
@@ -316,6 +319,41 @@ class SignalInvalid(AnswerError):
     """A signal that can never be right; the gateway would fail the run."""
 
     code = "SIGNAL_INVALID"
+
+
+class ReplayError(SdkError):
+    """A recorded session was not repeated."""
+
+
+class RecordingUnreadable(ReplayError):
+    """A file is no recording, or not whole."""
+
+    code = "RECORDING_UNREADABLE"
+
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(
+            f"the recording cannot be read: {what}",
+            where=path,
+            expected="a file written by boxgate run --record",
+            remedy="record the session again",
+        )
+
+
+class ReplayDifference(ReplayError, AssertionError):
+    """An event is answered otherwise than it was. seq: its number. recorded, now: the answers as text."""
+
+    code = "REPLAY_DIFFERENCE"
+
+    def __init__(self, *, seq: int, where: str, recorded: str, now: str) -> None:
+        super().__init__(
+            f"the strategy answers: {now}",
+            where=where,
+            expected=f"the recorded answer: {recorded}",
+            remedy="correct the strategy, or record again if the change is meant",
+        )
+        self.seq = seq
+        self.recorded = recorded
+        self.now = now
 
 
 class ProtocolError(SdkError):

@@ -112,6 +112,10 @@ def run_command(
         list[str] | None,
         typer.Option("--tag", metavar="TAG", help="Tag the run, for `boxgate runs list --tag`; may be repeated."),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Record the session, for boxgate_sdk.replay in a unit test."),
+    ] = None,
     reuse: Annotated[
         bool, typer.Option("--reuse", help="Take the stored result of an equal run, if there is one; compute nothing.")
     ] = False,
@@ -131,6 +135,7 @@ def run_command(
         attach=attach,
         cookie=cookie,
         tags=tags or [],
+        record=record,
         reuse=reuse,
         as_json=as_json,
         debug=debug,

@@ -31,19 +31,28 @@ def run(
     attach: str | None,
     cookie: str | None,
     tags: Sequence[str],
+    record: Path | None,
     reuse: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
     """Run and answer. overrides: `key.path=value` each. attach: address of a running strategy, with its cookie.
 
-    tags: besides those of the config.
+    tags: besides those of the config. record: file for a recording of the session.
     """
     known: JsonObject = {}
     finished: list[Finished] = []
 
     def work() -> JsonObject:
         attachment = attachment_of(attach, cookie)
+        if reuse and record is not None:
+            raise UserMistake(
+                "a run that is not computed cannot be recorded",
+                code="USAGE",
+                where="--record",
+                expected="--record or --reuse",
+                remedy="leave --reuse out",
+            )
         try:
             loaded = load_config(config, overrides, attached=attachment is not None)
         except ConfigInvalid as error:
@@ -51,7 +60,14 @@ def run(
         loaded = loaded.model_copy(update={"tags": (*loaded.tags, *map(check_tag, tags))})
         try:
             with watching(known) as watcher:
-                done = run_config(loaded, folder=Path.cwd(), attachment=attachment, reuse=reuse, watcher=watcher)
+                done = run_config(
+                    loaded,
+                    folder=Path.cwd(),
+                    attachment=attachment,
+                    reuse=reuse,
+                    watcher=watcher,
+                    record=record,
+                )
         except (BundleExec, ConfigInvalid, DataRefused) as error:
             raise locate_problems(_of_config(error), config_document(config, overrides)) from None
         finished.append(done)
