@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from math import nan, sqrt
 
-from boxgate_sdk.indicators.inputs import OfBars, OfValues, length
+from boxgate_sdk.indicators.inputs import OfBars, OfValues, factor, length
 from boxgate_sdk.indicators.moments import Moments
 from boxgate_sdk.indicators.readings import Bands
 
@@ -21,7 +21,7 @@ class Bollinger(OfValues[Bands[float]]):
     def __init__(self, n: int = 20, deviations: float = 2.0) -> None:
         self.n = length("Bollinger", "n", n, 2)
         super().__init__(Bands(nan, nan, nan), self.n)
-        self._deviations = float(deviations)
+        self._deviations = factor("Bollinger", "deviations", deviations)
         self._moments = Moments(self.n)
 
     def _next(self, value: float) -> Bands[float]:

@@ -7,7 +7,9 @@ was.
 
 from __future__ import annotations
 
+import math
 import operator
+from abc import ABC, abstractmethod
 from typing import Generic, Protocol, TypeVar
 
 from boxgate_sdk.errors import IndicatorInputInvalid, IndicatorLengthInvalid
@@ -34,7 +36,7 @@ class HighLowClose(Protocol):
         ...
 
 
-class OfValues(Generic[R]):
+class OfValues(ABC, Generic[R]):
     """An indicator of one number per event.
 
     value: what the last push returned; NaN until ready. warmup_events: the pushes after which it is ready.
@@ -61,11 +63,12 @@ class OfValues(Generic[R]):
         self.value = reading = self._next(number)
         return reading
 
+    @abstractmethod
     def _next(self, value: float) -> R:
-        raise AssertionError("each indicator has its own")
+        """Take a finite value and return the indicator."""
 
 
-class OfBars(Generic[R]):
+class OfBars(ABC, Generic[R]):
     """An indicator of high, low and close; value and warmup_events as in OfValues."""
 
     __slots__ = ("_begun", "value", "warmup_events")
@@ -92,8 +95,9 @@ class OfBars(Generic[R]):
         self.value = reading = self._next(high, low, close)
         return reading
 
+    @abstractmethod
     def _next(self, high: float, low: float, close: float) -> R:
-        raise AssertionError("each indicator has its own")
+        """Take a bar of finite prices and return the indicator."""
 
 
 def length(indicator: str, name: str, value: int, least: int) -> int:
@@ -104,4 +108,15 @@ def length(indicator: str, name: str, value: int, least: int) -> int:
         number = least - 1
     if number < least:
         raise IndicatorLengthInvalid(indicator, name, value, f"a whole number, {name} >= {least}")
+    return number
+
+
+def factor(indicator: str, name: str, value: float) -> float:
+    """Return the factor as float, finite and >= 0. Raises IndicatorLengthInvalid."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 <= number < math.inf:
+        raise IndicatorLengthInvalid(indicator, name, value, f"a number, {name} >= 0")
     return number

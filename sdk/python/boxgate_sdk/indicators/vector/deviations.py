@@ -21,7 +21,7 @@ class Bollinger(OfValues[Bands["Floats"]]):
     """The mean of the last n values, and lines `deviations` standard deviations (divisor n) above and below it."""
 
     def __init__(self, n: int = 20, deviations: float = 2.0) -> None:
-        super().__init__(by_bar.Bollinger(n).warmup_events, Bands)
+        super().__init__(by_bar.Bollinger(n, deviations).warmup_events, Bands)
         self.n = n
         self._deviations = float(deviations)
         self._moments = Moments(n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -39,7 +40,7 @@ class HighLowCloseColumns(Protocol):
         ...
 
 
-class _OfColumns(Generic[R]):
+class _OfColumns(ABC, Generic[R]):
     """Checks the columns, skips what comes before the first number, and works through the rest piece by piece."""
 
     def __init__(self, warmup_events: int, reading: Callable[..., R]) -> None:
@@ -90,8 +91,9 @@ class _OfColumns(Generic[R]):
             raise IndicatorInputInvalid(type(self).__name__, f"{found} at row {row}")
         return skipped
 
+    @abstractmethod
     def _next(self, *columns: Any) -> tuple[Floats, ...]:
-        raise AssertionError("each indicator has its own")
+        """Take columns of finite numbers, shape (rows,), and return the lines, each of this shape."""
 
 
 class OfValues(_OfColumns[R]):
