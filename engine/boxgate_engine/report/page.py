@@ -9,16 +9,10 @@ from typing import Any, Final
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.report import sections
 from boxgate_engine.report.assumptions import name_assumptions, window_ns
-from boxgate_engine.report.chart_library import (
-    SHARED_FOLDER,
-    Assets,
-    chart_library,
-    csp_hash,
-    packed_library,
-    share_library,
-)
+from boxgate_engine.report.chart_library import Assets, share_library
+from boxgate_engine.report.document import bar, document
 from boxgate_engine.report.figures import build_figures
-from boxgate_engine.report.markup import esc, script_json
+from boxgate_engine.report.markup import esc
 from boxgate_engine.report.numerals import UNDEFINED, counted, instant, plain
 from boxgate_engine.report.prices import PricePanel
 from boxgate_engine.report.quality import quality_section
@@ -26,9 +20,8 @@ from boxgate_engine.report.run_files import RunFiles, read_run_files
 
 FILE_NAME: Final = "report.html"
 """Name of the page in a run folder."""
-_BROWSER: Final = Path(__file__).parent / "browser"
-_SCRIPTS: Final = ("data.js", "trades.js", "charts.js", "start.js")
-"""Parts of the page's script, in order; together they are one function, so that no name of them is global."""
+_SCRIPTS: Final = ("trades.js", "charts.js", "start.js")
+"""The page's own parts of the script, in order."""
 _PLAIN_SCRIPTS: Final = frozenset({"strategy", "main", "__main__", "run", "app"})
 """Script names that say less than the folder they are in."""
 
@@ -78,18 +71,14 @@ def render_report(
             quality_section(quality),
         ]
     )
-    script = _script()
-    title = f"{_strategy_name(files)} · {', '.join(files.config['identity']['instruments'])}"
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script, assets)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="Boxgate">\n'
-        f"<title>{esc(title)} · Boxgate</title>\n"
-        f"<style>\n{_part('page.css')}</style>\n</head>\n<body>\n"
-        f"{_header(files, run_id)}<main>\n{body}</main>\n{_footer(run_id, result_digest)}"
-        f'<script type="application/json" id="boxgate-data">{script_json(figures)}</script>\n'
-        f"{_library(assets)}<script>{script}</script>\n</body>\n</html>\n"
+    return document(
+        title=f"{_strategy_name(files)} · {', '.join(files.config['identity']['instruments'])}",
+        header=_header(files, run_id),
+        body=body,
+        footer=_footer(run_id, result_digest),
+        data=figures,
+        scripts=_SCRIPTS,
+        assets=assets,
     )
 
 
@@ -124,39 +113,6 @@ def write_report(
     return path
 
 
-def _script() -> str:
-    return f'(() => {{\n"use strict";\n{"".join(map(_part, _SCRIPTS))}}})();\n'
-
-
-def _part(name: str) -> str:
-    return (_BROWSER / name).read_text(encoding="utf-8")
-
-
-def _policy(script: str, assets: Assets) -> str:
-    """Return the content security policy: nothing is loaded, and only the two scripts of the page run.
-
-    Plotly sets styles of its elements, and makes pictures for its download button as data: or blob: addresses.
-    """
-    allowed = [csp_hash(script.encode()), chart_library().csp_hash if assets == "inline" else "'self' file:"]
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(allowed)}",
-            "style-src 'unsafe-inline'",
-            "img-src data: blob:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
-def _library(assets: Assets) -> str:
-    if assets == "inline":
-        return f'<script type="application/octet-stream" id="boxgate-charts">{packed_library()}</script>\n'
-    address = PurePosixPath("..") / SHARED_FOLDER / chart_library().file_name
-    return f'<script src="{esc(address)}" charset="utf-8"></script>\n'
-
-
 def _header(files: RunFiles, run_id: str) -> str:
     resolved, metrics = files.config["resolved"], files.metrics
     identity = files.config["identity"]
@@ -176,13 +132,9 @@ def _header(files: RunFiles, run_id: str) -> str:
         counted(len(metrics.get("open_positions", [])), "open position"),
         f"Mode: {resolved.get('mode', 'debug')}",
     ]
-    links = "".join(f'<a href="#{name}">{esc(title)}</a>' for name, title in sections.TITLES.items())
     shown = "".join(f"<li>{esc(chip)}</li>" for chip in chips)
     return (
-        '<a class="skip" href="#summary">Skip to the summary</a>\n<header>\n<div class="bar">'
-        '<span class="brand">Boxgate</span>'
-        f'<nav aria-label="Sections">{links}</nav>'
-        '<button type="button" id="theme" aria-pressed="false">Dark</button></div>\n'
+        f'<a class="skip" href="#summary">Skip to the summary</a>\n<header>\n{bar(sections.TITLES)}'
         f'<div class="title"><h1>{esc(_strategy_name(files))}</h1>'
         f'<p class="scope"><strong>{esc(", ".join(identity["instruments"]))}</strong> '
         f"{esc(', '.join(identity['frames']))} "

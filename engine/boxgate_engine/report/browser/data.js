@@ -4,7 +4,7 @@ const root = document.documentElement;
 const byId = (id) => document.getElementById(id);
 
 // Times are kept as steps: the first since 1970, each other since the one before it.
-for (const curve of [data.equity, data.drawdown, ...data.price]) {
+function timed(curve) {
   let units = 0;
   curve.time_ms = curve.time.steps.map((step) => (units += step) * curve.time.unit_ms);
 }
@@ -23,6 +23,4 @@ function number(value, decimals = 2, signed = false) {
 const money = (value, signed = false) => number(value, data.currency_decimals, signed);
 const moment = (ms, length = 19) => new Date(ms).toISOString().slice(0, length).replace("T", " ");
 const clean = (text) => String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
-const decimalsOf = new Map(Object.entries(data.price_decimals));
-const priceDecimals = (symbol) => decimalsOf.get(symbol) ?? 5;
 const counted = (value, noun) => `${number(value, 0)} ${noun}${value === 1 ? "" : "s"}`;

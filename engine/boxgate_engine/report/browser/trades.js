@@ -5,6 +5,8 @@ const at = (name, row) => (columns[name] ? columns[name][row] : null);
 const symbolOf = (row) => list.instruments[columns.instrument[row]];
 const sideOf = (row) => list.sides[columns.side[row]];
 const reasonOf = (row) => list.exit_reasons[columns.exit_reason[row]];
+const decimalsOf = new Map(Object.entries(data.price_decimals));
+const priceDecimals = (symbol) => decimalsOf.get(symbol) ?? 5;
 const words = (name) => name.charAt(0) + name.slice(1).toLowerCase().replaceAll("_", " ");
 
 // Quantities of an instrument are shown with as many decimals as the finest of them needs.
