@@ -240,7 +240,7 @@ class IndicatorError(SdkError):
 
 
 class IndicatorLengthInvalid(IndicatorError, ValueError):
-    """A length is too small or no whole number, or two lengths do not fit each other."""
+    """A length or factor is out of range, or two lengths do not fit each other."""
 
     code = "INDICATOR_LENGTH"
 
@@ -249,7 +249,7 @@ class IndicatorLengthInvalid(IndicatorError, ValueError):
             f"{name} of {indicator} is {value!r}",
             where=f"{indicator}.{name}",
             expected=expected,
-            remedy="give the parameter that it comes from a minimum, or check_parameters",
+            remedy="bound the parameter that it comes from, or compare the two in check_parameters",
         )
 
 
