@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from boxgate_engine.calendars import Calendar, calendar_by_name, calendar_of
 from boxgate_engine.datasets.canonical import series_digest
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.content import SeriesContent
@@ -41,7 +42,8 @@ class ImportRequest:
     files: any number, of one format. symbol, frame: of CSV files; LEAN paths say both, and a value that is given must
     agree. zone: IANA name or UTC, of stamps that name none. side: of one-sided prices (default bid; ask joins the bid
     series of the same name). name: entry of the catalogue; if it stands for a dataset already, the series are added
-    to it. ignore: CSV columns to leave out.
+    to it. calendar: when the market is open, as in `calendar_by_name`; None: by asset class. ignore: CSV columns to
+    leave out.
     """
 
     files: tuple[Path, ...]
@@ -55,6 +57,7 @@ class ImportRequest:
     licence: str = "not stated"
     on_duplicate: OnDuplicate = "refuse"
     on_gap: OnGap = "report"
+    calendar: str | None = None
     ignore: frozenset[str] = frozenset()
     instrument: InstrumentOptions = field(default_factory=InstrumentOptions)
 
@@ -79,17 +82,21 @@ def import_files(root: Path, request: ImportRequest, progress: Progress | None =
 
     Repeating an import gives the same hash and changes nothing. Raises DataRefused with file, row and column:
     DATA_FORMAT, DATA_SCHEMA, DATA_ORDER, DATA_DUPLICATE, DATA_VALUE, DATA_TZ, DATA_GAP, DATA_INSTRUMENT, NAME_INVALID,
-    DATASET_NOT_FROZEN; UserMistake FRAME_UNKNOWN; DataDamaged (DATA_HASH) of the dataset that is added to.
+    DATASET_NOT_FROZEN, CALENDAR; UserMistake FRAME_UNKNOWN; DataDamaged (DATA_HASH) of the dataset that is added to.
     """
     _check(request)
+    calendar = calendar_by_name(request.calendar) if request.calendar is not None else None
     parts = _read(request, progress)
-    series = [_join(group, request) for group in _groups(parts, request)]
+    series = [replace(_join(group, request), calendar=calendar) for group in _groups(parts, request)]
     return add_series(root, series, name=request.name, options=request.instrument, on_gap=request.on_gap)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IncomingSeries:
-    """A joined series with its origin, before instrument and quality are known. reading: lines for the report."""
+    """A joined series with its origin, before instrument and quality are known.
+
+    reading: lines for the report. calendar: None: that of the stored series it joins, else by asset class.
+    """
 
     joined: Joined
     source: str
@@ -98,6 +105,7 @@ class IncomingSeries:
     reading: JsonObject = field(default_factory=dict)
     inputs: tuple[JsonObject, ...] = ()
     options: InstrumentOptions | None = None
+    calendar: Calendar | None = None
 
 
 def add_series(
@@ -125,9 +133,10 @@ def add_series(
             _refuse_other_content(content, base, one.side)
             instrument, guessed = _instrument(content, one.options or options, instruments, inferred)
             instruments[content.symbol], inferred[content.symbol] = instrument, guessed
+            calendar = one.calendar or _calendar_before(content, base, instrument)
             if on_gap == "refuse":
-                _refuse_gaps(content, instrument)
-            fresh.append(described(replace(one, joined=joined), instrument))
+                _refuse_gaps(content, calendar)
+            fresh.append(described(replace(one, joined=joined, calendar=calendar), instrument))
         frozen = freeze(root, instruments.values(), fresh, base=base, name=name, inferred=inferred)
     keys = {(new.content.symbol, new.content.frame) for new in fresh}
     made = tuple(one for one in frozen.manifest.series if (one.symbol, one.frame) in keys)
@@ -144,7 +153,7 @@ def described(one: IncomingSeries, instrument: Instrument) -> NewSeries:
         "rows_kept": joined.content.rows,
         "repairs": joined.repairs,
         "reading": one.reading,
-        **inspect(joined.content, instrument),
+        **inspect(joined.content, instrument, one.calendar),
     }
     return NewSeries(content=joined.content, source=one.source, licence=one.licence, quality=quality, inputs=one.inputs)
 
@@ -308,8 +317,13 @@ def _instrument(
     return instrument, tuple(name for name in guessed if getattr(options, name) is None)
 
 
-def _refuse_gaps(content: SeriesContent, instrument: Instrument) -> None:
-    gaps = find_gaps(content, instrument)
+def _calendar_before(content: SeriesContent, base: Manifest | None, instrument: Instrument) -> Calendar:
+    stored = _stored(base, content.symbol, content.frame)
+    return calendar_of(stored.quality if stored else {}, instrument.asset_class)
+
+
+def _refuse_gaps(content: SeriesContent, calendar: Calendar) -> None:
+    gaps = find_gaps(content, calendar)
     if len(gaps.from_ns):
         raise DataRefused(
             f"{len(gaps.from_ns)} gaps with {int(gaps.missing.sum())} missing bars; the first is "

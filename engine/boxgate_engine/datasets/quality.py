@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+import numpy.typing as npt
 
-from boxgate_engine.datasets.content import SeriesContent
+from boxgate_engine.calendars import Calendar, default_calendar
+from boxgate_engine.datasets.content import Column, SeriesContent
 from boxgate_engine.datasets.grid import count_off_grid
 from boxgate_engine.datasets.manifest import JsonObject
-from boxgate_engine.datasets.market_week import closed_ns_between, is_open
 from boxgate_engine.frames import FRAME_NS, TICK
 from boxgate_engine.instruments import Instrument
 
+Times = npt.NDArray[np.int64]
+
 _TICK_GAP_NS: Final = FRAME_NS["H1"]
 """Ticks have a gap where the market was open for longer than this without one."""
+
+_DAY_NS: Final = FRAME_NS["D1"]
+_USUAL_NS: Final = 28 * _DAY_NS
+"""How far before a gap one looks for how long the market usually is open in a bar of a day or more."""
 
 _LISTED_MAX: Final = 50
 """So many of the longest gaps are listed; all are counted."""
@@ -30,48 +37,105 @@ class Gaps:
     missing: bars that the market's open hours would have held; for ticks 0. closures: pauses that the market explains.
     """
 
-    from_ns: NDArray[np.int64]
-    to_ns: NDArray[np.int64]
-    missing: NDArray[np.int64]
+    from_ns: Times
+    to_ns: Times
+    missing: Times
     closures: int
 
 
-def inspect(content: SeriesContent, instrument: Instrument) -> JsonObject:
-    """Return the quality report of a series as JSON values.
+class QualityReport:
+    """The quality report of one series, made chunk by chunk in bounded memory.
 
-    counts: name -> how many rows (bars or ticks) show it, only those that are not zero:
-    off_grid_prices, outside_market_hours, zero_volume, flat, crossed (bid above ask), locked (bid equal to ask),
-    repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to an earlier one of the same time).
-    gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, longest first).
+    calendar: when its market is open. tick_size: None where it is inferred from these very prices, so that none can be
+    off its grid. After any number of chunks: `first_gap` is (from_ns, to_ns) or None.
     """
-    counts = {
-        "off_grid_prices": sum(count_off_grid(c, instrument.tick_size) for c in price_columns(content).values()),
-        "outside_market_hours": _outside(content, instrument.trades_on_weekends),
-        **_crossings(content),
-        **(_tick_counts(content) if content.frame == TICK else _bar_counts(content)),
-    }
-    return {
-        "counts": {name: count for name, count in counts.items() if count},
-        "gaps": _gap_report(find_gaps(content, instrument)),
-    }
+
+    def __init__(self, calendar: Calendar, tick_size: Fraction | None = None) -> None:
+        self._calendar = calendar
+        self._tick_size = tick_size
+        self._counts: dict[str, int] = {}
+        self._last: SeriesContent | None = None
+        self._longest = Gaps(from_ns=_NO_TIMES, to_ns=_NO_TIMES, missing=_NO_TIMES, closures=0)
+        self.gap_count = 0
+        self.missing_bars = 0
+        self.first_gap: tuple[int, int] | None = None
+
+    def add(self, content: SeriesContent) -> None:
+        """Take the next rows of the series. Chunks come in time order; one without rows changes nothing."""
+        if not content.rows:
+            return
+        counts = {
+            "off_grid_prices": self._off_grid(content),
+            "outside_market_hours": _outside(content, self._calendar),
+            **_crossings(content),
+            **(_tick_counts(content, self._last) if content.frame == TICK else _bar_counts(content)),
+        }
+        for name, count in counts.items():
+            self._counts[name] = self._counts.get(name, 0) + count
+        self._add_gaps(content)
+        self._last = _tail(content, self._last)
+
+    def result(self) -> JsonObject:
+        """Return the report of all chunks as JSON values.
+
+        counts: name -> how many rows (bars or ticks) show it, only those that are not zero:
+        off_grid_prices, outside_market_hours, zero_volume, flat, crossed (bid above ask), locked (bid equal to ask),
+        repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to an earlier one of the same
+        time). gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, longest first).
+        calendar: what `calendar_of` makes the calendar of.
+        """
+        found = self._longest
+        listed = zip(found.from_ns.tolist(), found.to_ns.tolist(), found.missing.tolist(), strict=True)
+        return {
+            "calendar": self._calendar.facts(),
+            "counts": {name: count for name, count in self._counts.items() if count},
+            "gaps": {
+                "count": self.gap_count,
+                "missing_bars": self.missing_bars,
+                "closures": found.closures,
+                "longest": [{"from_ns": a, "to_ns": b, "missing_bars": missing} for a, b, missing in listed],
+            },
+        }
+
+    def _off_grid(self, content: SeriesContent) -> int:
+        if self._tick_size is None:
+            return 0
+        return sum(count_off_grid(values, self._tick_size) for values in price_columns(content).values())
+
+    def _add_gaps(self, content: SeriesContent) -> None:
+        times_ns = content.times_ns
+        if self._last is not None:
+            times_ns = np.concatenate((self._last.times_ns[-1:], times_ns))
+        gaps = _gaps(times_ns, content.frame, self._calendar)
+        self.gap_count += len(gaps.from_ns)
+        self.missing_bars += int(gaps.missing.sum())
+        if self.first_gap is None and len(gaps.from_ns):
+            self.first_gap = int(gaps.from_ns[0]), int(gaps.to_ns[0])
+        before = self._longest
+        from_ns, to_ns = np.append(before.from_ns, gaps.from_ns), np.append(before.to_ns, gaps.to_ns)
+        missing = np.append(before.missing, gaps.missing)
+        kept = np.argsort(from_ns - to_ns, kind="stable")[:_LISTED_MAX]
+        self._longest = Gaps(
+            from_ns=from_ns[kept], to_ns=to_ns[kept], missing=missing[kept], closures=before.closures + gaps.closures
+        )
 
 
-def find_gaps(content: SeriesContent, instrument: Instrument) -> Gaps:
+_NO_TIMES: Final[Times] = np.zeros(0, dtype=np.int64)
+
+
+def inspect(content: SeriesContent, instrument: Instrument, calendar: Calendar | None = None) -> JsonObject:
+    """Return the quality report of a whole series; see `QualityReport.result`. calendar: None: by asset class."""
+    report = QualityReport(calendar or default_calendar(instrument.asset_class), instrument.tick_size)
+    report.add(content)
+    return report.result()
+
+
+def find_gaps(content: SeriesContent, calendar: Calendar) -> Gaps:
     """Return the holes of a series, measured in the hours in which its market is open."""
-    times_ns = content.times_ns
-    step_ns = 0 if content.frame == TICK else FRAME_NS[content.frame]
-    from_ns, to_ns = times_ns[:-1] + step_ns, times_ns[1:]
-    pause_ns = to_ns - from_ns
-    threshold_ns = _TICK_GAP_NS if content.frame == TICK else step_ns
-    long = pause_ns >= threshold_ns
-    from_ns, to_ns, pause_ns = from_ns[long], to_ns[long], pause_ns[long]
-    open_ns = pause_ns - closed_ns_between(from_ns, to_ns, weekends=instrument.trades_on_weekends)
-    real = open_ns >= threshold_ns
-    missing = open_ns[real] // step_ns if step_ns else np.zeros(int(real.sum()), dtype=np.int64)
-    return Gaps(from_ns=from_ns[real], to_ns=to_ns[real], missing=missing, closures=int((~real).sum()))
+    return _gaps(content.times_ns, content.frame, calendar)
 
 
-def price_columns(content: SeriesContent) -> dict[str, NDArray[np.float64]]:
+def price_columns(content: SeriesContent) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns that hold prices."""
     return {
         name: values.view(np.float64)
@@ -80,12 +144,52 @@ def price_columns(content: SeriesContent) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def _outside(content: SeriesContent, weekends: bool) -> int:
+def _gaps(times_ns: Times, frame: str, calendar: Calendar) -> Gaps:
+    step_ns = 0 if frame == TICK else FRAME_NS[frame]
+    from_ns, to_ns = times_ns[:-1] + step_ns, times_ns[1:]
+    pause_ns = to_ns - from_ns
+    threshold_ns = step_ns or _TICK_GAP_NS
+    long = pause_ns >= threshold_ns
+    from_ns, to_ns, pause_ns = from_ns[long], to_ns[long], pause_ns[long]
+    if step_ns >= _DAY_NS:
+        missing = _missing_days(from_ns, to_ns, step_ns, calendar)
+        real = missing > 0
+    else:
+        open_ns = pause_ns - calendar.closed_ns_between(from_ns, to_ns)
+        real = open_ns >= threshold_ns
+        missing = open_ns // step_ns if step_ns else np.zeros(len(open_ns), dtype=np.int64)
+    return Gaps(from_ns=from_ns[real], to_ns=to_ns[real], missing=missing[real], closures=int((~real).sum()))
+
+
+def _missing_days(from_ns: Times, to_ns: Times, step_ns: int, calendar: Calendar) -> Times:
+    """Return how many bars of a day or a week each pause lacks.
+
+    A place for a bar counts if the market was open in it at least half as long as in the fullest of the four weeks
+    before: a day of an exchange lasts six hours, and the two hours of an FX Sunday are no day.
+    """
+    if not len(from_ns):
+        return _NO_TIMES
+    before = -step_ns * np.arange(1, _USUAL_NS // step_ns + 1, dtype=np.int64)
+    earlier = (from_ns[:, None] + before).ravel()
+    usual = (step_ns - calendar.closed_ns_between(earlier, earlier + step_ns)).reshape(len(from_ns), -1).max(axis=1)
+    places = (to_ns - from_ns) // step_ns
+    pause = np.repeat(np.arange(len(from_ns)), places)
+    number = np.arange(len(pause)) - np.repeat(np.cumsum(places) - places, places)
+    begins = from_ns[pause] + number * step_ns
+    open_ns = step_ns - calendar.closed_ns_between(begins, begins + step_ns)
+    full = (open_ns > 0) & (2 * open_ns >= usual[pause])
+    return np.bincount(pause[full], minlength=len(from_ns)).astype(np.int64)
+
+
+def _outside(content: SeriesContent, calendar: Calendar) -> int:
     """Return how many ticks, or bars from open to close, lie wholly where the market is closed."""
-    inside = is_open(content.times_ns, weekends=weekends)
+    times_ns = content.times_ns
+    outside = ~calendar.is_open(times_ns)
     if content.frame != TICK:
-        inside |= is_open(content.times_ns + FRAME_NS[content.frame] - 1, weekends=weekends)
-    return int(np.count_nonzero(~inside))
+        step_ns = FRAME_NS[content.frame]
+        begins = times_ns[outside]
+        return int(np.count_nonzero(calendar.closed_ns_between(begins, begins + step_ns) == step_ns))
+    return int(np.count_nonzero(outside))
 
 
 def _crossings(content: SeriesContent) -> dict[str, int]:
@@ -106,26 +210,48 @@ def _bar_counts(content: SeriesContent) -> dict[str, int]:
     }
 
 
-def _tick_counts(content: SeriesContent) -> dict[str, int]:
+def _tick_counts(content: SeriesContent, last: SeriesContent | None) -> dict[str, int]:
     import polars as pl  # here, not above: it takes most of a second, and only imports need it
 
-    repeated = content.times_ns[1:] == content.times_ns[:-1]
+    columns: dict[str, Column] = content.columns
+    if last is not None and last.times_ns[-1] == content.times_ns[0]:
+        columns = _behind(last, columns)
+    times_ns = columns["time_ns"]
+    repeated = times_ns[1:] == times_ns[:-1]
     in_shared_time = np.concatenate((repeated, [False])) | np.concatenate(([False], repeated))
-    shared = pl.DataFrame({name: values[in_shared_time] for name, values in content.columns.items()})
+    shared = pl.DataFrame({name: values[in_shared_time] for name, values in columns.items()})
+    known = len(times_ns) - content.rows  # They are different rows of one time; each but the first was counted then.
     return {
-        "repeated_time": int(np.count_nonzero(repeated)),
+        "repeated_time": int(np.count_nonzero(repeated)) - max(known - 1, 0),
         "repeated_row": shared.height - shared.n_unique(),
     }
 
 
-def _gap_report(gaps: Gaps) -> JsonObject:
-    longest = np.argsort(gaps.from_ns - gaps.to_ns, kind="stable")[:_LISTED_MAX]
+def _tail(content: SeriesContent, last: SeriesContent | None) -> SeriesContent:
+    """Return what the next chunk must know: the last bar, or the different ticks of the last time."""
+    if content.frame != TICK:
+        return _rows(content, content.rows - 1)
+    import polars as pl
+
+    first = int(np.searchsorted(content.times_ns, content.times_ns[-1]))
+    tail = _rows(content, first)
+    columns = tail.columns
+    if first == 0 and last is not None and last.times_ns[-1] == content.times_ns[0]:
+        columns = _behind(last, columns)
+    different = pl.DataFrame(columns).unique(maintain_order=True)
+    kept: dict[str, Column] = {name: different[name].to_numpy() for name in columns}
+    return SeriesContent(symbol=tail.symbol, frame=tail.frame, price_basis=tail.price_basis, columns=kept)
+
+
+def _behind(last: SeriesContent, columns: dict[str, Column]) -> dict[str, Column]:
     return {
-        "count": len(gaps.from_ns),
-        "missing_bars": int(gaps.missing.sum()),
-        "closures": gaps.closures,
-        "longest": [
-            {"from_ns": int(gaps.from_ns[i]), "to_ns": int(gaps.to_ns[i]), "missing_bars": int(gaps.missing[i])}
-            for i in longest
-        ],
+        name: np.concatenate((last.times_ns, values.view(np.int64)))
+        if name == "time_ns"
+        else np.concatenate((last.columns[name].view(np.float64), values.view(np.float64)))
+        for name, values in columns.items()
     }
+
+
+def _rows(content: SeriesContent, first: int) -> SeriesContent:
+    columns: dict[str, Column] = {name: values[first:].copy() for name, values in content.columns.items()}
+    return SeriesContent(symbol=content.symbol, frame=content.frame, price_basis=content.price_basis, columns=columns)

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from boxgate_engine.calendars import default_calendar
 from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent
 from boxgate_engine.datasets.grid import prices_from_ticks
 from boxgate_engine.datasets.instrument_defaults import (
@@ -23,7 +24,6 @@ from boxgate_engine.datasets.instrument_defaults import (
     describe_instrument,
     guess_asset_class,
 )
-from boxgate_engine.datasets.market_week import is_open
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import FRAME_NS, TICK
 from boxgate_engine.instruments import Instrument
@@ -139,7 +139,7 @@ def synthesise(
     instrument, _ = describe_instrument(symbol, model.tick_size, options)
     weekends = instrument.trades_on_weekends
     every_ns = np.arange(-(-start_ns // _MINUTE_NS), end_ns // _MINUTE_NS, dtype=np.int64) * _MINUTE_NS
-    minutes_ns = every_ns[is_open(every_ns, weekends=weekends)]
+    minutes_ns = every_ns[default_calendar(instrument.asset_class).is_open(every_ns)]
     if not len(minutes_ns):
         raise _empty(symbol)
     counts = _tick_counts(seed, symbol, minutes_ns, weekends)

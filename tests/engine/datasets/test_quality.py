@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from boxgate_engine.calendars import calendar_by_name
 from boxgate_engine.datasets import SeriesContent
 from boxgate_engine.datasets.grid import count_off_grid, infer_tick_size, prices_from_ticks
-from boxgate_engine.datasets.market_week import closed_ns_between, is_open
 from boxgate_engine.datasets.quality import find_gaps, inspect
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.instruments import Instrument
@@ -23,45 +23,10 @@ Bars = Callable[..., SeriesContent]
 _EURUSD = Instrument(
     symbol="EURUSD", asset_class="forex", quote_currency="USD", tick_size=Fraction(1, 100_000), lot_size=Fraction(1)
 )
-_HOUR_NS = 3_600_000_000_000
 
 
 def _ns(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("moment", "expected"),
-    [
-        ("2024-03-01 21:59:00", True),
-        ("2024-03-01 22:00:00", False),
-        ("2024-03-02 12:00:00", False),
-        ("2024-03-03 20:59:59", False),
-        ("2024-03-03 21:00:00", True),
-        ("2024-03-05 03:00:00", True),
-    ],
-)
-def test_the_week_ends_on_friday_and_begins_on_sunday(moment: str, expected: bool) -> None:
-    times = np.array([_ns(moment)])
-    assert is_open(times, weekends=False).tolist() == [expected]
-    assert is_open(times, weekends=True).tolist() == [True]
-
-
-def test_closed_time_is_that_of_a_loop_over_hours() -> None:
-    hours = np.arange(0, 24 * 15)
-    start = _ns("2024-02-27 00:00:00")
-    closed = [not (hour_ok(start + int(hour) * _HOUR_NS)) for hour in hours]
-    for first, last in ((0, 10), (60, 200), (93, 94), (94, 143), (0, 359), (142, 143), (143, 150)):
-        found = closed_ns_between(
-            np.array([start + first * _HOUR_NS]), np.array([start + last * _HOUR_NS]), weekends=False
-        )
-        assert found.tolist() == [sum(closed[first:last]) * _HOUR_NS]
-
-
-def hour_ok(time_ns: int) -> bool:
-    moment = datetime.fromtimestamp(time_ns / 1e9, tz=UTC)
-    day, hour = moment.weekday(), moment.hour
-    return not (day == 5 or (day == 4 and hour >= 21) or (day == 6 and hour < 22))
 
 
 def test_a_report_of_bars(bars: Bars) -> None:
@@ -83,8 +48,8 @@ def test_a_report_of_bars(bars: Bars) -> None:
         "flat": 4,
     }
     gaps = report["gaps"]
-    assert (gaps["count"], gaps["missing_bars"]) == (2, 3 + 534)
-    assert [gap["missing_bars"] for gap in gaps["longest"]] == [534, 3]
+    assert (gaps["count"], gaps["missing_bars"]) == (2, 3 + 594)
+    assert [gap["missing_bars"] for gap in gaps["longest"]] == [594, 3]
 
 
 def test_the_longest_gaps_are_listed_and_all_are_counted(bars: Bars) -> None:
@@ -97,7 +62,7 @@ def test_a_tick_series_has_a_gap_after_an_hour_of_open_market() -> None:
     times = np.array([_ns(text) for text in ("2024-03-04 00:00:00", "2024-03-04 00:59:59", "2024-03-04 02:00:00")])
     columns: dict[str, Any] = {"time_ns": times, "bid": np.full(3, 1.1), "ask": np.full(3, 1.2)}
     content = SeriesContent(symbol="EURUSD", frame="tick", price_basis="BID", columns=columns)
-    assert find_gaps(content, _EURUSD).from_ns.tolist() == [int(times[1])]
+    assert find_gaps(content, calendar_by_name("fx")).from_ns.tolist() == [int(times[1])]
 
 
 @pytest.mark.parametrize(("num", "den"), [(1, 100_000), (1, 100), (1, 3), (25, 10), (1, 20), (1, 1)])

@@ -190,8 +190,8 @@ def test_d09_crossed_and_locked_quotes_are_real_and_counted(store: Any, csv_file
 
 
 def test_d10_gaps_are_reported_or_refused_and_weekends_are_none(store: Any, csv_file: Callable[..., Path]) -> None:
-    friday = 1_709_326_740  # 2024-03-01 20:59 UTC
-    weekend = [f"{time},1,1,1,1,1" for time in (friday - 60, friday, friday + 49 * 3600 + 60)]
+    friday = 1_709_330_340  # 2024-03-01 21:59 UTC, the last minute of the week in New York
+    weekend = [f"{time},1,1,1,1,1" for time in (friday - 60, friday, friday + 48 * 3600 + 60)]
     store.take(csv_file(_HEAD, *weekend), symbol="EURUSD", frame="M1", on_gap="refuse")
     path = csv_file(_HEAD, _GOOD[0], _GOOD[1].replace("4460", "4760"), name="gap.csv")
     result = store.take(path, symbol="EURUSD", frame="M1")

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from boxgate_engine.calendars import default_calendar
 from boxgate_engine.datasets import Dataset, SynthRequest, ensure_demo, make_synthetic
 from boxgate_engine.datasets.aggregation import aggregate
 from boxgate_engine.datasets.grid import count_off_grid
-from boxgate_engine.datasets.market_week import is_open
 from boxgate_engine.datasets.quality import price_columns
 from boxgate_engine.datasets.synth import synthesise
 from boxgate_engine.errors import BoxgateError
 
-_DEMO_HASH = "bed0fa700e37031d879042d8342eaa0ae2732c01ab10c86e770bae9dd7aeda5e"
+_DEMO_HASH = "60f40837d77f4959f8edf8542fceefbc1399a24333f1a92aaa8451f78b2bf737"
 """Pins the generator: results that were computed on the demo name it."""
 
 _DAY_NS = 86_400_000_000_000
@@ -74,7 +74,7 @@ def test_bars_are_sound_and_on_their_grid(demo: Dataset) -> None:
         for prices in price_columns(series.content()).values():
             assert count_off_grid(prices, instrument.tick_size) == 0
         assert np.all(columns["volume"] > 0)
-        assert np.all(is_open(series.times_ns, weekends=instrument.trades_on_weekends))
+        assert np.all(default_calendar(instrument.asset_class).is_open(series.times_ns))
 
 
 def test_ticks_and_bars_of_the_demo_belong_together(demo: Dataset) -> None:

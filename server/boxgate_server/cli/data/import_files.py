@@ -56,6 +56,10 @@ def import_command(
     licence: Annotated[str, typer.Option(help="Under which licence.")] = "not stated",
     on_duplicate: Annotated[_OnDuplicate, typer.Option(help="What to do with equal bars.")] = _OnDuplicate.REFUSE,
     on_gap: Annotated[_OnGap, typer.Option(help="What to do with gaps in market hours.")] = _OnGap.REPORT,
+    calendar: Annotated[
+        str | None,
+        typer.Option(help="When the market is open: always, fx, XNYS, lean:FILE#ENTRY (default by asset class)."),
+    ] = None,
     ignore: Annotated[list[str] | None, typer.Option(help="CSV column to leave out; may be repeated.")] = None,
     asset_class: AssetClassOption = None,
     tick_size: TickSize = None,
@@ -81,6 +85,7 @@ def import_command(
             licence=licence,
             on_duplicate=on_duplicate.value,
             on_gap=on_gap.value,
+            calendar=calendar,
             ignore=frozenset(ignore or ()),
             instrument=instrument_options(asset_class, tick_size, lot_size, quote_currency, contract_size),
         )
