@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boxgate_proto.strategy.v1 import account_pb2, instrument_pb2, strategy_pb2
 from boxgate_sdk._session import Session
 from boxgate_sdk.account import read_account
 from boxgate_sdk.context import Context, Instrument, Series
-from boxgate_sdk.errors import Refusal, VersionMismatch
+from boxgate_sdk.errors import Refusal, StrategyMistake, VersionMismatch
+from boxgate_sdk.frames import FRAME_NS, TICK
 from boxgate_sdk.history import History
 from boxgate_sdk.parameters import Parameter, bind, declared
 from boxgate_sdk.strategy import SeriesNeed, Strategy
@@ -47,7 +48,22 @@ def describe(strategy_class: type[Strategy], request: strategy_pb2.DescribeReque
         series=[_need(need) for need in description.series],
         description=description.description,
         author=description.author,
+        frames=check_frames(description.frames, type(strategy).__name__),
     )
+
+
+def check_frames(frames: Sequence[str], where: str) -> Sequence[str]:
+    """Return the frames that a strategy is made for. Raises StrategyMistake for a name that is none."""
+    known = (*FRAME_NS, TICK)
+    unknown = [frames] if isinstance(frames, str) else [frame for frame in frames if frame not in known]
+    if unknown:
+        raise StrategyMistake(
+            f"frames holds {unknown[0]!r}" if not isinstance(frames, str) else f"frames is the text {frames!r}",
+            where=where,
+            expected=f"names of frames in a tuple, such as ({known[0]!r},); there are {' '.join(known)}",
+            remedy="correct frames, or leave it empty if the strategy takes any",
+        )
+    return frames
 
 
 def open_session(strategy_class: type[Strategy], request: strategy_pb2.OnInitRequest) -> Opening:

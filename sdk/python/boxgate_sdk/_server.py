@@ -113,6 +113,7 @@ def check_strategy(strategy_class: object) -> None:
             raise errors.StrategyMistake(
                 f"the {attribute} is {value!r}", where=where, expected=f"a match of {pattern}", remedy="rename it"
             )
+    _contract.check_frames(strategy_class.frames, where)
 
 
 def start_server(strategy_class: type[Strategy], endpoint: str, cookie: str) -> grpc.Server:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 _MINUTE_NS = 60_000_000_000
 
+TICK = "tick"
+"""The frame name of ticks."""
+
 FRAME_NS = {
     "M1": _MINUTE_NS,
     "M5": 5 * _MINUTE_NS,

@@ -29,6 +29,7 @@ class Description:
     version: str
     description: str = ""
     author: str = ""
+    frames: Sequence[str] = ()
     requires: Sequence[str] = ()
     supports: Sequence[str] = ()
     series: Sequence[SeriesNeed] = ()
@@ -49,6 +50,8 @@ class Strategy:
     description: str = ""
     """One line for people."""
     author: str = ""
+    frames: Sequence[str] = ()
+    """The only frames that the strategy is made for, such as ("H1", "H4"); empty for any. Others are refused."""
     max_sessions: int = 1
     """Sessions at the same time in one process."""
 
@@ -103,6 +106,7 @@ class Strategy:
             version=self.version,
             description=self.description,
             author=self.author,
+            frames=tuple(self.frames),
             requires=tuple(self.requires()),
             supports=tuple(self.supports()),
             series=tuple(self.series()),

@@ -19,7 +19,7 @@ from boxgate_server.errors import DescriptionInvalid, StrategyRefused
 from boxgate_server.sessions.parameters import complete_parameters, parameter_messages
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
 
-OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET")
+OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES")
 """Capabilities that this gateway can grant."""
 
 _BASES: Final = {
@@ -69,6 +69,7 @@ def describe(connection: Connection, config: RunConfig) -> Described:
                 )
             ]
         )
+    _check_frames(answer.frames, config.frames, debug=debug)
     return Described(
         name=answer.name,
         version=answer.version,
@@ -78,6 +79,32 @@ def describe(connection: Connection, config: RunConfig) -> Described:
         wanted=list(answer.series),
         debug=debug,
     )
+
+
+def _check_frames(made_for: Sequence[str], frames: Sequence[str], *, debug: bool) -> None:
+    """Raise ConfigInvalid where the run has a frame that the strategy is not made for. debug: name those it is for."""
+    for frame in made_for:
+        if frame not in (*FRAME_NS, TICK):
+            raise DescriptionInvalid(
+                f"the strategy names the frame {frame!r}" if debug else "the strategy names a frame that is none",
+                where="frames",
+                expected=f"names among {' '.join(FRAME_NS)} {TICK}",
+                remedy="correct the strategy's declaration",
+            )
+    strange = [frame for frame in frames if frame not in made_for]
+    if made_for and strange:
+        those = f"among {' '.join(made_for)}" if debug else "that the strategy is made for; its vendor says which"
+        raise ConfigInvalid(
+            [
+                Problem(
+                    path="frames",
+                    source="",
+                    what=f"the strategy is not made for {' '.join(strange)}",
+                    expected=f"frames {those}",
+                    remedy="change frames of the run",
+                )
+            ]
+        )
 
 
 def requirements(wanted: Sequence[pb.SeriesRequirement], feeds: Sequence[Feed], *, debug: bool = True) -> list[int]:
@@ -126,8 +153,9 @@ def init_request(
     market: Market,
     start_ns: int,
     warmup_events: Sequence[int],
+    history: Sequence[pb.HistoryHandle] = (),
 ) -> pb.OnInitRequest:
-    """Return the request that opens a session."""
+    """Return the request that opens a session. history: handles, where they were granted."""
     request = pb.OnInitRequest(
         session_id=session_id,
         seed=seed,
@@ -150,6 +178,7 @@ def init_request(
         account_currency=config.account.currency,
         leverage=config.account.leverage,
         contract_version=CONTRACT_VERSIONS[-1],
+        history=history,
     )
     request.account.cash = config.account.cash
     for index in range(len(market.instruments)):

@@ -156,3 +156,32 @@ def test_a_reason_is_shown_in_debug_alone() -> None:
     with pytest.raises(StrategyRefused) as caught:
         opened(answer, debug=False)
     assert "canary" not in str(caught.value)
+
+
+def test_a_run_with_a_frame_that_the_strategy_is_not_made_for_is_refused_by_name() -> None:
+    asked: Any = Connection(description(frames=["H1", "H4"]))
+    with pytest.raises(ConfigInvalid) as refused:
+        describe(asked, config(frames=["H1", "M1"]))
+    (problem,) = refused.value.problems
+    assert problem.path == "frames"
+    assert "M1" in problem.what
+    assert "H1 H4" in problem.expected
+    describe(asked, config(frames=["H4"]))
+
+
+def test_prod_refuses_a_frame_without_telling_those_that_the_strategy_is_made_for() -> None:
+    asked: Any = Connection(description(frames=["H4", "W1"]))
+    with pytest.raises(ConfigInvalid) as refused:
+        describe(asked, config(frames=["M1"], mode="prod"))
+    said = str(refused.value.as_dict()) + str(refused.value)
+    assert "M1" in said
+    assert "H4" not in said
+    assert "W1" not in said
+
+
+@pytest.mark.parametrize("mode", ["debug", "prod"])
+def test_a_frame_that_is_none_is_the_strategys_mistake_and_prod_does_not_repeat_it(mode: str) -> None:
+    asked: Any = Connection(description(frames=["canary"]))
+    with pytest.raises(DescriptionInvalid) as refused:
+        describe(asked, config(frames=["M1"], mode=mode))
+    assert ("canary" in str(refused.value)) == (mode == "debug")
