@@ -7,7 +7,9 @@ BoxgateError
 │   ├── AttachAddress           ATTACH_ADDRESS: the address of a running sidecar cannot be used
 │   ├── ProtocolVersion         PROTO_VERSION: no contract version in common
 │   ├── CapabilityNotOffered    CAPABILITY_NOT_OFFERED: the sidecar requires what the gateway has not
-│   └── StrategyRefused         STRATEGY_REFUSED: the strategy does not run with this configuration
+│   ├── StrategyRefused         STRATEGY_REFUSED: the strategy does not run with this configuration
+│   ├── TicketRefused           TICKET_FORGED: a ticket for history that may not be used so (and the other TICKET_ codes)
+│   └── ServerUnprotected       SERVE_UNPROTECTED: history would be served beyond this host without TLS or token
 └── RunFailed                   exit code 1
     ├── HandshakeTimeout        HANDSHAKE_TIMEOUT: not ready in time
     ├── HandshakeBad            HANDSHAKE_BAD: what answers at the endpoint is not the sidecar, or not gRPC health
@@ -66,6 +68,21 @@ class StrategyRefused(UserMistake):
     """The strategy answered that it cannot run with this configuration."""
 
     code = "STRATEGY_REFUSED"
+
+
+class TicketRefused(UserMistake):
+    """A ticket for history that may not be used so; nothing of the series was sent.
+
+    Codes: TICKET_FORGED, TICKET_FOREIGN, TICKET_EXPIRED, TICKET_REPLAYED, TICKET_RANGE.
+    """
+
+    code = "TICKET_FORGED"
+
+
+class ServerUnprotected(UserMistake):
+    """History would be served to other hosts without TLS or without a token; nothing was started."""
+
+    code = "SERVE_UNPROTECTED"
 
 
 class HandshakeTimeout(RunFailed):

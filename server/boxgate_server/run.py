@@ -7,7 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
 from boxgate_engine.tables import Tables
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.folders import check_folders
+from boxgate_server.history.handles import CAPABILITY, offered_handles
 from boxgate_server.outcome import Attachment, Finished, Watcher
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
@@ -122,7 +123,7 @@ class _Run:
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
             for clause in market.uncovered(self.start_ns, self.end_ns):
                 self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
-            results, delivery, restarts = self._play(market, described)
+            results, delivery, restarts = self._play(market, dataset, described)
             dataset.check_unchanged()
             self._check_strategy_unchanged(digest, identified)
             return self._publish(market, dataset, described, results, delivery, restarts, identified)
@@ -204,7 +205,7 @@ class _Run:
         )
         self.seed = identities.seed(self.config.determinism.master_seed, scenario)
 
-    def _play(self, market: Market, described: Described) -> tuple[Results, Delivery, int]:
+    def _play(self, market: Market, dataset: Dataset, described: Described) -> tuple[Results, Delivery, int]:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
@@ -212,19 +213,21 @@ class _Run:
         for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
             session_id = f"{self.run_id}-{attempt}"
             simulation = Simulation(market.instruments, self._rules(), start_ns=self.start_ns)
-            request = init_request(
-                session_id=session_id,
-                seed=self.seed,
-                config=config,
-                described=described,
-                market=market,
-                start_ns=self.start_ns,
-                warmup_events=counts,
-            )
-            needs = open_session(self.sidecar.connection, request, market.feeds, debug=self.debug)
-            if not needs:
-                if self.recorder is not None:
+            with self._history(market, dataset, described, session_id) as handles:
+                request = init_request(
+                    session_id=session_id,
+                    seed=self.seed,
+                    config=config,
+                    described=described,
+                    market=market,
+                    start_ns=self.start_ns,
+                    warmup_events=counts,
+                    history=handles,
+                )
+                needs = open_session(self.sidecar.connection, request, market.feeds, debug=self.debug)
+                if not needs and self.recorder is not None:
                     self.recorder.begin(name=described.name, version=described.version, init=request)
+            if not needs:
                 break
             counts = self._extend_history(market, counts, needs, attempt)
             if self.attachment is None:
@@ -259,6 +262,19 @@ class _Run:
         self.warmup_sum = sum(counts)
         self.tape = tape
         return results, delivery, attempt
+
+    def _history(
+        self, market: Market, dataset: Dataset, described: Described, session_id: str
+    ) -> AbstractContextManager[list[pb.HistoryHandle]]:
+        """Return the handles of a session; they are good until the context is left."""
+        if CAPABILITY not in described.granted:
+            return nullcontext([])
+        provider = self.config.data_provider
+        same_host = self.attachment is None or self.attachment.address.startswith("unix:")
+        cache_dir = self.folder / provider.cache.local_dir if same_host and provider.memory_map else None
+        return offered_handles(
+            dataset, market.feeds, session_id=session_id, start_ns=self.start_ns, cache_dir=cache_dir
+        )
 
     def _warmup_counts(self, market: Market) -> list[int]:
         counts = []
