@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import warnings
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,11 +57,9 @@ def exchange(code: str) -> Exchange | None:
 
 def similar_codes(code: str) -> list[str]:
     """Return the code that another name stands for (NYSE: XNYS), or up to three that look like a mistyped one."""
-    exchange_calendars = _library()
-
-    meant: str = exchange_calendars.resolve_alias(code.upper())
-    if meant in _codes():
-        return [meant]
+    aliases: dict[str, str] = _library().calendar_utils.global_calendar_dispatcher.aliases_to_names()
+    if code.upper() in aliases or code.upper() in _codes():
+        return [aliases.get(code.upper(), code.upper())]
     return difflib.get_close_matches(code.upper(), _codes(), n=3)
 
 
@@ -90,7 +89,8 @@ def _bounds(code: str) -> tuple[int, int]:
     import pandas as pd  # type: ignore[import-untyped] # it carries no types
 
     exchange_calendars = _library()
-    known = exchange_calendars.get_calendar(code)
+    with warnings.catch_warnings(action="ignore"):
+        known = exchange_calendars.get_calendar(code)
     first, last = known.bound_min() or pd.Timestamp(1950, 1, 1), known.bound_max() or pd.Timestamp(2199, 12, 31)
     return first.value, last.value + DAY_NS
 
@@ -107,7 +107,8 @@ def _block(code: str, number: int) -> Times:
     if (last - first).days < 14:  # The library wants a few sessions, and nobody asks for these years.
         return np.zeros((4, 0), dtype=np.int64)
     # Start and end are stated: left out, the library would take them from today's date.
-    days = exchange_calendars.get_calendar(code, start=first, end=last)
+    with warnings.catch_warnings(action="ignore"):  # what newer versions of pandas tell the library
+        days = exchange_calendars.get_calendar(code, start=first, end=last)
     return np.stack([days.opens_nanos, days.closes_nanos, days.break_starts_nanos, days.break_ends_nanos])
 
 
