@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine.instruments import Instrument
@@ -17,13 +17,12 @@ from boxgate_engine.report.numerals import UNDEFINED, counted, instant, plain
 from boxgate_engine.report.prices import PricePanel
 from boxgate_engine.report.quality import quality_section
 from boxgate_engine.report.run_files import RunFiles, read_run_files
+from boxgate_engine.report.strategy_name import strategy_name
 
 FILE_NAME: Final = "report.html"
 """Name of the page in a run folder."""
 _SCRIPTS: Final = ("trades.js", "charts.js", "start.js")
 """The page's own parts of the script, in order."""
-_PLAIN_SCRIPTS: Final = frozenset({"strategy", "main", "__main__", "run", "app"})
-"""Script names that say less than the folder they are in."""
 
 
 def render_report(
@@ -72,7 +71,7 @@ def render_report(
         ]
     )
     return document(
-        title=f"{_strategy_name(files)} · {', '.join(files.config['identity']['instruments'])}",
+        title=f"{strategy_name(files)} · {', '.join(files.config['identity']['instruments'])}",
         header=_header(files, run_id),
         body=body,
         footer=_footer(run_id, result_digest),
@@ -135,7 +134,7 @@ def _header(files: RunFiles, run_id: str) -> str:
     shown = "".join(f"<li>{esc(chip)}</li>" for chip in chips)
     return (
         f'<a class="skip" href="#summary">Skip to the summary</a>\n<header>\n{bar(sections.TITLES)}'
-        f'<div class="title"><h1>{esc(_strategy_name(files))}</h1>'
+        f'<div class="title"><h1>{esc(strategy_name(files))}</h1>'
         f'<p class="scope"><strong>{esc(", ".join(identity["instruments"]))}</strong> '
         f"{esc(', '.join(identity['frames']))} "
         f"<span>{esc(instant(start_ns))} {UNDEFINED} {esc(instant(end_ns))} UTC</span>"
@@ -152,15 +151,3 @@ def _footer(run_id: str, result_digest: str) -> str:
         f"<footer><p>Run <code>{esc(run_id)}</code> · result <code>{esc(result_digest)}</code></p>"
         "<p>A backtest is a calculation on past prices under the assumptions above. It is no promise.</p></footer>\n"
     )
-
-
-def _strategy_name(files: RunFiles) -> str:
-    """Return a name for people: the strategy's own, else of its script, else of the script's folder."""
-    identity, resolved = files.config["identity"]["strategy"], files.config["resolved"].get("strategy", {})
-    if identity.get("name"):
-        return str(identity["name"])
-    scripts = [PurePosixPath(part) for part in resolved.get("command", [])]
-    script = next((part for part in scripts if part.suffix), scripts[-1] if scripts else None)
-    if script is None:
-        return "Attached strategy"
-    return script.parent.name if script.stem in _PLAIN_SCRIPTS and script.parent.name else script.stem

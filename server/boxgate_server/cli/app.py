@@ -181,6 +181,22 @@ def report_command(
     report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
 
 
+@app.command("compare")
+def compare_command(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Two or more: folders, ids, or beginnings of ids.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", dir_okay=False, help="The page that is written.")
+    ] = Path("compare.html"),
+    store: Store = DEFAULT_STORE,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Put published runs side by side on one page: where their assumptions differ first, then metrics and curves."""
+    from boxgate_server.cli.compare import compare
+
+    compare(runs, output, store=store, as_json=as_json, debug=debug)
+
+
 @app.command("doctor")
 def doctor_command(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the engine now, so that no run has to.")] = False,
