@@ -8,7 +8,7 @@ BoxgateError
 │   ├── ProtocolVersion         PROTO_VERSION: no contract version in common
 │   ├── CapabilityNotOffered    CAPABILITY_NOT_OFFERED: the sidecar requires what the gateway has not
 │   ├── StrategyRefused         STRATEGY_REFUSED: the strategy does not run with this configuration
-│   ├── TicketRefused           TICKET_FORGED: a ticket for history that may not be used so (and the other TICKET_ codes)
+│   ├── TicketRefused           TICKET_FORGED: a ticket that may not be used so; other TICKET_ codes too
 │   └── ServerUnprotected       SERVE_UNPROTECTED: history would be served beyond this host without TLS or token
 └── RunFailed                   exit code 1
     ├── HandshakeTimeout        HANDSHAKE_TIMEOUT: not ready in time

@@ -152,6 +152,11 @@ def _context(strategy: Strategy, request: strategy_pb2.OnInitRequest) -> Context
         )
         for index, s in enumerate(request.series)
     )
+    data = None
+    if "HISTORY_HANDLES" in request.capabilities:
+        from boxgate_sdk._handles import open_handles
+
+        data = open_handles(request.history, series, request.start_ns)
     opening = request.account if request.HasField("account") else account_pb2.Account()
     return Context(
         parameters={name: getattr(strategy, name) for name in declared(type(strategy))},
@@ -167,6 +172,7 @@ def _context(strategy: Strategy, request: strategy_pb2.OnInitRequest) -> Context
         slippage_bps=request.costs.slippage_bps,
         opening_account=read_account(opening.SerializeToString(), [i.symbol for i in instruments]),
         history=History([_history_events(strategy, s, series[0].frame) for s in series]),
+        data=data,
     )
 
 

@@ -41,14 +41,20 @@ class Session:
         self._instrument_of_series = [s.instrument for s in ctx.series]
         self._meta = ctx.mode == "debug"
         self._next_seq: int | None = None
+        self._data = ctx.delivered
 
     def answer(self, window: Window) -> bytes:
         """Return the serialised OnEventResponse. Raises an SdkError, or whatever the strategy raises."""
         self._check(window)
+        data = self._data
+        if data is not None:
+            data.enter_window(window, vector=self._vector)
         if self._vector:
             consumed, signals = window.count, self._vector_signals(window)
         else:
             consumed, signals = self._event_signals(window)
+        if data is not None:
+            data.leave_window(consumed)
         self._next_seq = window.first_seq + consumed
         return encode_response(window.first_seq, consumed, signals)
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from boxgate_sdk.account import Account, read_account
-from boxgate_sdk.errors import FeedbackNotGranted, InstrumentUnknown, OutsideEvent, SeriesUnknown
+from boxgate_sdk.errors import FeedbackNotGranted, HistoryNotGranted, InstrumentUnknown, OutsideEvent, SeriesUnknown
 from boxgate_sdk.events import Bar, Tick
 from boxgate_sdk.grid import round_price, round_qty
 from boxgate_sdk.history import History
@@ -19,6 +19,7 @@ from boxgate_sdk.philox import Random
 
 if TYPE_CHECKING:
     from boxgate_sdk._wire import Marks
+    from boxgate_sdk.data import Data
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +95,7 @@ class Context:
         slippage_bps: float,
         opening_account: Account,
         history: History,
+        data: Data | None = None,
     ) -> None:
         self.parameters = MappingProxyType(dict(parameters))
         self.instruments: Mapping[str, Instrument] = MappingProxyType({i.symbol: i for i in instruments})
@@ -110,6 +112,9 @@ class Context:
         """Events that require_history asked for beyond the warm-up, by index of the series."""
         self._feedback = "FEEDBACK" in granted
         self._history = history
+        self._data = data
+        if data is not None:
+            data.attach(self)
         self._random = Random(seed)
         self._event: Bar | Tick | None = None
         self._vector = False
@@ -161,6 +166,13 @@ class Context:
             raise InstrumentUnknown(symbol, self.instruments)
         column = None if self._marks is None else self._marks.unrealised.get(self.instruments[symbol].index)
         return 0.0 if column is None else float(column[self._index()])
+
+    @property
+    def data(self) -> Data:
+        """History of any length, as tables: ctx.data.history(…). Raises HistoryNotGranted."""
+        if self._data is None:
+            raise HistoryNotGranted
+        return self._data
 
     def history(self, symbol: str, frame: str, events: int) -> list[Any]:
         """Return exactly the last `events` of a series, Bars or Ticks, oldest first, the one being handled included.
@@ -220,6 +232,11 @@ class Context:
             self._account_later = self._account.without_updates()
             self._account_bytes = None
         return self._account
+
+    @property
+    def delivered(self) -> Data | None:
+        """Where the session puts the events of its windows; None without HISTORY_HANDLES."""
+        return self._data
 
     @property
     def rings(self) -> list[deque[Bar | Tick]]:

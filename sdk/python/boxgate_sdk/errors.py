@@ -15,6 +15,9 @@ SdkError                        names what happened, where, what was expected an
 │   ├── SeriesUnknown
 │   ├── HistoryBeyondDeclared
 │   ├── HistoryShort
+│   ├── HistoryNotGranted
+│   ├── HistoryBeyondEvent
+│   ├── HistoryQueryInvalid
 │   └── OutsideEvent
 ├── IndicatorError              an indicator was made or fed in a way that has no answer
 │   ├── IndicatorLengthInvalid
@@ -31,6 +34,8 @@ SdkError                        names what happened, where, what was expected an
     ├── VersionMismatch
     ├── SessionUnknown
     ├── SessionLimit
+    ├── HistoryHandleInvalid    what a handle of OnInit leads to is not the history that it names
+    ├── HistoryUnreachable      a handle of OnInit leads nowhere from here
     ├── WindowMalformed
     └── WindowOutOfOrder
 """
@@ -185,10 +190,10 @@ class SeriesUnknown(ContextError):
 
     code = "SERIES_UNKNOWN"
 
-    def __init__(self, symbol: str, frame: str, known: Iterable[str]) -> None:
+    def __init__(self, symbol: str, frame: str, known: Iterable[str], where: str = "ctx.history") -> None:
         super().__init__(
             f"the run has no series {symbol} {frame}",
-            where="ctx.history",
+            where=where,
             expected=f"one of {', '.join(known)}",
             remedy="add the instrument or frame to the run config, or ask for another",
         )
@@ -213,12 +218,62 @@ class HistoryShort(ContextError):
 
     code = "HISTORY_SHORT"
 
-    def __init__(self, symbol: str, frame: str, asked: int, have: int) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        frame: str,
+        asked: int,
+        have: int,
+        where: str = "ctx.history",
+        remedy: str = "lengthen the warm-up, or handle the first events without history",
+    ) -> None:
         super().__init__(
-            f"{asked} events of {symbol} {frame} were asked, {have} were delivered so far",
-            where="ctx.history",
+            f"{asked} events of {symbol} {frame} were asked, there are {have} so far",
+            where=where,
             expected=f"at most {have} events",
-            remedy="lengthen the warm-up, or handle the first events without history",
+            remedy=remedy,
+        )
+
+
+class HistoryNotGranted(ContextError):
+    """ctx.data was read in a session without HISTORY_HANDLES."""
+
+    code = "HISTORY_NOT_GRANTED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ctx.data.history needs the capability HISTORY_HANDLES",
+            where="ctx.data",
+            expected="a session with HISTORY_HANDLES",
+            remedy='add "HISTORY_HANDLES" to what supports() of the strategy returns, or to requires()',
+        )
+
+
+class HistoryBeyondEvent(ContextError):
+    """History was asked up to a time that lies behind the event that is handled."""
+
+    code = "HISTORY_BEYOND_EVENT"
+
+    def __init__(self, symbol: str, frame: str, end_ns: int, now_ns: int) -> None:
+        super().__init__(
+            f"{symbol} {frame} was asked up to {end_ns}, the event that is handled is of {now_ns}",
+            where="ctx.data.history: end_ts",
+            expected=f"at most {now_ns + 1}: the time of the event + 1, in on_init that of the start + 1",
+            remedy="pass event.time_ns + 1, or an earlier time",
+        )
+
+
+class HistoryQueryInvalid(ContextError):
+    """An argument of ctx.data.history has no meaning."""
+
+    code = "HISTORY_QUERY"
+
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        super().__init__(
+            f"{name} is {value!r}",
+            where=f"ctx.data.history: {name}",
+            expected=expected,
+            remedy="correct the argument",
         )
 
 
@@ -401,6 +456,34 @@ class SessionLimit(ProtocolError):
             where="OnInit",
             expected=f"at most {sessions_max} at the same time",
             remedy="call OnStop first, or start another process",
+        )
+
+
+class HistoryHandleInvalid(ProtocolError):
+    """What a handle leads to is not the history that it names; nothing of it is used."""
+
+    code = "HISTORY_HANDLE"
+
+    def __init__(self, what: str, where: str, expected: str) -> None:
+        super().__init__(
+            what,
+            where=where,
+            expected=expected,
+            remedy="run again; if it happens again, delete the slices in the cache of the gateway",
+        )
+
+
+class HistoryUnreachable(ProtocolError):
+    """A handle has neither a file that can be mapped here nor a server that answers."""
+
+    code = "HISTORY_UNREACHABLE"
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(
+            what,
+            where=where,
+            expected="the path of a file that this process may read, or a Flight server that answers",
+            remedy="let the strategy see the cache of the gateway, or reach its address, while OnInit lasts",
         )
 
 

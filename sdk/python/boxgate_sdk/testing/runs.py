@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import grpc
@@ -20,8 +22,11 @@ from boxgate_sdk.events import Bar, Tick
 from boxgate_sdk.strategy import Strategy
 from boxgate_sdk.testing.paper import PaperAccount
 from boxgate_sdk.testing.sent import Ratio, Sent, check_signal, on_grid, read_signal
+from boxgate_sdk.testing.slices import write_handles
 from boxgate_sdk.testing.socket_server import COOKIE, serve_in_thread
 from boxgate_sdk.testing.tape import Tape
+
+_OFFERED = {"FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES"}
 
 Exchange = Callable[[window_pb2.EventWindow], signal_pb2.SignalWindow]
 
@@ -42,7 +47,8 @@ class InProcess:
 
     params: values that differ from their defaults. instruments: symbols in the order of the config, by default that of
     the events. tick_size, lot_size: (numerator, denominator) of every instrument. warmup: how many of the first events
-    precede the tape. seed, mode: as in a run.
+    precede the tape. seed, mode: as in a run. history: events before the warm-up, which a strategy with
+    HISTORY_HANDLES finds in ctx.data.history and nowhere else.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class InProcess:
         seed: int = 1,
         mode: str = "debug",
         cash: float = 100_000.0,
+        history: Sequence[Bar | Tick] = (),
     ) -> None:
         self.strategy_class = strategy_class
         self.params = dict(params or {})
@@ -67,6 +74,7 @@ class InProcess:
         self.seed = seed
         self.mode = mode
         self.cash = cash
+        self.history = history
 
     def run(self, events: Sequence[Bar | Tick], *, windows: int | Sequence[int] = 4096) -> Run:
         """Deliver the events and return what was answered.
@@ -77,12 +85,18 @@ class InProcess:
         """
         tape = Tape(events, self.instruments, self.warmup)
         described = self._describe(strategy_pb2.DescribeRequest(parameters=self._parameters(), contract_versions=[1]))
-        granted = sorted({"FEEDBACK", "TICKS", "VECTOR", "RESET"} & {*described.requires, *described.supports})
+        granted = sorted(_OFFERED & {*described.requires, *described.supports})
         missing = sorted({*described.requires} - {*granted})
         if missing:
             raise Refusal(f"the strategy requires {', '.join(missing)}, which is not offered here")
         run = Run()
-        with self._session(self._on_init(tape, granted), run) as exchange:
+        # The files may go once the session is open: what is mapped stays.
+        with TemporaryDirectory(prefix="boxgate-") as folder, ExitStack() as stack:
+            request = self._on_init(tape, granted)
+            if "HISTORY_HANDLES" in granted:
+                before = [*self.history, *tape.events[: self.warmup]]
+                request.history.extend(write_handles(tape.series, before, Path(folder), has_ask=tape.has_ask))
+            exchange = stack.enter_context(self._session(request, run))
             self._deliver(tape, exchange, run, "FEEDBACK" in granted, windows)
         return run
 
