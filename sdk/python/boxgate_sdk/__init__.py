@@ -9,9 +9,10 @@ if __name__ == "__main__":
     serve(MyStrategy)
 """
 
-from boxgate_sdk import errors
+from boxgate_sdk import errors, sizing
 from boxgate_sdk._server import serve
 from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.orders import OrderStrategy
 from boxgate_sdk.parameters import (
     BoolParameter,
     FloatParameter,
@@ -28,6 +29,7 @@ __all__ = [
     "Description",
     "FloatParameter",
     "IntParameter",
+    "OrderStrategy",
     "SeriesNeed",
     "Side",
     "Signal",
@@ -38,4 +40,5 @@ __all__ = [
     "Tick",
     "errors",
     "serve",
+    "sizing",
 ]

@@ -158,7 +158,7 @@ def _context(strategy: Strategy, request: strategy_pb2.OnInitRequest) -> Context
 
         data = open_handles(request.history, series, request.start_ns)
     opening = request.account if request.HasField("account") else account_pb2.Account()
-    return Context(
+    return (strategy.context_class or Context)(
         parameters={name: getattr(strategy, name) for name in declared(type(strategy))},
         instruments=instruments,
         series=series,

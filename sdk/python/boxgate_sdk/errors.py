@@ -22,10 +22,13 @@ SdkError                        names what happened, where, what was expected an
 ├── IndicatorError              an indicator was made or fed in a way that has no answer
 │   ├── IndicatorLengthInvalid
 │   └── IndicatorInputInvalid
+├── SizingInvalid               a position size was asked for that has no answer
 ├── AnswerError                 on_event or on_window answered what cannot be sent
 │   ├── AnswerMistyped
 │   ├── InstrumentUnknown
 │   ├── MetaInvalid
+│   ├── OrderConflict           an order that no target can say, such as a second one on an instrument
+│   ├── OrderInvalid            an order that can never be right
 │   └── SignalInvalid           raised by boxgate_sdk.testing where the gateway would fail the run
 ├── ReplayError                 a recorded session was not repeated
 │   ├── RecordingUnreadable
@@ -322,6 +325,12 @@ class IndicatorInputInvalid(IndicatorError, ValueError):
         )
 
 
+class SizingInvalid(SdkError, ValueError):
+    """A position size was asked for that has no answer: a stop at the entry, a currency without a rate."""
+
+    code = "SIZING"
+
+
 class AnswerError(SdkError):
     """on_event or on_window answered something that cannot be sent."""
 
@@ -368,6 +377,18 @@ class MetaInvalid(AnswerError):
             expected="None, bool, number, text, list or dict with text keys",
             remedy="convert the value before it is put into meta",
         )
+
+
+class OrderConflict(AnswerError):
+    """An order of an OrderStrategy cannot be said beside what works already: a target has one price and one bracket."""
+
+    code = "ORDER_CONFLICT"
+
+
+class OrderInvalid(AnswerError):
+    """An order of an OrderStrategy that can never be right, such as one of a negative quantity."""
+
+    code = "ORDER_INVALID"
 
 
 class SignalInvalid(AnswerError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from boxgate_sdk.columns import Columns
@@ -54,6 +54,9 @@ class Strategy:
     """The only frames that the strategy is made for, such as ("H1", "H4"); empty for any. Others are refused."""
     max_sessions: int = 1
     """Sessions at the same time in one process."""
+
+    context_class: ClassVar[type[Context] | None] = None
+    """Another class of ctx, for a layer over this one such as OrderStrategy; None for Context."""
 
     ctx: Context
 
