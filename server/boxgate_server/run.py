@@ -395,6 +395,7 @@ class _Run:
                 counts=counts,
                 spread_cost=results.spread_cost,
                 open_positions=results.open_positions,
+                contract_sizes={one.symbol: float(one.contract_size) for one in market.instruments},
             )
             digest = result_digest(results.tables)
             for row in results.tables.signals.filter(results.tables.signals["reject_reason"].is_valid()).to_pylist():

@@ -156,13 +156,17 @@ def test_a_mark_at_midnight_belongs_to_the_day_that_begins() -> None:
 
 def test_a_run_of_one_day_has_no_yearly_figures() -> None:
     found = _metrics([0, _HOUR], [100.0, 50.0])
-    assert found["risk"] == {
-        "volatility": None,
+    defined = {name: value for name, value in found["risk"].items() if value is not None}
+    assert defined == {
         "max_drawdown": 0.5,
         "max_drawdown_daily": 0.0,
         "max_drawdown_length_ns": _HOUR,
+        "average_drawdown": 0.5,
+        "average_drawdown_length_ns": _HOUR,
+        "drawdowns": 1,
+        "ulcer_index": 0.0,
     }
-    assert found["ratio"] == {"sharpe": None, "sortino": None, "mar": None}
+    assert {name for name, value in found["ratio"].items() if value is not None} == {"recovery_factor"}
     assert found["return"]["cagr"] is None
 
 
@@ -175,8 +179,8 @@ def test_two_days_have_one_return_and_no_deviation() -> None:
 
 def test_a_run_that_is_only_its_start_has_no_rates() -> None:
     found = _metrics([0], [100.0])
-    assert found["return"] == {"total": 0.0, "cagr": None, "net_profit": 0.0}
-    assert found["exposure"]["time_fraction"] is None
+    assert {name for name, value in found["return"].items() if value is not None} == {"total", "net_profit"}
+    assert set(found["exposure"].values()) == {None}
     assert found["risk"]["max_drawdown"] == 0.0
 
 
@@ -200,7 +204,7 @@ def test_an_account_that_ends_below_zero_has_a_drawdown_of_one_and_no_growth_rat
 def test_returns_on_an_account_of_nothing_do_not_exist() -> None:
     found = _metrics([0, _DAY, 2 * _DAY, 3 * _DAY], [100.0, 0.0, 50.0, 60.0])
     assert found["risk"]["volatility"] is None
-    assert found["ratio"] == {"sharpe": None, "sortino": None, "mar": None}
+    assert found["ratio"]["sharpe"] is found["ratio"]["sortino"] is found["ratio"]["mar"] is None
     assert found["return"]["cagr"] is None
     assert found["return"]["total"] == -0.4
 
@@ -225,9 +229,22 @@ def test_trade_metrics_computed_by_hand() -> None:
         "payoff": 3.0,
         "profit_factor": 6.0,
         "expectancy": 6.25,
+        "best": 20.0,
+        "worst": -5.0,
+        "winner_mean": 15.0,
+        "loser_mean": -5.0,
+        "sqn": math.sqrt(4) * 6.25 / statistics.stdev(nets),
         "mae_mean": -2.5,
         "mfe_mean": 5.0,
+        "mae_net_correlation": pytest.approx(statistics.correlation([-1, -2, -3, -4], nets), rel=1e-12),
+        "mfe_net_correlation": pytest.approx(statistics.correlation([2, 4, 6, 8], nets), rel=1e-12),
         "holding_mean_ns": 25,
+        "holding_median_ns": 20,
+        "holding_max_ns": 40,
+        "wins_in_a_row": 2,
+        "losses_in_a_row": 1,
+        "long_count": 4,
+        "short_count": 0,
     }
 
 
@@ -296,13 +313,24 @@ def test_the_metrics_have_the_pinned_names() -> None:
         "schema": None,
         "currency": None,
         "periods_per_year": None,
-        "return": ["cagr", "net_profit", "total"],
-        "risk": ["max_drawdown", "max_drawdown_daily", "max_drawdown_length_ns", "volatility"],
-        "ratio": ["mar", "sharpe", "sortino"],
-        "trades": [
-            "count", "expectancy", "holding_mean_ns", "mae_mean", "mfe_mean", "payoff", "profit_factor", "win_rate",
+        "return": [
+            "best_day", "best_month", "cagr", "net_profit", "positive_days", "positive_months", "total", "worst_day",
+            "worst_month",
         ],
-        "exposure": ["time_fraction"],
+        "risk": [
+            "average_drawdown", "average_drawdown_length_ns", "cvar_95", "downside_deviation", "drawdowns", "kurtosis",
+            "max_drawdown", "max_drawdown_daily", "max_drawdown_length_ns", "skew", "ulcer_index", "var_95",
+            "volatility",
+        ],
+        "ratio": [
+            "mar", "martin", "omega", "probabilistic_sharpe", "recovery_factor", "sharpe", "sortino", "tail_ratio",
+        ],
+        "trades": [
+            "best", "count", "expectancy", "holding_max_ns", "holding_mean_ns", "holding_median_ns", "long_count",
+            "loser_mean", "losses_in_a_row", "mae_mean", "mae_net_correlation", "mfe_mean", "mfe_net_correlation",
+            "payoff", "profit_factor", "short_count", "sqn", "win_rate", "winner_mean", "wins_in_a_row", "worst",
+        ],
+        "exposure": ["gross_max", "gross_mean", "net_mean", "time_fraction", "turnover"],
         "costs": ["fees", "funding", "slippage", "spread", "swap"],
         "counts": sorted(found["counts"]),
         "open_positions": None,

@@ -1,0 +1,112 @@
+"""All metrics of a run, in their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from boxgate_engine.metrics.arrays import finite, floats, integers, ratio, total
+from boxgate_engine.metrics.drawdowns import drawdown_figures
+from boxgate_engine.metrics.exposure import exposure_figures
+from boxgate_engine.metrics.returns import daily_marks, growth_figures, period_figures
+from boxgate_engine.metrics.trades import trade_figures
+from boxgate_engine.tables import Tables
+
+SCHEMA: Final = "boxgate.metrics/1"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What happened how often in a run."""
+
+    events: int = 0
+    bars: int = 0
+    ticks: int = 0
+    warmup_events: int = 0
+    signals: int = 0
+    no_ops: int = 0
+    rounded: int = 0
+    rejected: int = 0
+    unexecuted: int = 0
+    path_dependent_bars: int = 0
+    history_restarts: int = 0
+
+
+def compute_metrics(
+    tables: Tables,
+    *,
+    currency: str,
+    initial_cash: float,
+    all_weekend: bool,
+    counts: Counts,
+    spread_cost: float = 0.0,
+    funding_cost: float = 0.0,
+    swap_cost: float = 0.0,
+    open_positions: Sequence[Mapping[str, Any]] = (),
+    contract_sizes: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return the content of metrics.json.
+
+    tables: the full equity curve, its first row the start. initial_cash: > 0. all_weekend: every instrument trades on
+    weekends, so a year has 365 marks, else 252. Costs are in account currency, positive = paid. open_positions: one
+    mapping per position with instrument, side, qty, entry_price, mark_price and unrealised_pnl. contract_sizes: base
+    units per unit of quantity, by instrument, 1 for those that are missing.
+    """
+    times_ns = integers(tables.equity["time"])
+    equity = floats(tables.equity["equity"])
+    assert len(equity) > 0, "the first row is the start"
+    periods = 365 if all_weekend else 252
+    daily = daily_marks(times_ns, equity)
+    growth = growth_figures(daily.returns, periods)
+    falls = drawdown_figures(times_ns, equity, daily.marks)
+    final = float(equity[-1])
+    profit, deepest, cagr = final - initial_cash, falls["max_drawdown_daily"], growth["cagr"]
+    ulcer = falls["ulcer_index"]
+    sizes = contract_sizes or {}
+    units = [sizes.get(name, 1.0) for name in tables.fills["instrument"].to_pylist()]
+    notional = floats(tables.fills["qty"]) * floats(tables.fills["price"]) * units
+    return {
+        "schema": SCHEMA,
+        "currency": currency,
+        "periods_per_year": periods,
+        "return": {
+            "total": finite(final / initial_cash - 1.0),
+            "cagr": cagr,
+            "net_profit": finite(profit),
+            **period_figures(daily),
+        },
+        "risk": {
+            **{
+                name: growth[name]
+                for name in ("volatility", "downside_deviation", "var_95", "cvar_95", "skew", "kurtosis")
+            },
+            **falls,
+        },
+        "ratio": {
+            **{name: growth[name] for name in ("sharpe", "sortino", "omega", "tail_ratio", "probabilistic_sharpe")},
+            "mar": None if cagr is None or deepest is None else ratio(cagr, deepest),
+            "martin": None if cagr is None or ulcer is None else ratio(cagr, ulcer),
+            "recovery_factor": _recovery(profit, tables),
+        },
+        "trades": trade_figures(tables.trades),
+        "exposure": exposure_figures(tables.equity, tables.fills, notional),
+        "costs": {
+            "fees": total(floats(tables.fills["fee"])),
+            "slippage": total(floats(tables.fills["slippage"])),
+            "spread": finite(spread_cost),
+            "funding": finite(funding_cost),
+            "swap": finite(swap_cost),
+        },
+        "counts": asdict(counts),
+        "open_positions": [dict(position) for position in open_positions],
+        "equity": {"initial": float(initial_cash), "final": final},
+    }
+
+
+def _recovery(profit: float, tables: Tables) -> float | None:
+    """Return the net profit over the deepest fall in money, None where there was none."""
+    equity = floats(tables.equity["equity"])
+    return ratio(profit, float((np.maximum.accumulate(equity) - equity).max()))
