@@ -131,7 +131,9 @@ def _fetched(handle: HistoryHandle, series: Series, where: str) -> Columns:
                     columns[name][rows : rows + batch.num_rows] = values.to_numpy(zero_copy_only=True)
                 rows += batch.num_rows
     except (flight.FlightError, OSError) as error:
-        raise HistoryUnreachable(f"the server said: {str(error).splitlines()[0][:200]}", where) from error
+        raise HistoryUnreachable(
+            f"the server said: {str(error).splitlines()[0].partition('. Detail')[0][:200]}", where
+        ) from error
     if rows != handle.rows:
         raise _row_count(rows, handle, where)
     for values in columns.values():

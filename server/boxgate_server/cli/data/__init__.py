@@ -1,4 +1,4 @@
-"""`boxgate data`: import, make, list, show and check datasets."""
+"""`boxgate data`: import, make, list, show, check and serve datasets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from boxgate_server.cli.app import PlainFlags
 from boxgate_server.cli.data.check import check_command
 from boxgate_server.cli.data.import_files import import_command
 from boxgate_server.cli.data.listing import list_command
+from boxgate_server.cli.data.serve import serve_command
 from boxgate_server.cli.data.show import show_command
 from boxgate_server.cli.data.synth import demo_command, synth_command
 
@@ -20,3 +21,4 @@ data_app.command("list")(list_command)
 data_app.command("show")(show_command)
 data_app.command("check")(check_command)
 data_app.command("demo")(demo_command)
+data_app.command("serve")(serve_command)
