@@ -34,12 +34,14 @@ class Gaps:
     """Holes in a series while its market was open. Arrays have one entry per hole, in time order.
 
     from_ns: end of the bar (time of the tick) before. to_ns: open of the bar (time of the tick) after.
-    missing: bars that the market's open hours would have held; for ticks 0. closures: pauses that the market explains.
+    missing: bars that the market's open hours would have held; for ticks 0. open_ns: for how long the market was open.
+    closures: pauses that the market explains.
     """
 
     from_ns: Times
     to_ns: Times
     missing: Times
+    open_ns: Times
     closures: int
 
 
@@ -55,7 +57,7 @@ class QualityReport:
         self._tick_size = tick_size
         self._counts: dict[str, int] = {}
         self._last: SeriesContent | None = None
-        self._longest = Gaps(from_ns=_NO_TIMES, to_ns=_NO_TIMES, missing=_NO_TIMES, closures=0)
+        self._longest = _NO_GAPS
         self.gap_count = 0
         self.missing_bars = 0
         self.first_gap: tuple[int, int] | None = None
@@ -81,7 +83,8 @@ class QualityReport:
         counts: name -> how many rows (bars or ticks) show it, only those that are not zero:
         off_grid_prices, outside_market_hours, zero_volume, flat, crossed (bid above ask), locked (bid equal to ask),
         repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to an earlier one of the same
-        time). gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, longest first).
+        time). gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, the most
+        open hours first).
         calendar: what `calendar_of` makes the calendar of.
         """
         found = self._longest
@@ -112,15 +115,15 @@ class QualityReport:
         if self.first_gap is None and len(gaps.from_ns):
             self.first_gap = int(gaps.from_ns[0]), int(gaps.to_ns[0])
         before = self._longest
-        from_ns, to_ns = np.append(before.from_ns, gaps.from_ns), np.append(before.to_ns, gaps.to_ns)
-        missing = np.append(before.missing, gaps.missing)
-        kept = np.argsort(from_ns - to_ns, kind="stable")[:_LISTED_MAX]
-        self._longest = Gaps(
-            from_ns=from_ns[kept], to_ns=to_ns[kept], missing=missing[kept], closures=before.closures + gaps.closures
-        )
+        names = ("from_ns", "to_ns", "missing", "open_ns")
+        both = {name: np.append(getattr(before, name), getattr(gaps, name)) for name in names}
+        kept = np.argsort(-both["open_ns"], kind="stable")[:_LISTED_MAX]
+        closures = before.closures + gaps.closures
+        self._longest = Gaps(closures=closures, **{name: values[kept] for name, values in both.items()})
 
 
 _NO_TIMES: Final[Times] = np.zeros(0, dtype=np.int64)
+_NO_GAPS: Final = Gaps(from_ns=_NO_TIMES, to_ns=_NO_TIMES, missing=_NO_TIMES, open_ns=_NO_TIMES, closures=0)
 
 
 def inspect(content: SeriesContent, instrument: Instrument, calendar: Calendar | None = None) -> JsonObject:
@@ -135,6 +138,37 @@ def find_gaps(content: SeriesContent, calendar: Calendar) -> Gaps:
     return _gaps(content.times_ns, content.frame, calendar)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pauses:
+    """Steps from row to row that a bar (ticks: an hour) would fit in. Arrays have one entry per pause, in time order.
+
+    is_gap: the market was open in it for so long; otherwise it explains the pause. missing, open_ns: as in `Gaps`.
+    """
+
+    from_ns: Times
+    to_ns: Times
+    missing: Times
+    open_ns: Times
+    is_gap: npt.NDArray[np.bool_]
+
+
+def find_pauses(times_ns: Times, frame: str, calendar: Calendar) -> Pauses:
+    """Return the pauses between rows and which of them are gaps. times_ns: opens of bars or times of ticks."""
+    step_ns = 0 if frame == TICK else FRAME_NS[frame]
+    from_ns, to_ns = times_ns[:-1] + step_ns, times_ns[1:]
+    threshold_ns = step_ns or _TICK_GAP_NS
+    long = to_ns - from_ns >= threshold_ns
+    from_ns, to_ns = from_ns[long], to_ns[long]
+    open_ns = to_ns - from_ns - calendar.closed_ns_between(from_ns, to_ns)
+    if step_ns >= _DAY_NS:
+        missing = _missing_days(from_ns, to_ns, step_ns, calendar)
+        is_gap = missing > 0
+    else:
+        missing = open_ns // step_ns if step_ns else np.zeros(len(open_ns), dtype=np.int64)
+        is_gap = open_ns >= threshold_ns
+    return Pauses(from_ns=from_ns, to_ns=to_ns, missing=missing, open_ns=open_ns, is_gap=is_gap)
+
+
 def price_columns(content: SeriesContent) -> dict[str, npt.NDArray[np.float64]]:
     """Return the columns that hold prices."""
     return {
@@ -145,20 +179,15 @@ def price_columns(content: SeriesContent) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _gaps(times_ns: Times, frame: str, calendar: Calendar) -> Gaps:
-    step_ns = 0 if frame == TICK else FRAME_NS[frame]
-    from_ns, to_ns = times_ns[:-1] + step_ns, times_ns[1:]
-    pause_ns = to_ns - from_ns
-    threshold_ns = step_ns or _TICK_GAP_NS
-    long = pause_ns >= threshold_ns
-    from_ns, to_ns, pause_ns = from_ns[long], to_ns[long], pause_ns[long]
-    if step_ns >= _DAY_NS:
-        missing = _missing_days(from_ns, to_ns, step_ns, calendar)
-        real = missing > 0
-    else:
-        open_ns = pause_ns - calendar.closed_ns_between(from_ns, to_ns)
-        real = open_ns >= threshold_ns
-        missing = open_ns // step_ns if step_ns else np.zeros(len(open_ns), dtype=np.int64)
-    return Gaps(from_ns=from_ns[real], to_ns=to_ns[real], missing=missing[real], closures=int((~real).sum()))
+    found = find_pauses(times_ns, frame, calendar)
+    real = found.is_gap
+    return Gaps(
+        from_ns=found.from_ns[real],
+        to_ns=found.to_ns[real],
+        missing=found.missing[real],
+        open_ns=found.open_ns[real],
+        closures=int(np.count_nonzero(~real)),
+    )
 
 
 def _missing_days(from_ns: Times, to_ns: Times, step_ns: int, calendar: Calendar) -> Times:

@@ -17,6 +17,8 @@ ROWS_MAX: Final = 12
 """Rows of a list that are shown; the rest is counted."""
 _HIDDEN: Final = frozenset({"digest", "files", "inputs", "columns"})
 """Keys of a stored series that name its bytes, not its quality."""
+_TABLE: Final = ("calendar", "table")
+"""Key path of a calendar's hours and holidays: its name says which they are."""
 _NAMES: Final = {
     ("rows_read",): "Rows read",
     ("rows_kept",): "Rows kept",
@@ -34,6 +36,9 @@ _NAMES: Final = {
     ("counts", "locked"): "Bid equal to ask",
     ("counts", "repeated_time"): "Ticks at the time of the one before",
     ("counts", "repeated_row"): "Repeated ticks",
+    ("calendar",): "Market calendar",
+    ("calendar", "name"): "Market calendar",
+    ("calendar", "sha256"): "Market calendar: SHA-256 of its file",
     ("gaps",): "Gaps",
     ("gaps", "count"): "Gaps in market hours",
     ("gaps", "missing_bars"): "Bars missing in gaps",
@@ -68,9 +73,17 @@ def shown_quality(quality: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _shown(report, top=True) for name, report in quality.items()}
 
 
+def quality_lines(title: str, report: Mapping[str, Any]) -> str:
+    """Return what a report tells, without its gaps: a page that draws them has a table of its own."""
+    return _series(title, {key: value for key, value in report.items() if key != "gaps"})
+
+
 def _shown(value: Any, *, top: bool = False) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _shown(entry) for key, entry in value.items() if not (top and key in _HIDDEN)}
+        shown_keys = [
+            key for key in value if not (top and key in _HIDDEN) and not (key == "table" and "sha256" in value)
+        ]
+        return {str(key): _shown(value[key]) for key in shown_keys}
     if isinstance(value, Sequence) and not isinstance(value, str):
         shown = [_shown(entry) for entry in value[:ROWS_MAX]]
         return [*shown, {"more": len(value) - ROWS_MAX}] if len(value) > ROWS_MAX else shown
@@ -107,6 +120,8 @@ def _flat(report: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[t
         if not prefix and key in _HIDDEN:
             continue
         here = (*prefix, str(key)) if key != "quality" else prefix
+        if here == _TABLE:
+            continue
         if isinstance(value, Mapping) and value:
             yield from _flat(value, here)
         elif isinstance(value, Mapping):

@@ -90,7 +90,7 @@ def test_bars_in_chunks_have_the_gaps_of_the_whole(steps: list[int], cuts: list[
 def test_an_inferred_tick_size_leaves_nothing_off_the_grid(bars: Bars) -> None:
     report = QualityReport(_FX)
     content = bars(10)
-    content.columns["close"] = content.columns["close"] + 1e-7
+    content.columns["close"] = content.columns["close"].view(np.float64) + 1e-7
     report.add(content)
     assert "off_grid_prices" not in report.result()["counts"]
     assert QualityReport(_FX).result()["gaps"] == {"count": 0, "missing_bars": 0, "closures": 0, "longest": []}
