@@ -199,12 +199,16 @@ class HistoryServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow s
             return _info(table, descriptor, descriptor.command, b"")
         return self._info(session, self._offer(session, descriptor))
 
-    @_named
-    def get_schema(self, session: str, descriptor: flight.FlightDescriptor) -> flight.SchemaResult:
-        """Return the schema of a path, for the owner, or of a ticket given as command."""
-        if descriptor.descriptor_type == flight.DescriptorType.CMD:
-            return flight.SchemaResult(self._shelf.open(self._office.read(descriptor.command, session)).schema)
-        return flight.SchemaResult(self._offer(session, descriptor).table.schema)
+    def get_schema(self, context: Any, descriptor: flight.FlightDescriptor) -> flight.SchemaResult | None:
+        """Return the schema of a path, for the owner: the gate lets nobody else call it.
+
+        None is no answer and fails the call. Of whatever is raised here pyarrow sends the traceback to the client,
+        so nothing is; GetFlightInfo of the same path names what is wrong with it.
+        """
+        try:
+            return flight.SchemaResult(self._offer(context.get_middleware("gate").session, descriptor).table.schema)
+        except Exception:
+            return None
 
     @_named
     def do_get(self, session: str, ticket: flight.Ticket) -> flight.RecordBatchStream:
@@ -262,6 +266,8 @@ class _Gate(flight.ServerMiddlewareFactory):  # type: ignore[misc]  # as History
         session = self._shelf.session_of(token.removeprefix(_BEARER)) if token.startswith(_BEARER) else None
         if session is None:
             raise flight.FlightUnauthenticatedError("TOKEN_REFUSED: the bearer token is missing or wrong")
+        if info.method == flight.FlightMethod.GET_SCHEMA:
+            _only_owner(session)
         reads = info.method == flight.FlightMethod.DO_GET
         with self._lock:
             if self.closed or (reads and self.readers >= READERS_MAX):
