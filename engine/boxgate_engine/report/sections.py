@@ -73,7 +73,11 @@ def summary(figures: Figures) -> str:
                 ("Net profit", _signed(returns["net_profit"], money(returns["net_profit"], currency, signed=True))),
                 ("Total return", percent(returns["total"], signed=True)),
                 (f"CAGR{mark}", percent(returns["cagr"], signed=True)),
-                ("Time in the market", percent(metrics["exposure"]["time_fraction"], 1)),
+                ("Best day", percent(returns.get("best_day"), signed=True)),
+                ("Worst day", percent(returns.get("worst_day"), signed=True)),
+                ("Days with a gain", percent(returns.get("positive_days"), 1)),
+                ("Best month", percent(returns.get("best_month"), signed=True)),
+                ("Worst month", percent(returns.get("worst_month"), signed=True)),
                 ("Periods a year", count(metrics.get("periods_per_year"))),
             ],
         ),
@@ -83,10 +87,35 @@ def summary(figures: Figures) -> str:
                 ("Max drawdown", percent(risk["max_drawdown"])),
                 ("Max drawdown, daily marks", percent(risk["max_drawdown_daily"])),
                 ("Longest time below a peak", duration(risk["max_drawdown_length_ns"])),
+                ("Average drawdown", percent(risk.get("average_drawdown"))),
+                ("Ulcer index", percent(risk.get("ulcer_index"))),
                 (f"Volatility a year{mark}", percent(risk["volatility"])),
+                ("Value at risk, 95 % of days", percent(risk.get("var_95"))),
+                ("Expected shortfall, 95 %", percent(risk.get("cvar_95"))),
+                ("Skew of daily returns", number(risk.get("skew"))),
+                ("Excess kurtosis", number(risk.get("kurtosis"))),
+            ],
+        ),
+        definitions(
+            "Ratios",
+            [
                 (f"Sharpe{mark}", number(ratio["sharpe"])),
+                ("Probability of a Sharpe above 0", percent(ratio.get("probabilistic_sharpe"), 1)),
                 (f"Sortino{mark}", number(ratio["sortino"])),
                 (f"MAR{mark}", number(ratio["mar"])),
+                (f"Martin{mark}", number(ratio.get("martin"))),
+                ("Omega", number(ratio.get("omega"))),
+                ("Tail ratio", number(ratio.get("tail_ratio"))),
+                ("Recovery factor", number(ratio.get("recovery_factor"))),
+            ],
+        ),
+        definitions(
+            "Exposure",
+            [
+                ("Time in the market", percent(metrics["exposure"]["time_fraction"], 1)),
+                ("Mean of the notional held", percent(metrics["exposure"].get("gross_mean"), 1)),
+                ("Most notional held", percent(metrics["exposure"].get("gross_max"), 1)),
+                ("Turnover a year, times the equity", number(metrics["exposure"].get("turnover"), 1)),
             ],
         ),
         definitions(
@@ -97,9 +126,15 @@ def summary(figures: Figures) -> str:
                 ("Payoff (mean win / mean loss)", number(trades["payoff"])),
                 ("Profit factor", number(trades["profit_factor"])),
                 ("Expectancy a trade", money(trades["expectancy"], currency, signed=True)),
+                ("Best trade", money(trades.get("best"), currency, signed=True)),
+                ("Worst trade", money(trades.get("worst"), currency, signed=True)),
+                ("System quality number", number(trades.get("sqn"))),
+                ("Winners, losers in a row", _pair(trades.get("wins_in_a_row"), trades.get("losses_in_a_row"))),
+                ("Long, short", _pair(trades.get("long_count"), trades.get("short_count"))),
                 ("Mean excursion against", money(trades["mae_mean"], currency)),
                 ("Mean excursion in favour", money(trades["mfe_mean"], currency)),
                 ("Mean holding time", duration(trades["holding_mean_ns"])),
+                ("Longest holding time", duration(trades.get("holding_max_ns"))),
             ],
         ),
         definitions(
@@ -118,8 +153,12 @@ def summary(figures: Figures) -> str:
     ]
     shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_card(value)}</div>' for name, value in cards)
     note = f'<p class="note">* Annualised from {counted(days, "daily return")}, means little.</p>' if short else ""
-    body = f'<dl class="cards">{shown}</dl>{note}<div class="columns">{"".join(facts)}</div>'
+    body = f'<dl class="cards">{shown}</dl>{note}<div class="stack">{"".join(facts)}</div>'
     return section("summary", TITLES["summary"], body + _open_positions(figures))
+
+
+def _pair(one: int | None, other: int | None) -> str:
+    return f"{count(one)}, {count(other)}"
 
 
 def equity(figures: Figures) -> str:
