@@ -110,6 +110,7 @@ def _open(sim: Sim, quote: Record) -> None:
         promote(sim, quote.instrument, quote.open_ns, quote.tick != 0)
     book.mark_bid = quote.bid_open
     book.mark_ask = quote.ask_open
+    book.volume = quote.volume
     touch(book, quote.bid_open, quote.ask_open)
 
 
@@ -163,3 +164,4 @@ def _market_increase(sim: Sim, quote: Record) -> None:
 def _close(book: Record, quote: Record) -> None:
     book.mark_bid = quote.bid_close
     book.mark_ask = quote.ask_close
+    book.volume = quote.volume

@@ -14,7 +14,7 @@ from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
 _FRAMES = {duration: name for name, duration in FRAME_NS.items()} | {0: "tick"}
@@ -38,8 +38,7 @@ def run_engine(
             cash=rules.cash,
             leverage=rules.leverage,
             cash_account=rules.cash_account,
-            fees_bps=rules.fees_bps,
-            slippage_bps=rules.slippage_bps,
+            costs=trading_costs(rules),
             path=rules.path,
         ),
         start_ns=start_ns,
@@ -65,6 +64,11 @@ def run_engine(
         rows = int(simulation.sim.account["equity_rows"][0])
         simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
     return finish(simulation)
+
+
+def trading_costs(rules: Any) -> TradingCosts:
+    """Return the costs of the reference's rules as the engine takes them."""
+    return TradingCosts(maker_bps=rules.fees_bps, taker_bps=rules.fees_bps, slippage=rules.slippage_bps)
 
 
 def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]) -> list[Source]:
