@@ -197,6 +197,35 @@ def compare_command(
     compare(runs, output, store=store, as_json=as_json, debug=debug)
 
 
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the strategy and of the folder that is made.")],
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="What it is written in.")] = "python",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Begin a strategy: a folder with the strategy, a config that runs at once, and a test that passes."""
+    from boxgate_server.cli.new import new
+
+    new(name, language=language, as_json=as_json, debug=debug)
+
+
+@app.command("strategies")
+def strategies_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Each .py file in it, and each folder's strategy.py.")],
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="For the start of each strategy.")] = 10.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the strategies of a folder: what each is, its parameters, what it needs.
+
+    Each is asked in a process of its own. A broken one is listed with its error; names that begin with _ are left out.
+    """
+    from boxgate_server.cli.strategies import strategies
+
+    strategies(folder, timeout_s=timeout, as_json=as_json, debug=debug)
+
+
 @app.command("doctor")
 def doctor_command(
     warm: Annotated[bool, typer.Option("--warm", help="Compile the engine now, so that no run has to.")] = False,
