@@ -53,6 +53,14 @@ def test_the_vector_form_that_the_document_shows_answers_equally_in_every_cut(
         assert InProcess(vector_form, {"length": 5}).run(tape, windows=windows).signals == by_bar
 
 
+def test_the_order_strategy_that_the_document_shows_trades(repository: Path) -> None:
+    names: dict[str, Any] = {"__name__": "document"}
+    exec(next(block for block in _blocks(repository, "python") if "OrderStrategy" in block), names)
+    # 1 % of 100,000 is lost over half a percent of the price 1.0: 200,000 units.
+    (signal,) = InProcess(names["Dip"]).run(bars([1.0, 1.1, 1.0, 1.0])).signals
+    assert (signal.side, signal.qty) == (Side.BUY, pytest.approx(200_000, abs=0.01))
+
+
 def test_the_config_that_the_document_shows_is_valid(repository: Path, tmp_path: Path) -> None:
     config = tmp_path / "breakout.yaml"
     config.write_text(next(block for block in _blocks(repository, "yaml") if "dataset" in block))
