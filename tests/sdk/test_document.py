@@ -58,7 +58,8 @@ def test_the_order_strategy_that_the_document_shows_trades(repository: Path) -> 
     exec(next(block for block in _blocks(repository, "python") if "OrderStrategy" in block), names)
     # 1 % of 100,000 is lost over half a percent of the price 1.0: 200,000 units.
     (signal,) = InProcess(names["Dip"]).run(bars([1.0, 1.1, 1.0, 1.0])).signals
-    assert (signal.side, signal.qty) == (Side.BUY, pytest.approx(200_000, abs=0.01))
+    assert signal.side == Side.BUY
+    assert signal.qty == pytest.approx(200_000, abs=0.01)
 
 
 def test_the_config_that_the_document_shows_is_valid(repository: Path, tmp_path: Path) -> None:
