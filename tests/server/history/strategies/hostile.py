@@ -24,7 +24,8 @@ LATER_NS = 1 << 62
 
 def spy(request: strategy_pb2.OnInitRequest) -> None:
     """Keep the latest time of every row that could be had, and what was answered to every attempt."""
-    latest, answers = [], []
+    latest: list[int] = []
+    answers: list[str] = []
     FOUND.update(start_ns=request.start_ns, latest=latest, answers=answers, raw=[])
     for handle in request.history:
         raw = Path(handle.path).read_bytes()
