@@ -13,7 +13,17 @@ from boxgate_sdk import Side, Signals, Strategy
 from boxgate_sdk.parameters import bind
 from boxgate_sdk.testing import InProcess, bars
 
-_CONFIGS = ["demo", "envelope_trend", "mean_reversion_zscore", "random_targets", "sma_cross"]
+_CONFIGS = [
+    "breakout_trailing",
+    "demo",
+    "envelope_trend",
+    "mean_reversion_zscore",
+    "pairs",
+    "portfolio_rotation",
+    "random_targets",
+    "sma_cross",
+    "tick_momentum",
+]
 
 
 def _blocks(repository: Path, language: str) -> list[str]:
