@@ -79,6 +79,11 @@ def cached_derived(cache: Path, symbol: str, frame: str, key: str, make: Callabl
     return _cached(cache / symbol / f"{frame}.arrow", key, [], lambda: make().columns)
 
 
+def cached_columns(path: Path, key: str, make: Callable[[], dict[str, Column]]) -> CachedFile:
+    """Map a file of columns that are computed. path: of the file. key: as of `cached_derived`."""
+    return _cached(path, key, [], make)
+
+
 def check_digest(content: SeriesContent, series: StoredSeries, folder: Path) -> None:
     """Raise DataDamaged (DATA_HASH) unless the content has the digest of the manifest."""
     found = series_digest(content)
