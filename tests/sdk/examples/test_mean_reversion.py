@@ -137,11 +137,11 @@ def test_only_the_sides_of_the_direction_are_traded(
 def test_each_filter_takes_entries_away_and_adds_none(example: Example, walk: Walk) -> None:
     def entries(**filters: Any) -> list[Any]:
         params = {**_FREE, "hold_bars": 1, **filters}
-        signals = _run(_class(example), params, walk(4000), warmup=1500).signals
+        signals = _run(_class(example), params, walk(2600), warmup=1200).signals
         return [s for s in signals if s.side is not Side.FLAT]
 
     free = entries()
-    assert len(free) > 100
+    assert len(free) > 50
     for filters in (
         {"ema_len": 50},
         {"htf": "M5", "htf_ema_len": 3},
@@ -151,7 +151,7 @@ def test_each_filter_takes_entries_away_and_adds_none(example: Example, walk: Wa
         assert 5 < len(entries(**filters)) < len(free), filters
     for entry in entries(target_min_bps=8.0):
         values = entry.meta["indicators"]
-        assert abs(values["mean"] - _close_of(walk(4000)[1500:], entry.seq)) / values["mean"] * 1e4 > 7.9
+        assert abs(values["mean"] - _close_of(walk(2600)[1200:], entry.seq)) / values["mean"] * 1e4 > 7.9
 
 
 def _close_of(tape: list[Bar], seq: int) -> float:
@@ -159,12 +159,12 @@ def _close_of(tape: list[Bar], seq: int) -> float:
 
 
 def test_hours_that_move_unusually_are_left_out(example: Example, walk: Walk) -> None:
-    tape = walk(6 * 1440, seed=2)
+    tape = walk(9 * 288, seed=2, frame="M5")
     params = {**_FREE, "hold_bars": 1, "intraday_days": 2, "intraday_len": 5}
 
     def ratios(low: float, high: float) -> list[float]:
         limits = {"intraday_vol_min": low, "intraday_vol_max": high}
-        signals = _run(_class(example), {**params, **limits}, tape, warmup=4320).signals
+        signals = _run(_class(example), {**params, **limits}, tape, warmup=3 * 288).signals
         return [s.meta["indicators"]["intraday"] for s in signals if s.meta and s.side is not Side.FLAT]
 
     quiet, wild, all_of_them = ratios(0.0, 1.0), ratios(1.0, 1000.0), ratios(0.0, 1000.0)
@@ -175,9 +175,9 @@ def test_hours_that_move_unusually_are_left_out(example: Example, walk: Walk) ->
 
 def test_an_unknown_filter_value_lets_nothing_pass(example: Example, walk: Walk) -> None:
     # A range of 0 at every bar: what is usual is 0, and no ratio to it is known.
-    flat = [bar(b.close, open_ns=b.open_ns) for b in walk(6 * 1440)]
+    flat = [bar(b.close, open_ns=b.open_ns, frame="M5") for b in walk(6 * 288, frame="M5")]
     params = {**_FREE, "intraday_days": 2}
-    assert _run(_class(example), params, flat, warmup=4320).signals == []
+    assert _run(_class(example), params, flat, warmup=3 * 288).signals == []
 
 
 @pytest.mark.parametrize(
