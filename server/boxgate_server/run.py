@@ -141,8 +141,14 @@ class _Run:
         first_use = " (made on first use)" if self.config.dataset == DEMO_NAME and not has_demo(root) else ""
         self.watcher.stage(f"opening the dataset {self.config.dataset}{first_use}")
         if self.config.dataset == DEMO_NAME:
-            return ensure_demo(root, cache, memory_map=provider.memory_map)
-        return open_dataset(root, self.config.dataset, cache_dir=cache, memory_map=provider.memory_map)
+            return ensure_demo(root, cache, memory_map=provider.memory_map, cache_size_max=provider.cache.size_max)
+        return open_dataset(
+            root,
+            self.config.dataset,
+            cache_dir=cache,
+            memory_map=provider.memory_map,
+            cache_size_max=provider.cache.size_max,
+        )
 
     def _strategy_digest(self) -> tuple[str, bool]:
         if self.attachment is not None:

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
+    TypeAdapter,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -39,6 +42,7 @@ ParamValue = Scalar | list[Scalar]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 RunTag = Annotated[str, Field(pattern=TAG_PATTERN)]
 Text = Annotated[str, Field(max_length=4096, pattern=TEXT_PATTERN)]
+_BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 def refusal(what: str, *, expected: str, remedy: str) -> PydanticCustomError:
@@ -55,6 +59,17 @@ def _is_param(value: Any) -> Any:
             remedy="correct the value, or leave the parameter out to get its default",
         )
     return value
+
+
+def _bytes(value: Any) -> Any:
+    try:
+        return value if isinstance(value, bool) else int(_BYTE_SIZE.validate_python(value))
+    except ValidationError as error:
+        raise refusal(
+            f"{value!r} is no size",
+            expected="a number of bytes, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB",
+            remedy="write for example 20GiB",
+        ) from error
 
 
 assert {*FRAME_NS, "tick"} == set(FrameName.__args__), "a frame without a name in the config"  # type: ignore[attr-defined]
@@ -212,9 +227,10 @@ class DeterminismConfig(_Section):
 
 
 class CacheConfig(_Section):
-    """Where mapped copies of the data lie."""
+    """Where mapped copies of the data lie, and how many bytes of them: a number, or text such as 20GiB."""
 
     local_dir: Text = ".cache/datasets"
+    size_max: Annotated[int, BeforeValidator(_bytes), Field(gt=0)] = 20 << 30
 
 
 class DataProviderConfig(_Section):

@@ -15,6 +15,9 @@ from boxgate_engine.datasets.dataset import open_dataset as open_dataset
 from boxgate_engine.datasets.demo import DEMO_NAME as DEMO_NAME
 from boxgate_engine.datasets.demo import ensure_demo as ensure_demo
 from boxgate_engine.datasets.demo import has_demo as has_demo
+from boxgate_engine.datasets.eviction import CacheEntry as CacheEntry
+from boxgate_engine.datasets.eviction import cache_entries as cache_entries
+from boxgate_engine.datasets.eviction import clear_cache as clear_cache
 from boxgate_engine.datasets.importing import ImportRequest as ImportRequest
 from boxgate_engine.datasets.importing import ImportResult as ImportResult
 from boxgate_engine.datasets.importing import import_files as import_files
