@@ -63,11 +63,18 @@ def clean_text(data: bytes, label: str) -> bytes:
 
 
 def read_table(
-    text: bytes, label: str, *, fields: Mapping[str, pl.DataType | None], separator: str, header_lines: int
+    text: bytes,
+    label: str,
+    *,
+    fields: Mapping[str, pl.DataType | None],
+    separator: str,
+    header_lines: int,
+    may_be_empty: frozenset[str] = frozenset(),
 ) -> TextTable:
     """Return the columns of a text.
 
     fields: name -> type of each field of a line, in order; None for fields that are not wanted. All names differ.
+    may_be_empty: names of those that need no value in every row; where there is none, there is null.
     Raises DataRefused: DATA_FORMAT (a line without the right number of fields, no rows), DATA_VALUE (empty, no number).
     """
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
@@ -81,7 +88,9 @@ def read_table(
     if not frame.height:
         raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     lines = text.count(b"\n") + 1 - header_lines
-    if frame.height != lines or _has_null(frame, wanted):
+    needed = {name: kind for name, kind in wanted.items() if name not in may_be_empty}
+    ragged = bool(may_be_empty) and _separators(text, separator, header_lines) != lines * (len(fields) - 1)
+    if frame.height != lines or ragged or _has_null(frame, needed):
         _refuse_bad_line(text, label, len(fields), separator, header_lines)
         if frame.height != lines:
             raise _format(
@@ -91,7 +100,7 @@ def read_table(
                 "export it again without quotes",
             )
     table = TextTable(label=label, first_line=header_lines + 1, columns={name: frame[name] for name in wanted})
-    for name in wanted:
+    for name in needed:
         if table.columns[name].null_count():
             raise _no_value(table, int(table.columns[name].is_null().arg_max() or 0), name, "")
     return table
@@ -151,6 +160,12 @@ def _refuse_bad_line(text: bytes, label: str, fields: int, separator: str, heade
                 f"{fields} fields, as the first line has",
                 "complete or remove the line; a file that was cut off must be downloaded again",
             )
+
+
+def _separators(text: bytes, separator: str, header_lines: int) -> int:
+    """Return how often the separator stands behind the header: what a field that is missing at an end takes away."""
+    body = text.split(b"\n", header_lines)[header_lines] if header_lines else text
+    return body.count(separator.encode())
 
 
 def _has_null(frame: pl.DataFrame, names: Mapping[str, pl.DataType]) -> bool:

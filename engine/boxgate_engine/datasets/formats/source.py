@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from boxgate_engine.datasets.content import Column, PriceBasis, time_column
 from boxgate_engine.datasets.instrument_defaults import AssetClass
 from boxgate_engine.datasets.manifest import JsonObject
 from boxgate_engine.errors import DataRefused
+from boxgate_engine.frames import FRAME_NS
 
 Side: TypeAlias = Literal["bid", "ask", "mid", "last"]
 
@@ -110,6 +114,22 @@ def stated(file: InputFile, options: ReadOptions) -> tuple[str, str]:
             remedy=f"state it with --{missing}",
         )
     return options.symbol, options.frame
+
+
+def frame_of_steps(times_ns: NDArray[np.int64], file: InputFile) -> str:
+    """Return the frame whose length is the most common distance of rows. Raises DataRefused (DATA_SCHEMA)."""
+    steps, counts = np.unique(np.abs(np.diff(times_ns)), return_counts=True)
+    step_ns = int(steps[np.argmax(counts)]) if len(steps) else 0
+    for frame, duration_ns in FRAME_NS.items():
+        if duration_ns == step_ns:
+            return frame
+    raise DataRefused(
+        "neither the file nor its name says the frame, and its rows do not tell",
+        code="DATA_SCHEMA",
+        where=file.label,
+        expected="--frame",
+        remedy="state it with --frame",
+    )
 
 
 def read_input(path: Path) -> InputFile:
