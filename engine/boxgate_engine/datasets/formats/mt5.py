@@ -96,12 +96,13 @@ def _ticks(
         may_be_empty=frozenset({"bid", "ask", "last", "volume", "flags"}),
     )
     times_ns, form = parse_stamps(_stamps(table), options.zone, lambda row: _where(table)(row, "time"))
-    carried = {name: table.columns[name].null_count() for name in ("bid", "ask")}
-    filled = {name: table.columns[name].forward_fill() for name in ("bid", "ask")}
-    begun = (filled["bid"].is_not_null() & filled["ask"].is_not_null()).to_numpy()
+    prices = ("bid", "ask", "last") if _tells(table, "last", names) else ("bid", "ask")
+    carried = {name: table.columns[name].null_count() for name in prices}
+    filled = {name: table.columns[name].forward_fill() for name in prices}
+    begun = np.logical_and.reduce([filled[name].is_not_null().to_numpy() for name in prices])
     if not begun.any():
         raise DataRefused(
-            "no row has a bid and an ask, its own or carried on",
+            "no row has all prices, its own or carried on",
             code="DATA_VALUE",
             where=file.label,
             expected="ticks with bid and ask",
@@ -109,11 +110,10 @@ def _ticks(
         )
     first = int(np.argmax(begun))
     columns: dict[str, Column] = {"time_ns": times_ns[first:]}
-    for name in ("bid", "ask"):
+    for name in prices:
         columns[name] = np.ascontiguousarray(filled[name].slice(first).to_numpy())
-    for name in ("last", "volume"):
-        if _tells(table, name, names):
-            columns[name] = np.ascontiguousarray(table.columns[name].fill_null(0.0).slice(first).to_numpy())
+    if _tells(table, "volume", names):
+        columns["volume"] = np.ascontiguousarray(table.columns["volume"].fill_null(0.0).slice(first).to_numpy())
 
     def where(row: int, column: str | None = None) -> str:
         return _where(table)(row + first, column)

@@ -50,6 +50,8 @@ def moments_of(local_ns: Int64Array, zone: str) -> tuple[Int64Array, NDArray[np.
         is_winter, is_summer = ~_is_summer(in_winter, rule), _is_summer(in_summer, rule)
         faults = np.where(is_winter & is_summer, TWICE, np.where(is_winter | is_summer, ONCE, NEVER))
         return np.where(is_summer, in_summer, in_winter), faults.astype(np.int8)
+    if not zone:
+        raise _unknown(zone)
     local = pl.Series(local_ns).cast(pl.Datetime("ns"))
     try:
         moments = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
@@ -74,6 +76,8 @@ def local_of(times_ns: Int64Array, zone: str) -> Int64Array:
     if broker is not None:
         winter_ns, summer_ns, rule = broker
         return np.where(_is_summer(times_ns, rule), times_ns + summer_ns, times_ns + winter_ns)
+    if not zone:
+        raise _unknown(zone)
     moments = pl.Series(times_ns).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
     try:
         local = moments.dt.convert_time_zone(zone)
