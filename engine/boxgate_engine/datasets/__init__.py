@@ -24,6 +24,9 @@ from boxgate_engine.datasets.importing import import_files as import_files
 from boxgate_engine.datasets.instrument_defaults import InstrumentOptions as InstrumentOptions
 from boxgate_engine.datasets.manifest import Manifest as Manifest
 from boxgate_engine.datasets.manifest import StoredSeries as StoredSeries
+from boxgate_engine.datasets.remote import is_remote as is_remote
+from boxgate_engine.datasets.remote import local_root as local_root
+from boxgate_engine.datasets.remote import publisher as publisher
 from boxgate_engine.datasets.slices import Slice as Slice
 from boxgate_engine.datasets.slices import open_slice as open_slice
 from boxgate_engine.datasets.slices import shared_slice as shared_slice

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 DEFAULT_STORE: Final = Path("artifacts/runs")
-DEFAULT_ROOT: Final = Path("datasets")
+DEFAULT_ROOT: Final = "datasets"
 DEFAULT_CACHE: Final = Path(".cache/datasets")
 
 
@@ -62,7 +62,12 @@ Store = Annotated[
     Path,
     typer.Option("--artifacts", metavar="DIR", file_okay=False, help="Folder of the runs, to find a run by its id."),
 ]
-Root = Annotated[Path, typer.Option("--data-root", metavar="DIR", file_okay=False, help="Folder of the datasets.")]
+Root = Annotated[
+    str,
+    typer.Option(
+        "--data-root", metavar="DIR", help="Folder of the datasets, or an address such as s3://bucket/datasets."
+    ),
+]
 Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", file_okay=False, help="Folder of the mapped files.")]
 Attach = Annotated[
     str | None,

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from boxgate_engine.datasets import cache_entries, clear_cache
+from boxgate_engine.datasets import cache_entries, clear_cache, local_root
 from boxgate_engine.datasets.store import find
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, line
@@ -39,7 +39,7 @@ def cache_command(
             )
         fields: JsonObject = {"removed_bytes": 0}
         if clear:
-            digest = None if dataset is None else find(root, dataset)[1].hash
+            digest = None if dataset is None else find(local_root(root, cache), dataset)[1].hash
             fields["removed_bytes"] = clear_cache(cache, digest)[0]
         entries = cache_entries(cache)
         files = [

@@ -27,7 +27,10 @@ class AssetClass(enum.StrEnum):
     EQUITY = "equity"
 
 
-Root = Annotated[Path, typer.Option("--root", file_okay=False, help="Folder of the datasets.")]
+Root = Annotated[
+    str,
+    typer.Option("--root", metavar="DIR", help="Folder of the datasets, or an address such as s3://bucket/datasets."),
+]
 Cache = Annotated[Path, typer.Option("--cache", file_okay=False, help="Folder of the mapped files.")]
 AssetClassOption = Annotated[AssetClass | None, typer.Option(help="Guessed from the symbol if not given.")]
 TickSize = Annotated[str | None, typer.Option(help="Price step, 0.00001 or 1/100000; inferred if not given.")]
