@@ -58,9 +58,11 @@ vendor-install: setup ## Install the SDK's wheels as a vendor would and run an e
 test-slow: setup ## The thousands of cases that are too many for every change
 	@$(BIN)/pytest -q -m slow -n 2 --dist loadfile
 
-bench: setup ## Measure mapping, and the speed from dataset to artefacts
+bench: setup ## Measure mapping, runs end to end, Flight and indicators
 	@$(BIN)/python tests/bench/mapping.py
 	@$(BIN)/python tests/bench/end_to_end.py
+	@$(BIN)/python tests/bench/flight.py
+	@$(BIN)/python tests/bench/indicators.py
 
 lock: setup ## Refresh requirements.lock after a change of dependencies; versions that still fit stay
 	@.ci/lock
