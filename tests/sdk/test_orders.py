@@ -153,7 +153,7 @@ def test_nothing_is_ordered_in_the_warm_up_or_below_the_smallest_lot() -> None:
 REFUSED: list[tuple[Act, type[errors.SdkError], str]] = [
     (lambda ctx, n: ctx.buy(-1.0), errors.OrderInvalid, "no sign"),
     (lambda ctx, n: ctx.buy(float("nan")), errors.OrderInvalid, "finite"),
-    (lambda ctx, n: ctx.buy(1.0, "XXX"), errors.InstrumentUnknown, "XXX"),
+    (lambda ctx, n: ctx.buy(1.0, "NZDCAD"), errors.InstrumentUnknown, "NZDCAD"),
     (lambda ctx, n: ctx.protect(sl=90.0), errors.OrderInvalid, "nothing in EURUSD"),
     (lambda ctx, n: ctx.buy(1.0, price=100.0, sl=100.0), errors.OrderConflict, "limit 100 is not above the stop loss"),
     (lambda ctx, n: ctx.sell(1.0, sl=100.0, tp=101.0), errors.OrderConflict, "not below"),
