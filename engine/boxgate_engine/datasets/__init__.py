@@ -25,6 +25,7 @@ from boxgate_engine.datasets.instrument_defaults import InstrumentOptions as Ins
 from boxgate_engine.datasets.manifest import Manifest as Manifest
 from boxgate_engine.datasets.manifest import StoredSeries as StoredSeries
 from boxgate_engine.datasets.remote import is_remote as is_remote
+from boxgate_engine.datasets.remote import listed_root as listed_root
 from boxgate_engine.datasets.remote import local_root as local_root
 from boxgate_engine.datasets.remote import publisher as publisher
 from boxgate_engine.datasets.slices import Slice as Slice

@@ -60,6 +60,25 @@ def local_root(root: str | Path, cache_dir: Path, dataset: str | None = None) ->
     return mirror
 
 
+def listed_root(root: str | Path, cache_dir: Path) -> Path:
+    """Return a folder that holds catalogue and manifests of a root, which is all that a list needs.
+
+    Raises as local_root.
+    """
+    if not is_remote(root):
+        return local_root(root, cache_dir)
+    folder = _mirror(str(root), cache_dir).with_suffix(".list")
+    remote = _Remote(str(root))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".mirror.lock"):
+        remote.fetch_catalogue(folder)
+        for digest in set(catalogue.read_catalogue(folder).values()):
+            if not (folder / digest / MANIFEST).is_file() and remote.has(digest):
+                (folder / digest).mkdir(exist_ok=True)
+                remote.fetch_manifest(folder, digest)
+    return folder
+
+
 def publisher(root: str | Path, cache_dir: Path, name: str | None) -> Publisher:
     """Return what publishes a dataset to a root: it is written to `.folder` first, and then called with its hash.
 
@@ -104,9 +123,18 @@ class _Remote:
         with unfinished_file(target) as path:
             self._download(catalogue.FILE_NAME, path)
 
+    def has(self, digest: str) -> bool:
+        """Return whether a dataset is there: whether its manifest is."""
+        return self._exists(f"{digest}/{MANIFEST}")
+
+    def fetch_manifest(self, folder: Path, digest: str) -> None:
+        """Fetch the manifest of a dataset alone."""
+        with unfinished_file(folder / digest / MANIFEST) as path:
+            self._download(f"{digest}/{MANIFEST}", path)
+
     def fetch_dataset(self, mirror: Path, digest: str) -> None:
         """Fetch a dataset whole; it appears in the mirror complete or not at all."""
-        if not self._exists(f"{digest}/{MANIFEST}"):
+        if not self.has(digest):
             raise DataRefused(
                 f"dataset {digest} is not in the store",
                 code="DATASET_UNKNOWN",
@@ -126,7 +154,7 @@ class _Remote:
     def push(self, folder: Path, digest: str, name: str | None) -> None:
         """Upload a dataset, its manifest last, and then let the name stand for it."""
         source = folder / digest
-        if not self._exists(f"{digest}/{MANIFEST}"):
+        if not self.has(digest):
             files = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
             for relative in [*(one for one in files if one != MANIFEST), MANIFEST]:
                 self._upload(source / relative, f"{digest}/{relative}")

@@ -10,7 +10,16 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from boxgate_engine.datasets import SynthRequest, is_remote, local_root, make_synthetic, open_dataset, publisher
+from boxgate_engine.datasets import (
+    SynthRequest,
+    is_remote,
+    list_datasets,
+    listed_root,
+    local_root,
+    make_synthetic,
+    open_dataset,
+    publisher,
+)
 from boxgate_engine.errors import DataDamaged, DataRefused
 from boxgate_engine.timestamps import parse_utc_ns
 
@@ -63,6 +72,13 @@ def test_a_dataset_is_fetched_once_and_by_its_hash_without_the_root(tmp_path: Pa
     with pytest.raises(DataRefused) as unknown:
         local_root(ROOT, tmp_path / "there", "small")
     assert unknown.value.error_code == "DATASET_UNKNOWN"
+
+
+def test_a_list_fetches_manifests_alone(tmp_path: Path) -> None:
+    digest = publish(tmp_path / "here")
+    (listed,) = list_datasets(listed_root(ROOT, tmp_path / "there"))
+    assert (listed.hash, listed.names, listed.problem) == (digest, ("small",), None)
+    assert not list((tmp_path / "there").rglob("*.parquet"))
 
 
 def test_a_second_series_is_added_to_what_the_name_stands_for(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from boxgate_engine.datasets import Manifest, list_datasets, local_root
+from boxgate_engine.datasets import Manifest, list_datasets, listed_root
 from boxgate_server.cli.answer import JsonObject, answer
 from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
 from boxgate_server.cli.data.details import day
@@ -26,7 +26,7 @@ def list_command(
                     **(_summary(one.manifest) if one.manifest else {}),
                     **({"error": one.problem.as_dict()} if one.problem else {}),
                 }
-                for one in list_datasets(local_root(root, cache))
+                for one in list_datasets(listed_root(root, cache))
             ]
         }
 
