@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from boxgate_engine.datasets import aggregation
 from boxgate_engine.datasets.cache import CachedFile, cached_derived, cached_series
-from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, time_column
+from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, knows_ask, time_column
 from boxgate_engine.datasets.eviction import SIZE_MAX_DEFAULT, keep_within
 from boxgate_engine.datasets.manifest import Manifest, StoredSeries
 from boxgate_engine.datasets.store import dataset_folder, find
@@ -128,8 +128,7 @@ class Dataset:
         file = cached_derived(
             self._cache, source.symbol, frame, key, lambda: aggregation.aggregate(source.content(), frame)
         )
-        basis: PriceBasis = "BID" if source.frame == TICK else source.price_basis
-        return Series(source.symbol, frame, basis, key, self._held(file))
+        return Series(source.symbol, frame, source.price_basis, key, self._held(file))
 
     def _held(self, file: CachedFile) -> CachedFile:
         """Return the file with its columns mapped or, without memory_map, copied; make room for what was written."""
@@ -178,8 +177,8 @@ class Series:
 
     @property
     def has_ask(self) -> bool:
-        """True if the ask side is there."""
-        return "ask" in self.columns or "ask_open" in self.columns
+        """True if the ask side is there; in ticks of trades it is not, for their one price stands on both sides."""
+        return knows_ask(self.columns, self.price_basis)
 
     @property
     def times_ns(self) -> NDArray[np.int64]:
