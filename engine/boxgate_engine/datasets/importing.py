@@ -185,7 +185,7 @@ def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]
         file = read_input(path)
         for part in (stated or detect(file)).read(file, options):
             _check_agreement(part, request)
-            refuse_faults(part, request.zone)
+            refuse_faults(part, part.zone or request.zone)
             parts.append(part)
             rows += part.rows
         if progress is not None:
@@ -240,7 +240,7 @@ def _join(group: list[SourcePart], request: ImportRequest) -> IncomingSeries:
     if options.asset_class is None and len(stated) == 1:
         options = replace(options, asset_class=stated.pop())
     reading: JsonObject = {
-        "zone": request.zone or "in the stamps",
+        "zone": group[0].zone or request.zone or "in the stamps",
         "stamps": sorted({part.form for part in group}),
         "ignored_columns": sorted({name for part in group for name in part.ignored}),
     }

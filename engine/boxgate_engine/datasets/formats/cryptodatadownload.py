@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,7 +16,8 @@ from boxgate_engine.datasets.formats.text import first_lines, text_of
 from boxgate_engine.datasets.formats.zones import is_utc
 from boxgate_engine.errors import DataRefused
 
-_BANNER: Final = re.compile(r"https?://(www\.)?cryptodatadownload\.com.*", re.IGNORECASE)
+_BANNER: Final = "cryptodatadownload.com"
+"""Stands in the first line: as a web address, in old files behind `Timestamps are UTC timezone,`."""
 _HALF_DAY: Final = r"^(\d{4}-\d\d-\d\d) (\d\d)-([AP]M)$"
 
 
@@ -29,12 +29,11 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     base currency. Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ, DATA_ORDER).
     """
     text = text_of(file)
-    banner = bool(_BANNER.fullmatch(text.split(b"\n", 1)[0].decode("utf-8", "replace").strip()))
-    skipped = int(banner)
+    skipped = int(_BANNER in text.split(b"\n", 1)[0].decode("utf-8", "replace").lower())
     names = [c.strip().lower() for c in text.split(b"\n", skipped + 1)[skipped].decode("utf-8", "replace").split(",")]
     kinds: dict[str, pl.DataType | None] = {"unix": TEXT, "date": TEXT, "symbol": TEXT}
     kinds |= dict.fromkeys(BAR_COLUMNS[1:5], NUMBER)
-    base = _base_volume(names)
+    base = _base_volume(names, text.rsplit(b"\n", 1)[-1].decode("utf-8", "replace").split(","))
     fields = {name: NUMBER if name == base else kinds.get(name) for name in names}
     missing = [name for name in (*BAR_COLUMNS[1:5], "symbol") if name not in names]
     if missing or not {"unix", "date"} & set(names) or len(fields) != len(names):
@@ -80,21 +79,25 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
         form=form,
         ignored=tuple(name for name in names if name not in (*BAR_COLUMNS[1:5], base, column, "symbol")),
         asset_class="crypto",
+        zone="UTC",
         repairs={"rows_reversed": table.rows} if newest_first else {},
     )
 
 
 def _recognises(file: InputFile) -> bool:
     lines = first_lines(file, 2)
-    if lines and _BANNER.fullmatch(lines[0]):
+    if lines and _BANNER in lines[0].lower():
         return True
     cells = [cell.strip().lower() for cell in lines[0].split(",")] if lines else []
     return {"unix", "date", "symbol", "open", "close"} <= set(cells)
 
 
-def _base_volume(names: list[str]) -> str | None:
-    """Return the volume column of the base currency: the first of them, behind which that of the quote stands."""
-    return next((name for name in names if name.startswith("volume")), None)
+def _base_volume(names: list[str], row: list[str]) -> str | None:
+    """Return the volume column of the currency that the symbol begins with, else the first of them."""
+    volumes = [name for name in names if name.startswith("volume")]
+    symbol = dict(zip(names, row, strict=False)).get("symbol", "").strip().lower()
+    coins = [name for name in volumes if symbol.startswith(name.removeprefix("volume").strip() or "volume")]
+    return next(iter([*coins, *volumes]), None)
 
 
 def _whole_days(stamps: pl.Series) -> pl.Series:

@@ -10,10 +10,9 @@ import polars as pl
 
 from boxgate_engine.datasets.content import BAR_COLUMNS, Column
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, read_table
-from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart
+from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol
 from boxgate_engine.datasets.formats.stamps import parse_stamps
-from boxgate_engine.datasets.formats.text import first_lines, text_of
-from boxgate_engine.errors import DataRefused
+from boxgate_engine.datasets.formats.text import first_lines, stem_of, text_of
 from boxgate_engine.frames import TICK
 
 ZONE: Final = "-5"
@@ -35,42 +34,31 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     values = ("bid", "ask", "volume") if ticks else BAR_COLUMNS[1:]
     fields: dict[str, pl.DataType | None] = {"time": TEXT, **dict.fromkeys(values, NUMBER)}
     table = read_table(text, file.label, fields=fields, separator="," if ticks else ";", header_lines=0)
-    times_ns, form = parse_stamps(table.columns["time"], options.zone or ZONE, lambda row: table.where(row, "time"))
+    zone = options.zone or ZONE
+    times_ns, form = parse_stamps(table.columns["time"], zone, lambda row: table.where(row, "time"))
     columns: dict[str, Column] = {"time_ns" if ticks else "open_ns": times_ns}
     columns |= {name: table.numbers(name) for name in values}
     ignored: tuple[str, ...] = ()
     if ticks and not columns["volume"].any():  # HistData has no volume of ticks and writes zero.
         del columns["volume"]
         ignored = ("volume",)
+    name = _NAME.fullmatch(stem_of(file))
     yield SourcePart(
-        symbol=_symbol(file, options),
+        symbol=stated_symbol(file, options, name["symbol"].upper() if name else None),
         frame=TICK if ticks else "M1",
         side=None if ticks else options.side or "bid",
         columns=columns,
         where=table.where,
         file=file,
-        form=f"{form} {'UTC-5' if options.zone is None else options.zone}",
+        form=form,
         ignored=ignored,
+        zone=zone,
     )
 
 
 def _recognises(file: InputFile) -> bool:
     lines = first_lines(file, 1)
     return bool(lines) and bool(_TICK_ROW.fullmatch(lines[0]) or _BAR_ROW.fullmatch(lines[0]))
-
-
-def _symbol(file: InputFile, options: ReadOptions) -> str:
-    match = _NAME.fullmatch(file.path.stem)
-    symbol = options.symbol or (match["symbol"].upper() if match else None)
-    if symbol is None:
-        raise DataRefused(
-            "neither the file nor its name says the symbol",
-            code="DATA_SCHEMA",
-            where=file.label,
-            expected="--symbol",
-            remedy="state it with --symbol",
-        )
-    return symbol
 
 
 FORMAT: Final = FileFormat(name="histdata", title="HistData ASCII", recognises=_recognises, read=read)

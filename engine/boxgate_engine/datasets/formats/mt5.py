@@ -15,9 +15,17 @@ import polars as pl
 
 from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, read_table
-from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, frame_of_steps
+from boxgate_engine.datasets.formats.source import (
+    FileFormat,
+    InputFile,
+    ReadOptions,
+    SourcePart,
+    frame_of_steps,
+    stated_symbol,
+)
 from boxgate_engine.datasets.formats.stamps import parse_stamps
-from boxgate_engine.datasets.formats.text import first_lines, text_of
+from boxgate_engine.datasets.formats.text import first_lines, stem_of, text_of
+from boxgate_engine.datasets.grid import infer_tick_size
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -67,7 +75,7 @@ def _bars(
     columns["volume"] = table.numbers(volume) if volume in names else np.zeros(table.rows)
     repairs: dict[str, int] = {}
     if "spread" in names and (points := np.ascontiguousarray(table.columns["spread"].to_numpy())).any():
-        scale = 10 ** _decimals(text, separator, names)
+        scale = 10 ** _decimals(text, separator, names, table, file.label)
         for name, ask in zip(_PRICES, ASK_COLUMNS, strict=True):
             columns[ask] = np.rint(table.numbers(name) * scale + points) / scale
         repairs["asks_made_of_spread"] = table.rows
@@ -142,7 +150,11 @@ def _header(line: str) -> tuple[str, tuple[str, ...]] | None:
     line = line.strip()
     for separator in ("\t", ",", ";"):
         cells = line.split(separator)
-        if len(cells) > 4 and all(cell.startswith("<") and cell.endswith(">") for cell in cells):
+        if (
+            len(cells) > 4
+            and cells[0].upper() == "<DATE>"
+            and all(cell.startswith("<") and cell.endswith(">") for cell in cells)
+        ):
             return separator, tuple(cell[1:-1].lower() for cell in cells)
     return None
 
@@ -162,18 +174,9 @@ def _check_columns(names: tuple[str, ...], ticks: bool, label: str) -> None:
 
 
 def _symbol_and_frame(file: InputFile, options: ReadOptions) -> tuple[str, str | None]:
-    match = _NAME.fullmatch(file.path.stem)
-    symbol = options.symbol or (match["symbol"] if match else None)
+    match = _NAME.fullmatch(stem_of(file))
     frame = options.frame or (match["frame"] if match else None)
-    if symbol is None:
-        raise DataRefused(
-            "neither the file nor its name says the symbol",
-            code="DATA_SCHEMA",
-            where=file.label,
-            expected="--symbol",
-            remedy="state it with --symbol",
-        )
-    return symbol, _WORDS.get(frame, frame) if frame else None
+    return stated_symbol(file, options, match["symbol"] if match else None), _WORDS.get(frame, frame) if frame else None
 
 
 def _stamps(table: TextTable) -> pl.Series:
@@ -181,10 +184,15 @@ def _stamps(table: TextTable) -> pl.Series:
     return dates + " " + table.columns["time"].str.strip_chars() if "time" in table.columns else dates
 
 
-def _decimals(text: bytes, separator: str, names: tuple[str, ...]) -> int:
-    """Return the decimals of the prices, which the terminal writes in full in every row."""
+def _decimals(text: bytes, separator: str, names: tuple[str, ...], table: TextTable, label: str) -> int:
+    """Return the digits of the symbol, whose last place is one point.
+
+    The terminal writes all of them in every row. Where another program cut off zeros, the finest price shows them.
+    """
     cells = text.split(b"\n", 2)[1].decode("utf-8", "replace").strip().split(separator)
-    return len(cells[names.index("open")].partition(".")[2])
+    written = len(cells[names.index("open")].partition(".")[2])
+    finest = infer_tick_size([table.numbers(name) for name in _PRICES], label)
+    return max(written, len(str(finest.denominator)) - 1)
 
 
 def _tells(table: TextTable, name: str, names: tuple[str, ...]) -> bool:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from boxgate_engine.datasets.formats import cryptodatadownload, csv_text, dukascopy, histdata, lean, mt5
+from boxgate_engine.datasets.formats import cryptodatadownload, csv_text, dukascopy, histdata, lean, mt4, mt5, truefx
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile
 from boxgate_engine.errors import DataRefused
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
     mt5.FORMAT,
+    mt4.FORMAT,
     dukascopy.FORMAT,
     histdata.FORMAT,
+    truefx.FORMAT,
     cryptodatadownload.FORMAT,
     csv_text.FORMAT,
 )

@@ -63,7 +63,7 @@ class SourcePart:
 
     where: place of a row and column in the file. side: None if bid and ask are both there. form: how its stamps are
     written. ignored: columns of the file that are not kept. asset_class: if the path says it. repairs: name -> rows
-    that the reading changed, such as stamps that were rounded.
+    that the reading changed, such as stamps that were rounded. zone: of its stamps, where the format itself says it.
     """
 
     symbol: str
@@ -76,6 +76,7 @@ class SourcePart:
     ignored: tuple[str, ...] = ()
     asset_class: AssetClass | None = None
     repairs: Mapping[str, int] = field(default_factory=dict)
+    zone: str | None = None
 
     @property
     def rows(self) -> int:
@@ -114,6 +115,20 @@ def stated(file: InputFile, options: ReadOptions) -> tuple[str, str]:
             remedy=f"state it with --{missing}",
         )
     return options.symbol, options.frame
+
+
+def stated_symbol(file: InputFile, options: ReadOptions, told: str | None = None) -> str:
+    """Return the symbol that is stated, else the one that file or name tell. Raises DataRefused (DATA_SCHEMA)."""
+    symbol = options.symbol or told
+    if symbol is None:
+        raise DataRefused(
+            "neither the file nor its name says the symbol",
+            code="DATA_SCHEMA",
+            where=file.label,
+            expected="--symbol",
+            remedy="state it with --symbol",
+        )
+    return symbol
 
 
 def frame_of_steps(times_ns: NDArray[np.int64], file: InputFile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 from typing import Final
 
 from boxgate_engine.datasets.formats.archive import is_zip, read_member
@@ -10,6 +11,7 @@ from boxgate_engine.datasets.formats.delimited import clean_text
 from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.errors import DataRefused
 
+_HEAD_BYTES: Final = 1 << 16
 _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -34,12 +36,17 @@ def text_of(file: InputFile) -> bytes:
         ) from error
 
 
+def stem_of(file: InputFile) -> str:
+    """Return the name, without its ending, of a file or of the one file in a zip."""
+    return Path(read_member(file, 1)[0]).stem if is_zip(file) else file.path.stem
+
+
 def first_lines(file: InputFile, count: int) -> list[str]:
     """Return the first lines of a file's text, stripped; fewer where it is no text. Never raises."""
     head = file.head
     if is_zip(file):
         try:
-            head = read_member(file)[1][: len(head)]
+            head = read_member(file, _HEAD_BYTES)[1]
         except DataRefused:
             return []
     encoding = _UTF16.get(head[:2])

@@ -163,6 +163,7 @@ def test_ticks_of_an_exchange_keep_last_and_volume(store: Any, tmp_path: Path) -
         ((BARS[0],), "DATA_FORMAT", "EURCHF_M1.csv"),
         ((TICKS[0], TICKS[2], "2022.11.10\t15:00:00.500\t0.86"), "DATA_FORMAT", "row 3"),
         ((TICKS[0], TICKS[1]), "DATA_VALUE", "EURCHF_M1.csv"),
+        ((BARS[0], BARS[1], BARS[2].replace("\t", ";")), "DATA_FORMAT", "row 3"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(
@@ -173,6 +174,31 @@ def test_what_is_wrong_is_named_with_its_row(
     assert refused.value.error_code == code
     assert where in refused.value.where
     assert store.published() == []
+
+
+def test_utf_16_without_its_mark_is_refused_by_name(store: Any, tmp_path: Path) -> None:
+    path = export(tmp_path, *BARS, encoding="utf-16-le")
+    with pytest.raises(DataRefused, match="binary or UTF-16") as refused:
+        store.take(path, zone="UTC", symbol="EURCHF", frame="M1", name="x")
+    assert refused.value.error_code == "DATA_FORMAT"
+
+
+def test_cut_off_zeros_do_not_change_what_a_point_is(store: Any, tmp_path: Path) -> None:
+    lines = (
+        BARS[0],
+        "2024.01.02\t10:00:00\t1.1\t1.1001\t1.0999\t1.1\t7\t0\t3",
+        "2024.01.02\t10:01:00\t1.10005\t1.1002\t1.1\t1.1001\t9\t0\t4",
+    )
+    store.take(export(tmp_path, *lines), zone="UTC", name="x")
+    assert store.open("x").series("EURCHF", "M1").columns["ask_open"].tolist() == [1.10003, 1.10009]
+
+
+def test_a_header_of_another_program_in_pointed_brackets_is_not_metatrader_s(store: Any, tmp_path: Path) -> None:
+    lines = ("<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>", "X,1,20240102,100000,1,1,1,1,5")
+    path = export(tmp_path, *lines, name="x.csv")
+    options = {"symbol": "EURCHF", "frame": "M1", "zone": "+3", "ignore": frozenset({"<TICKER>", "<PER>"})}
+    (stored,) = store.take(path, name="x", **options).series
+    assert stored.first_ns == ns("2024.01.02 07:00:00")
 
 
 def test_the_server_s_zone_must_be_stated(store: Any, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -81,6 +82,70 @@ def test_histdata_minutes_in_a_zip_say_their_symbol(store: Any, tmp_path: Path) 
     assert store.open("h").series("EURUSD", "M1").columns["high"].tolist() == [1.3066]
 
 
+def test_a_zip_of_histdata_names_its_symbol_inside_and_may_hold_a_note(store: Any, tmp_path: Path) -> None:
+    path = tmp_path / "HISTDATA_COM_ASCII_EURUSD_M12012.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("DAT_ASCII_EURUSD_M1_2012.txt", "gaps: none")
+        archive.writestr("DAT_ASCII_EURUSD_M1_2012.csv", "20120201 000000;1.3066;1.3066;1.30656;1.30656;0\n")
+    (stored,) = store.take(path, name="h").series
+    assert (stored.symbol, stored.quality["reading"]["zone"]) == ("EURUSD", "-5")
+
+
+def test_metatrader_4_rows_are_in_the_server_s_zone_and_histdata_s_in_its_own(store: Any, tmp_path: Path) -> None:
+    rows = ("2012.07.02,00:00,1.3066,1.3067,1.3065,1.3066,12", "2012.07.02,00:01,1.3066,1.3066,1.3066,1.3066,7")
+    (ours,) = store.take(write(tmp_path, *rows, name="DAT_MT_EURUSD_M1_2012.csv"), name="h").series
+    assert (ours.symbol, ours.frame, ours.first_ns) == ("EURUSD", "M1", iso_ns("2012-07-02T05:00:00+00:00"))
+    assert ours.quality["reading"]["zone"] == "-5"
+    server = write(tmp_path, *rows, name="EURUSD1.csv")
+    with pytest.raises(DataRefused, match="names no time zone"):
+        store.take(server, symbol="EURUSD", name="s")
+    (theirs,) = store.take(server, symbol="EURUSD", zone="+2/+3@US", name="s").series
+    assert theirs.first_ns == iso_ns("2012-07-01T21:00:00+00:00")
+    assert store.open("s").series("EURUSD", "M1").columns["volume"].tolist() == [12.0, 7.0]
+
+
+def test_truefx_rows_without_header_say_their_symbol(store: Any, tmp_path: Path) -> None:
+    rows = ("EUR/USD,20130101 21:59:59.123,1.3196,1.3201", "EUR/USD,20130101 22:00:00.004,1.3197,1.3201")
+    (stored,) = store.take(write(tmp_path, *rows, name="EURUSD-2013-01.csv"), name="t").series
+    columns = store.open("t").series("EURUSD", "tick").columns
+    assert (stored.symbol, columns["ask"].tolist()) == ("EURUSD", [1.3201, 1.3201])
+    expected = [iso_ns("2013-01-01T21:59:59.123+00:00"), iso_ns("2013-01-01T22:00:00.004+00:00")]
+    assert columns["time_ns"].tolist() == expected
+    mixed = (rows[0], rows[1].replace("EUR/USD", "GBP/USD"))
+    with pytest.raises(DataRefused, match="symbol changes") as refused:
+        store.take(write(tmp_path, *mixed, name="mixed.csv"), name="m")
+    assert "row 2" in refused.value.where
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "row"),
+    [
+        (("20120201 000000;1.3;1.3;1.3;1.3;0", "20120201 000100;1.3;1.3;1.3;1.3"), "DATA_FORMAT", "row 2"),
+        (("20120201 000000;1.3;1.3;1.3;1.3;0", "20120201 000100,1.3,1.3,1.3,1.3,0"), "DATA_FORMAT", "row 2"),
+        (("20120201 000000;1.3;1.3;1.3;1.3;0", "20120201 000100;1.3;x;1.3;1.3;0"), "DATA_VALUE", "row 2"),
+        (("20120201 000100;1.3;1.3;1.3;1.3;0", "20120201 000000;1.3;1.3;1.3;1.3;0"), "DATA_ORDER", "row 2"),
+        (("20120201 000000;1.3;1.3;1.3;1.3;0", "20120230 000100;1.3;1.3;1.3;1.3;0"), "DATA_TZ", "row 2"),
+        (("2012.07.02,00:00,1.3,1.3,1.3,1.3,1", "2012.07.02,00:01;1.3;1.3;1.3;1.3;1"), "DATA_FORMAT", "row 2"),
+        (("EUR/USD,20130101 21:59:59.123,1.3,1.4", "EUR/USD,20130101 22:59:59.123,1.3"), "DATA_FORMAT", "row 2"),
+        (("01.02.2024 10:00:00.000,1,1,1,1,0", "01.02.2024 11:00:00.000,1,1,1"), "DATA_FORMAT", "row 2"),
+        (("01.02.2024 10:00:00.000,1,1,1,1,0", "02/02/2024 11:00:00.000,1,1,1,1,0"), "DATA_TZ", "row 2"),
+    ],
+)
+def test_a_bad_row_is_named(store: Any, tmp_path: Path, lines: tuple[str, ...], code: str, row: str) -> None:
+    with pytest.raises(DataRefused) as refused:
+        store.take(write(tmp_path, *lines, name="x.csv"), symbol="EURUSD", frame=None, zone="UTC", name="x")
+    assert refused.value.error_code == code
+    assert row in refused.value.where
+    assert store.published() == []
+
+
+def test_a_header_in_another_language_is_refused_by_name(store: Any, tmp_path: Path) -> None:
+    path = write(tmp_path, "Heure,Ouverture,Haut,Bas,Cours", "01.02.2024 10:00:00.000,1,1,1,1", name="x.csv")
+    with pytest.raises(DataRefused, match="names no column that is known") as refused:
+        store.take(path, symbol="EURUSD", frame="H1", zone="UTC", name="x")
+    assert (refused.value.error_code, "row 1" in refused.value.where) == ("DATA_SCHEMA", True)
+
+
 def test_truefx_ticks_are_the_rows_of_the_file(store: Any, shared_data: Path) -> None:
     path = shared_data / "nautilus/truefx/usdjpy-ticks.csv"
     expected = rows_of(path, header=True)
@@ -131,6 +196,19 @@ def test_cryptodatadownload_is_turned_round_and_says_so(store: Any, tmp_path: Pa
     assert stored.quality["repairs"] == {"rows_reversed": 3}
 
 
+def test_the_volume_is_that_of_the_currency_that_the_symbol_begins_with(store: Any, tmp_path: Path) -> None:
+    lines = (
+        "Timestamps are UTC timezone,https://www.CryptoDataDownload.com",
+        "Date,Symbol,Open,High,Low,Close,Volume USD,Volume ETH",
+        "2020-08-10 09-PM,ETHUSD,395,396,394,395,39500,100",
+        "2020-08-10 08-PM,ETHUSD,394,396,393,395,19750,50",
+    )
+    store.take(write(tmp_path, *lines), name="v")
+    columns = store.open("v").series("ETHUSD", "H1").columns
+    assert columns["volume"].tolist() == [50.0, 100.0]
+    assert columns["open_ns"].tolist() == [iso_ns(f"2020-08-10T{hour}:00:00+00:00") for hour in (20, 21)]
+
+
 def test_its_clock_of_twelve_hours_is_read(store: Any, tmp_path: Path) -> None:
     rows = [f"2019-10-17 {hour},BTCUSD,8000,8010,7990,8005,1.5,12000" for hour in ("01-PM", "12-PM", "11-AM", "12-AM")]
     rows.insert(3, "2019-10-17 10-AM,BTCUSD,8000,8010,7990,8005,1.5,12000")
@@ -175,9 +253,30 @@ def test_dukascopy_ticks_and_local_stamps_with_an_offset(store: Any, tmp_path: P
     columns = store.open("t").series("EURUSD", "tick").columns
     assert (columns["bid"].tolist(), columns["ask"].tolist()) == ([1.1], [1.1001])
     assert columns["time_ns"].tolist() == [ns("2024-01-02 10:00:00.123", "%Y-%m-%d %H:%M:%S.%f")]
-    local = ("Local time,Open,High,Low,Close,Volume", "02.01.2024 12:00:00.000 GMT+0200,1.1,1.1,1.1,1.1,0")
-    with pytest.raises(DataRefused, match="local time"):
-        store.take(write(tmp_path, *local, name="local.csv"), symbol="EURUSD", name="l", frame="M1")
+    head = "Local time,Open,High,Low,Close,Volume"
+    local = (head, "30.03.2024 23:59:00.000 GMT+0100,1.1,1.1,1.1,1.1,0", "31.03.2024 03:00:00.000 GMT+0200,1,1,1,1,0")
+    store.take(write(tmp_path, *local, name="local.csv"), symbol="EURUSD", name="l", frame="M1")
+    opens = store.open("l").series("EURUSD", "M1").columns["open_ns"].tolist()
+    assert opens == [iso_ns("2024-03-30T22:59:00+00:00"), iso_ns("2024-03-31T01:00:00+00:00")]
+    with pytest.raises(DataRefused, match="not of one length"):
+        store.take(tmp_path / "local.csv", symbol="EURUSD", name="d", frame="D1")
+    naive = (head, "02.01.2024 12:00:00.000,1.1,1.1,1.1,1.1,0")
+    with pytest.raises(DataRefused, match="names no time zone"):
+        store.take(write(tmp_path, *naive, name="naive.csv"), symbol="EURUSD", name="n", frame="M1")
+
+
+def test_the_platform_of_dukascopy_writes_eastern_european_time(store: Any, tmp_path: Path) -> None:
+    head = "Time (EET),Open,High,Low,Close,Volume "
+    rows = ("2024.01.02 02:00:00,1.1,1.1,1.1,1.1,5", "2024.07.02 03:00:00,1.2,1.2,1.2,1.2,5")
+    path = write(tmp_path, head, *rows, name="EURUSD_1 Min_Bid_2024.csv")
+    (stored,) = store.take(path, symbol="EURUSD", frame="M1", name="j").series
+    opens = store.open("j").series("EURUSD", "M1").columns["open_ns"].tolist()
+    athens = ZoneInfo("Europe/Athens")
+    assert opens == [int(datetime(2024, m, 2, m // 7 + 2, tzinfo=athens).timestamp()) * 10**9 for m in (1, 7)]
+    assert stored.quality["reading"]["zone"] == "+2/+3@EU"
+    days = (head, *(f"2024.10.{day} 00:00:00,1.1,1.1,1.1,1.1,5" for day in (25, 26, 27, 28)))
+    with pytest.raises(DataRefused, match="lasts longer than its frame"):
+        store.take(write(tmp_path, *days, name="days.csv"), symbol="EURUSD", frame="D1", name="k")
 
 
 def test_the_crypto_minutes_are_the_rows_of_their_files(store: Any, shared_data: Path) -> None:
