@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import polars as pl
 import pytest
 
 from boxgate_engine.datasets.formats.zones import NEVER, ONCE, TWICE, is_utc, local_of, moments_of
@@ -34,20 +34,45 @@ def test_every_hour_goes_there_and_comes_back(winter: int, rule: str) -> None:
     assert set((local - HOURS).tolist()) == {winter * _HOUR_NS, (winter + 1) * _HOUR_NS}
 
 
+@pytest.fixture(scope="module")
+def clocks() -> dict[str, np.ndarray]:
+    """Offset from UTC at each hour, by Python's own zones: New York's for US, Helsinki's for EU."""
+    return {
+        rule: np.array(
+            [datetime.fromtimestamp(t, zone).utcoffset() // timedelta(seconds=1) for t in (HOURS // 10**9).tolist()]  # type: ignore[operator]
+        )
+        for rule, zone in (("US", ZoneInfo("America/New_York")), ("EU", ZoneInfo("Europe/Helsinki")))
+    }
+
+
+@pytest.mark.parametrize(("rule", "winter_of_clock"), [("US", -5), ("EU", 2)])
+def test_a_broker_zone_goes_with_the_clock_that_changes_with_it(
+    clocks: dict[str, np.ndarray], rule: str, winter_of_clock: int
+) -> None:
+    for winter in range(-12, 14):
+        expected = HOURS + clocks[rule] * 10**9 + (winter - winter_of_clock) * _HOUR_NS
+        assert np.array_equal(local_of(HOURS, written(winter, rule)), expected), winter
+
+
 @pytest.mark.parametrize(
-    ("winter", "rule", "name", "shift"), [(2, "US", "America/New_York", 7), (2, "EU", "Europe/Helsinki", 0)]
+    ("rule", "last_of_winter", "last_of_summer"),
+    [
+        ("US", "2006-04-02T06:59:59", "2006-10-29T05:59:59"),  # before the change of law
+        ("US", "2007-03-11T06:59:59", "2007-11-04T05:59:59"),
+        ("EU", "2006-03-26T00:59:59", "2006-10-29T00:59:59"),
+        ("EU", "2007-03-25T00:59:59", "2007-10-28T00:59:59"),
+    ],
 )
-def test_a_broker_zone_is_the_zone_that_changes_with_it(winter: int, rule: str, name: str, shift: int) -> None:
-    moments = pl.Series(HOURS).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
-    clock = moments.dt.convert_time_zone(name).dt.replace_time_zone(None).to_physical().to_numpy()
-    assert np.array_equal(local_of(HOURS, written(winter, rule)), clock + shift * _HOUR_NS)
+def test_clocks_change_at_the_second_that_the_law_says(rule: str, last_of_winter: str, last_of_summer: str) -> None:
+    for moment, before, after in ((last_of_winter, 2, 3), (last_of_summer, 3, 2)):
+        moments = np.array([np.datetime64(moment, "ns").astype(np.int64)]) + np.array([0, 10**9])
+        offsets = (local_of(moments, "+2/+3@" + rule) - moments) // _HOUR_NS
+        assert offsets.tolist() == [before, after]
 
 
 def test_with_new_york_the_server_s_midnight_is_its_close_all_year() -> None:
     local = local_of(HOURS, "+2/+3@US")
     midnights = HOURS[local % (24 * _HOUR_NS) == 0]
-    from datetime import UTC, datetime
-
     closes = {
         datetime.fromtimestamp(int(t) // 10**9, UTC).astimezone(ZoneInfo("America/New_York")).hour for t in midnights
     }
