@@ -31,7 +31,7 @@ FIRST: Final = "first"
 LAST: Final = "last"
 """Window end: the availability of the last event of any series of the run."""
 
-FrameName = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
+FrameName = Literal["S1", "M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 SYMBOL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._#-]{0,31}$"
 CURRENCY_PATTERN: Final = r"^[A-Z][A-Z0-9]{2,7}$"
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$"
