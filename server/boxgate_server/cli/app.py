@@ -52,6 +52,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+def no_file(root: str) -> str:
+    """Return the value of an option that names a folder or an address; refuse a file."""
+    if Path(root).is_file():
+        raise typer.BadParameter(f"{root!r} is a file.")
+    return root
+
+
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Answer with one JSON object, the last line of stdout; the rest goes to stderr."),
@@ -65,7 +72,10 @@ Store = Annotated[
 Root = Annotated[
     str,
     typer.Option(
-        "--data-root", metavar="DIR", help="Folder of the datasets, or an address such as s3://bucket/datasets."
+        "--data-root",
+        metavar="DIR",
+        callback=no_file,
+        help="Folder of the datasets, or an address such as s3://bucket/datasets.",
     ),
 ]
 Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", file_okay=False, help="Folder of the mapped files.")]

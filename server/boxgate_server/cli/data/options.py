@@ -12,6 +12,7 @@ import typer
 
 from boxgate_engine.datasets import InstrumentOptions
 from boxgate_engine.errors import UserMistake
+from boxgate_server.cli.app import no_file
 
 SCHEMA: Final = "boxgate.data/1"
 """`schema` of the JSON answers of these commands."""
@@ -29,7 +30,12 @@ class AssetClass(enum.StrEnum):
 
 Root = Annotated[
     str,
-    typer.Option("--root", metavar="DIR", help="Folder of the datasets, or an address such as s3://bucket/datasets."),
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        callback=no_file,
+        help="Folder of the datasets, or an address such as s3://bucket/datasets.",
+    ),
 ]
 Cache = Annotated[Path, typer.Option("--cache", file_okay=False, help="Folder of the mapped files.")]
 AssetClassOption = Annotated[AssetClass | None, typer.Option(help="Guessed from the symbol if not given.")]
