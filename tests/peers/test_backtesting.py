@@ -65,6 +65,22 @@ def test_bt_01_another_path_differs_only_where_a_bar_reaches_the_stop_and_the_ta
         assert (theirs[bar][4], ours[bar][4]) == (decision.sl, decision.tp)
 
 
+def test_the_figures_of_bt_01_and_bt_02_are_those_of_the_page(runs: Runs) -> None:
+    exits = rows = 0
+    for case in PEER:
+        name, rule = case.split("/")
+        if rule == "sizes":
+            rows += len(as_published(runs.play(name, rule)))
+        else:
+            exits += len(unexplained(as_published(runs.play(name, rule, path="optimistic")), PEER[case]["trades"]))
+    assert (exits, rows) == (41, 272), "docs/comparison.md says so"
+
+
+@each_case
+def test_nothing_was_refused(runs: Runs, case: str) -> None:
+    assert runs.play(*case.split("/")).metrics["counts"]["rejected"] == 0
+
+
 @pytest.mark.parametrize("case", [case for case in PEER if case.endswith("/sizes")])
 def test_bt_02_the_average_price_gives_other_trades_and_the_same_money(runs: Runs, case: str) -> None:
     played = runs.play(*case.split("/"))
