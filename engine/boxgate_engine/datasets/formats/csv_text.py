@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from boxgate_engine.datasets.content import Column, time_column, trade_columns
-from boxgate_engine.datasets.formats.archive import is_zip, read_member
 from boxgate_engine.datasets.formats.column_names import (
     DATE,
     MEANINGS,
@@ -20,7 +21,8 @@ from boxgate_engine.datasets.formats.column_names import (
     source_of,
     stored_names,
 )
-from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, clean_text, read_table
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, place, read_table
+from boxgate_engine.datasets.formats.pieces import pieces_of
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated
 from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.errors import DataRefused
@@ -30,45 +32,81 @@ _SEPARATORS: Final = (",", ";", "\t", "|")
 
 
 def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
-    """Yield the rows of a CSV file (or of a zip that holds one).
+    """Yield the rows of a CSV file (or of a zip or gzip that holds one), piece by piece.
 
     Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
     """
     symbol, frame = stated(file, options)
-    zone, side, ignore = options.zone, options.side or "bid", options.ignore
-    text = clean_text(read_member(file)[1] if is_zip(file) else file.data, file.label)
-    header, separator = _header(text, file.label)
+    side = options.side or "bid"
     trades = frame == TICK and side == "last"
-    meanings = column_meanings(header, frame, ignore, f"{file.label}, row 1", trades=trades)
+    pieces = pieces_of(file)
+    begin = next(pieces)
+    header, separator = _header(begin.text, file.label)
+    meanings = column_meanings(header, frame, options.ignore, f"{file.label}, row 1", trades=trades)
     fields: dict[str, pl.DataType | None] = {}
     for index, name in enumerate(header):
         meaning = meanings.get(name)
         fields[meaning or f"unused {index}"] = None if not meaning else TEXT if meaning in (TIME, DATE) else NUMBER
-    table = read_table(text, file.label, fields=fields, separator=separator, header_lines=1)
-    two_sided = not trades if frame == TICK else "bid_open" in table.columns
-    sources = {name: source_of(name, frame, two_sided) for name in stored_names(frame, set(table.columns))}
+    read_names = {name for name, kind in fields.items() if kind is not None}
+    two_sided = not trades if frame == TICK else "bid_open" in read_names
+    sources = {name: source_of(name, frame, two_sided) for name in stored_names(frame, read_names)}
     header_of = {meaning: name for name, meaning in meanings.items()}
+    first_stamp: pl.Series | None = None
+    for piece in chain([begin], pieces):
+        if piece is begin and b"\n" not in piece.text:  # The header alone.
+            continue
+        table = read_table(
+            piece.text,
+            file.label,
+            fields=fields,
+            separator=separator,
+            header_lines=1 if piece is begin else 0,
+            lines_before=piece.lines_before,
+        )
+        where = partial(_where, file.label, table.first_line, sources, header_of)
+        stamps = _stamps(table)
+        if first_stamp is None:
+            first_stamp = stamps[:1]
+            times_ns, form = parse_stamps(stamps, options.zone, partial(_time_where, where, 0))
+        else:  # Stamps have the form of the file's first one.
+            stamps = pl.concat([first_stamp, stamps])
+            times_ns, form = parse_stamps(stamps, options.zone, partial(_time_where, where, -1))
+            times_ns = times_ns[1:]
+        columns: dict[str, Column] = {time_column(frame): times_ns}
+        for name, source in sources.items():  # Only the volume may be missing; then none is known, and 0 is stored.
+            columns[name] = table.numbers(source) if source in table.columns else np.zeros(table.rows)
+        if trades:
+            columns = trade_columns(columns)
+        yield SourcePart(
+            symbol=symbol,
+            frame=frame,
+            side=None if two_sided else side,
+            columns=columns,
+            where=where,
+            file=file,
+            form=form,
+            ignored=tuple(sorted(name for name in header if name not in meanings)),
+            bytes_read=piece.bytes_read,
+        )
+    if first_stamp is None:
+        raise DataRefused(
+            "the file has no rows",
+            code="DATA_FORMAT",
+            where=file.label,
+            expected="rows of market data",
+            remedy="download or export it again",
+        )
 
-    def where(row: int, column: str | None = None) -> str:
-        source = sources.get(column or "", column)
-        return table.where(row, header_of.get(source or "", source))
 
-    times_ns, form = parse_stamps(_stamps(table), zone, lambda row: where(row, TIME))
-    columns: dict[str, Column] = {time_column(frame): times_ns}
-    for name, source in sources.items():  # Only the volume may be missing; then none is known, and 0 is stored.
-        columns[name] = table.numbers(source) if source in table.columns else np.zeros(table.rows)
-    if trades:
-        columns = trade_columns(columns)
-    yield SourcePart(
-        symbol=symbol,
-        frame=frame,
-        side=None if two_sided else side,
-        columns=columns,
-        where=where,
-        file=file,
-        form=form,
-        ignored=tuple(sorted(name for name in header if name not in meanings)),
-    )
+def _where(
+    label: str, first_line: int, sources: dict[str, str], header_of: dict[str, str], row: int, column: str | None = None
+) -> str:
+    source = sources.get(column or "", column)
+    return place(label, first_line + row, header_of.get(source or "", source))
+
+
+def _time_where(where: Callable[[int, str | None], str], shift: int, row: int) -> str:
+    return where(row + shift, TIME)
 
 
 def _header(text: bytes, label: str) -> tuple[list[str], str]:
