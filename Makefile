@@ -7,7 +7,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo test check lint types imports contract stubs-unchanged generate format vendor-install \
-  test-slow bench lock upgrade system-packages
+  test-slow bench peers peers-check lock upgrade system-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,9 +58,17 @@ vendor-install: setup ## Install the SDK's wheels as a vendor would and run an e
 test-slow: setup ## The thousands of cases that are too many for every change
 	@$(BIN)/pytest -q -m slow -n 2 --dist loadfile
 
-bench: setup ## Measure mapping, and the speed from dataset to artefacts
+bench: setup ## Measure mapping, runs end to end, Flight and indicators
 	@$(BIN)/python tests/bench/mapping.py
 	@$(BIN)/python tests/bench/end_to_end.py
+	@$(BIN)/python tests/bench/flight.py
+	@$(BIN)/python tests/bench/indicators.py
+
+peers: setup ## Install the independent systems that Boxgate is compared with, each below .venv-peers
+	@.ci/peers
+
+peers-check: peers ## Make their results again and compare them with the fixtures
+	@.ci/peers check
 
 lock: setup ## Refresh requirements.lock after a change of dependencies; versions that still fit stay
 	@.ci/lock

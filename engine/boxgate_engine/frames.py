@@ -9,6 +9,7 @@ from boxgate_engine.errors import UserMistake
 _MINUTE_NS: Final = 60_000_000_000
 
 FRAME_NS: Final[dict[str, int]] = {
+    "S1": 1_000_000_000,
     "M1": _MINUTE_NS,
     "M5": 5 * _MINUTE_NS,
     "M15": 15 * _MINUTE_NS,
@@ -34,6 +35,6 @@ def frame_duration_ns(frame: str) -> int:
             code="FRAME_UNKNOWN",
             where="frames",
             expected=f"one of {' '.join(FRAME_NS)} {TICK}",
-            remedy="correct the name; minutes are M, hours H, days D, weeks W",
+            remedy="correct the name; seconds are S, minutes M, hours H, days D, weeks W",
         )
     return FRAME_NS[frame]

@@ -20,6 +20,8 @@ from boxgate_engine.config.resolved import semantic_keys
 from boxgate_engine.errors import ConfigInvalid, Problem
 
 _EXACT_INT_MAX: Final = 2**53 - 1
+_RUNNER: Final = ("-m", "boxgate_sdk")
+"""Arguments of an interpreter that serves the file named behind them."""
 SOURCE_FILES_MAX: Final = 10_000
 """Most files that one strategy digest covers."""
 SOURCE_BYTES_MAX: Final = 1 << 30
@@ -124,13 +126,16 @@ def strategy_digest(
 
 def _check_script(command: Sequence[str], folder: Path) -> None:
     """Refuse the script of a Python interpreter that is not there; what other programs take is theirs to say."""
-    if len(command) < 2 or not Path(command[0]).name.startswith("python") or command[1].startswith("-"):
+    if len(command) < 2 or not Path(command[0]).name.startswith("python"):
         return
-    if not (folder / command[1]).exists():
+    place = 3 if tuple(command[1:3]) == _RUNNER and len(command) > 3 else 1
+    if command[place].startswith("-"):
+        return
+    if not (folder / command[place]).exists():
         raise _refused(
-            f"there is no file {command[1]}",
+            f"there is no file {command[place]}",
             "the strategy's script",
-            path="strategy.command[1]",
+            path=f"strategy.command[{place}]",
             remedy="correct the path; a relative one starts at the working directory",
         )
 

@@ -1,146 +1,250 @@
 """Mean reversion: buy what has fallen far in a market that rises, sell what has risen far in one that falls.
 
-How far is measured by the z-score, the distance of the close from the mean of the last `z_len` closes in standard
-deviations. Two filters ask for the direction: the close against its slow exponential mean, and the last closed bar of a
-higher timeframe against its own. The position ends where the z-score is back near zero, at its bracket of average true
-ranges, or after `hold_bars` bars. It reads the account, so it requires FEEDBACK.
+How far is told by the scenarios that the list `scenarios` switches on (scenarios.py): the z-score of a rolling mean,
+Bollinger bands, the return into them, the distance from a Kalman-filtered level, or a distance measured in the
+volatility that GARCH(1,1) expects. The first in the list that wants a side and passes all filters opens the position:
 
-The higher timeframe is read from the run if `frames` has it, and else aggregated here from the smaller bars.
+- `direction`: long, short or both;
+- the close against its slow exponential mean (`ema_len`), and the last closed bars of one or two higher timeframes
+  against theirs (`htf`, `htf2`), all pointing the way of the trade;
+- the mean is at least `target_min_bps` away, so that the way back pays its costs;
+- the market moves neither less nor more than is usual at this hour (`intraday_days`, intraday_volatility.py).
+
+The position ends where the scenario that opened it is back within `z_exit` deviations, at its bracket of average true
+ranges, or after `hold_bars` (position_manager.py). It reads the account, so it requires FEEDBACK. A higher timeframe is
+read from the run if `frames` has it, and else aggregated from the smaller bars.
+
+What it is not: a proof that prices revert. Six families of parameters fit any past; keep a part of the data for the
+end. The position size does not depend on the scenario or the volatility.
 """
 
-from boxgate_sdk import Bar, FloatParameter, IntParameter, Signal, Strategy, StringParameter, errors, serve
+from __future__ import annotations
+
+from math import isnan
+
+from garch import memory_bars as garch_memory
+from higher_frame import HigherFrame
+from intraday_volatility import IntradayVolatility
+from kalman import memory_bars as kalman_memory
+from position_manager import HOLD, PositionManager
+from scenarios import SCENARIOS, Reading, make_scenario
+
+from boxgate_sdk import (
+    Bar,
+    BoolParameter,
+    FloatParameter,
+    IntParameter,
+    Signal,
+    Strategy,
+    StringListParameter,
+    StringParameter,
+    errors,
+    serve,
+)
 from boxgate_sdk.frames import FRAME_NS
 from boxgate_sdk.indicators import Atr, Ema
-from boxgate_sdk.rolling import RollingDeviation
 
-
-class HigherFrame:
-    """Exponential mean of the closes of a higher timeframe. Only closed bars count."""
-
-    def __init__(self, n: int, frame: str) -> None:
-        self.mean = Ema(n)
-        self.close = float("nan")
-        self.frame_ns = FRAME_NS[frame]
-        self.bucket = -1
-        self.last_close = float("nan")
-
-    def push(self, close: float) -> None:
-        """Take a closed bar of the higher timeframe."""
-        self.close = close
-        self.mean.push(close)
-
-    def aggregate(self, bar: Bar) -> None:
-        """Take a smaller bar; the larger one closes with the bar that ends it, or with the first after a gap."""
-        bucket = bar.open_ns // self.frame_ns
-        if bucket != self.bucket and self.bucket >= 0:
-            self.push(self.last_close)
-        self.bucket, self.last_close = bucket, bar.close
-        if bar.time_ns >= (bucket + 1) * self.frame_ns:
-            self.push(bar.close)
-            self.bucket = -1
-
-    def direction(self) -> int:
-        """Return +1 above the mean, −1 below it, 0 where nothing is known."""
-        return (self.close > self.mean.value) - (self.close < self.mean.value)
+OFF = "off"
+HIGHER_FRAMES = ("M5", "M15", "M30", "H1", "H4", "D1")
+MEMORY_BARS_MAX = 100_000
+DAY_NS = 86_400_000_000_000
 
 
 class State:
-    """What is known of one instrument, and of its open position."""
+    """What is known of one instrument."""
 
-    def __init__(self, strategy: "MeanReversionZscore") -> None:
-        self.values = RollingDeviation(strategy.z_len)
-        self.trend = Ema(strategy.ema_len)
+    def __init__(self, strategy: MeanReversionZscore, symbol: str) -> None:
+        self.scenarios = {name: make_scenario(name, strategy) for name in strategy.scenarios}
+        self.trend = Ema(strategy.ema_len) if strategy.ema_len else None
         self.atr = Atr(strategy.atr_len)
-        self.higher = HigherFrame(strategy.htf_ema_len, strategy.htf)
-        self.position_id = 0
-        self.held_bars = 0
+        self.higher = {frame: HigherFrame(n, frame) for frame, n in strategy.higher_frames().items()}
+        self.intraday = (
+            IntradayVolatility(strategy.intraday_len, strategy.intraday_days) if strategy.intraday_days else None
+        )
+        self.manager = PositionManager(symbol, hold_bars=strategy.hold_bars, z_exit=strategy.z_exit)
 
 
 class MeanReversionZscore(Strategy):
     name = "mean_reversion_zscore"
     version = "1.0.0"
-    description = "Trades back to the mean in the direction of two trends, with a bracket and a longest holding time."
+    description = "Trades back to the mean, told by several scenarios, in the direction of the trends above."
 
-    z_len = IntParameter(50, min=2, max=5000, doc="Bars of the z-score.")
+    scenarios = StringListParameter(["zscore"], choices=SCENARIOS, doc="What opens positions, the first wins.")
+    direction = StringParameter("both", choices=("both", "long", "short"), doc="Sides that are traded.")
+
+    z_len = IntParameter(50, min=2, max=5000, doc="Bars of the mean of zscore and garch.")
     z_entry = FloatParameter(2.0, min=0.1, max=20.0, doc="Distance at which a position is opened, deviations.")
     z_exit = FloatParameter(0.25, min=0.0, max=20.0, doc="Distance at which it is closed, deviations.")
-    ema_len = IntParameter(200, min=1, max=5000, doc="Bars of the exponential mean that filters.")
-    htf = StringParameter("H1", choices=("M5", "M15", "M30", "H1", "H4", "D1"), doc="The higher timeframe.")
+    bb_len = IntParameter(20, min=2, max=5000, doc="Bars of the Bollinger bands.")
+    bb_dev = FloatParameter(2.0, min=0.1, max=20.0, doc="Half width of the bands, deviations.")
+    kalman_q = FloatParameter(0.001, min=1e-12, max=1e12, doc="Variance of the level's steps; only q / r counts.")
+    kalman_r = FloatParameter(1.0, min=1e-12, max=1e12, doc="Variance of the price around the level.")
+    local_z_len = IntParameter(100, min=2, max=5000, doc="Bars that standardise the distance from the Kalman level.")
+    garch_alpha = FloatParameter(0.05, min=0.0, max=1.0, doc="Weight of the last squared return.")
+    garch_beta = FloatParameter(0.93, min=0.0, max=1.0, doc="Weight of the last variance.")
+    garch_omega = FloatParameter(0.02, min=1e-12, max=1e12, doc="Constant of the variance, scaled returns squared.")
+    garch_log_returns = BoolParameter(True, doc="Logarithmic returns; false: relative ones.")
+    garch_scale = FloatParameter(10_000.0, min=1e-6, max=1e9, doc="What returns are multiplied by: 10000 is bps.")
+    garch_min_periods = IntParameter(100, min=2, max=10_000, doc="Returns whose mean square is the first variance.")
+    garch_floor = FloatParameter(0.1, min=0.0, max=1e9, doc="Smallest standard deviation, scaled returns.")
+
+    ema_len = IntParameter(200, min=0, max=5000, doc="Bars of the exponential mean that filters; 0 = off.")
+    htf = StringParameter("H1", choices=(OFF, *HIGHER_FRAMES), doc="The higher timeframe that filters.")
     htf_ema_len = IntParameter(20, min=1, max=500, doc="Bars of its exponential mean.")
+    htf2 = StringParameter(OFF, choices=(OFF, *HIGHER_FRAMES), doc="A second one, higher than the first.")
+    htf2_ema_len = IntParameter(20, min=1, max=500, doc="Bars of its exponential mean.")
+    target_min_bps = FloatParameter(0.0, min=0.0, max=10_000.0, doc="Least distance of the mean, parts in 10,000.")
+    intraday_days = IntParameter(0, min=0, max=250, doc="Days that tell the usual range of an hour; 0 = no filter.")
+    intraday_len = IntParameter(15, min=1, max=5000, doc="Bars whose range is compared with it.")
+    intraday_vol_min = FloatParameter(0.0, min=0.0, max=1000.0, doc="Least range, parts of the usual one.")
+    intraday_vol_max = FloatParameter(2.5, min=0.0, max=1000.0, doc="Largest range, parts of the usual one.")
+
     atr_len = IntParameter(14, min=1, max=5000, doc="Bars of the average true range.")
     sl_atr = FloatParameter(4.0, min=0.1, max=100.0, doc="Distance of the stop loss, average true ranges.")
     tp_atr = FloatParameter(6.0, min=0.1, max=100.0, doc="Distance of the take profit, average true ranges.")
     hold_bars = IntParameter(120, min=1, max=100_000, doc="Longest holding time, bars.")
-    qty = FloatParameter(10_000.0, min=0.0, doc="Size of each position, base units.")
-    notional = FloatParameter(0.0, min=0.0, doc="Size of each position, quote currency; 0 to use qty.")
+    qty = FloatParameter(10_000.0, min=0.0, max=1e12, doc="Size of each position, base units.")
+    notional = FloatParameter(0.0, min=0.0, max=1e12, doc="Size of each position, quote currency; 0 to use qty.")
 
     def check_parameters(self) -> None:
-        if self.z_exit >= self.z_entry:
-            raise errors.ParameterConflict(
-                f"z_exit is {self.z_exit:g} and z_entry is {self.z_entry:g}",
-                where="z_exit",
-                expected="z_exit smaller than z_entry",
-            )
+        entry = min(self.z_entry, self.bb_dev)
+        conflicts = {
+            "scenarios": (
+                not self.scenarios or len(set(self.scenarios)) < len(self.scenarios),
+                f"scenarios is {list(self.scenarios)}",
+                "at least one, and each only once",
+            ),
+            "z_exit": (
+                self.z_exit >= entry,
+                f"z_exit is {self.z_exit:g}, z_entry {self.z_entry:g} and bb_dev {self.bb_dev:g}",
+                "z_exit smaller than both",
+            ),
+            "garch_alpha": (
+                self.garch_alpha + self.garch_beta >= 1.0,
+                f"garch_alpha is {self.garch_alpha:g} and garch_beta is {self.garch_beta:g}",
+                "a sum below 1: else the variance has no mean to come back to",
+            ),
+            "kalman_q": (
+                kalman_memory(self.kalman_q, self.kalman_r) > MEMORY_BARS_MAX,
+                f"kalman_q is {self.kalman_q:g} and kalman_r is {self.kalman_r:g}",
+                f"a level that forgets within {MEMORY_BARS_MAX:,} bars: a larger q beside r",
+            ),
+            "htf2": (
+                self.htf2 != OFF and (self.htf == OFF or FRAME_NS[self.htf2] <= FRAME_NS[self.htf]),
+                f"htf2 is {self.htf2} and htf is {self.htf}",
+                "htf2 higher than htf, or off",
+            ),
+            "intraday_vol_min": (
+                self.intraday_vol_min >= self.intraday_vol_max,
+                f"intraday_vol_min is {self.intraday_vol_min:g} and intraday_vol_max is {self.intraday_vol_max:g}",
+                "intraday_vol_min smaller than intraday_vol_max",
+            ),
+            "qty": (self.qty == 0.0 and self.notional == 0.0, "qty and notional are 0", "one of them above 0"),
+        }
+        for where, (wrong, what, expected) in conflicts.items():
+            if wrong:
+                raise errors.ParameterConflict(what, where=where, expected=expected)
 
     def requires(self) -> tuple[str, ...]:
         return ("FEEDBACK",)
 
     def history_events(self) -> int:
-        return max(self.z_len, 4 * self.ema_len, 4 * self.atr_len)
+        scenarios = {
+            "zscore": self.z_len,
+            "bollinger": self.bb_len,
+            "band_return": self.bb_len + 1,
+            "kalman": kalman_memory(self.kalman_q, self.kalman_r) + self.local_z_len,
+            "garch": max(self.z_len, garch_memory(self.garch_beta, self.garch_min_periods)),
+        }
+        return max(4 * self.ema_len, 8 * self.atr_len, *(scenarios[name] for name in self.scenarios))
+
+    def higher_frames(self) -> dict[str, int]:
+        """Return the higher timeframes that filter, each with the length of its mean."""
+        lengths = ((self.htf, self.htf_ema_len), (self.htf2, self.htf2_ema_len))
+        return {frame: n for frame, n in lengths if frame != OFF}
 
     def on_init(self, ctx: object) -> None:
         series = self.ctx.series
         self.frame = min((s.frame for s in series), key=FRAME_NS.__getitem__)
-        if FRAME_NS[self.htf] <= FRAME_NS[self.frame]:
-            raise errors.Refusal(f"htf is {self.htf}, which is not higher than the bars of the run, {self.frame}")
-        self.from_run = {s.symbol for s in series if s.frame == self.htf}
-        self.states = {symbol: State(self) for symbol in self.ctx.instruments}
-        # What the mean of the higher timeframe needs is known only here, where the bars of the run are.
-        bars_of_one = FRAME_NS[self.htf] // FRAME_NS[self.frame]
-        for symbol in self.states:
-            if symbol in self.from_run:
-                self.ctx.require_history(4 * self.htf_ema_len, symbol, self.htf)
-            else:
-                self.ctx.require_history(4 * self.htf_ema_len * bars_of_one, symbol, self.frame)
+        frame_ns = FRAME_NS[self.frame]
+        self.from_run = {(s.symbol, s.frame) for s in series}
+        self.states = {symbol: State(self, symbol) for symbol in self.ctx.instruments}
+        for frame, n in self.higher_frames().items():
+            if FRAME_NS[frame] <= frame_ns:
+                raise errors.Refusal(f"htf is {frame}, which is not higher than the bars of the run, {self.frame}")
+            # What the mean of a higher timeframe needs is known only here, where the bars of the run are.
+            for symbol in self.states:
+                if (symbol, frame) in self.from_run:
+                    self.ctx.require_history(4 * n, symbol, frame)
+                else:
+                    self.ctx.require_history(4 * n * (FRAME_NS[frame] // frame_ns), symbol, self.frame)
+        if self.intraday_days:
+            if frame_ns > FRAME_NS["H1"]:
+                raise errors.Refusal(
+                    f"intraday_days needs bars of an hour or less, and those of the run are {self.frame}"
+                )
+            for symbol in self.states:
+                self.ctx.require_history((self.intraday_days + 1) * (DAY_NS // frame_ns), symbol, self.frame)
 
     def on_event(self, bar: Bar) -> Signal | None:
         state = self.states[bar.symbol]
-        if bar.frame == self.htf and bar.symbol in self.from_run:
-            state.higher.push(bar.close)
         if bar.frame != self.frame:
+            if bar.frame in state.higher:
+                state.higher[bar.frame].push(bar.close)
             return None
-        if bar.symbol not in self.from_run:
-            state.higher.aggregate(bar)
-        mean, deviation = state.values.push(bar.close)
-        trend = state.trend.push(bar.close)
+        for frame, higher in state.higher.items():
+            if (bar.symbol, frame) not in self.from_run:
+                higher.aggregate(bar)
+        readings = {name: scenario.push(bar.close) for name, scenario in state.scenarios.items()}
+        trend = state.trend.push(bar.close) if state.trend else float("nan")
         atr = state.atr.push(bar)
-        if bar.warmup or not deviation > 0.0 or not atr > 0.0:  # NaN: not ready
+        ratio = state.intraday.push(bar) if state.intraday else float("nan")
+        if bar.warmup or not atr > 0.0:  # NaN: not ready
             return None
 
-        z = (bar.close - mean) / deviation
+        manager = state.manager
         account = self.ctx.account
-        position = account.positions.get(bar.symbol)
-        if position is not None:
-            state.held_bars = state.held_bars + 1 if position.position_id == state.position_id else 1
-            state.position_id = position.position_id
-            up = 1 if position.side.name == "BUY" else -1
-            reverted = z * up >= -self.z_exit
-            signal = Signal.flat() if reverted or state.held_bars >= self.hold_bars else None
-        elif any(order.symbol == bar.symbol for order in account.orders):
-            return None
-        else:
-            signal = self.entry(bar, state, z, trend, atr)
+        manager.follow(account.positions.get(bar.symbol))
+        why, signal = HOLD, None
+        if manager.side:
+            why = manager.verdict(readings[manager.scenario].z)
+            signal = Signal.flat() if why != HOLD else None
+        elif not manager.waits(account.orders):
+            for name, reading in readings.items():
+                if self.passes(bar, state, reading, trend, ratio):
+                    why, signal = name, self.entry(bar, reading.side, atr)
+                    manager.ask(name)
+                    break
         if signal is not None and self.ctx.mode == "debug":
-            indicators = {"z": z, "mean": mean, "trend": trend, "higher": state.higher.mean.value, "atr": atr}
-            signal.meta = {"indicators": indicators, "params": dict(self.ctx.parameters), "held_bars": state.held_bars}
+            reading = readings[manager.scenario if manager.side else why]
+            higher_means = {frame: higher.mean.value for frame, higher in state.higher.items()}
+            indicators = {"z": reading.z, "mean": reading.mean, "trend": trend, "atr": atr, "intraday": ratio}
+            known = {name: value for name, value in (indicators | higher_means).items() if not isnan(value)}
+            signal.meta = {
+                "indicators": known,
+                "params": dict(self.ctx.parameters),
+                "held_bars": manager.held_bars,
+                "why": why,
+            }
         return signal
 
-    def entry(self, bar: Bar, state: State, z: float, trend: float, atr: float) -> Signal | None:
-        """Open a position against the deviation, where both filters point the same way."""
-        side = 1 if z <= -self.z_entry else -1 if z >= self.z_entry else 0
-        if not side or not (bar.close - trend) * side > 0.0 or state.higher.direction() != side:
-            return None
-        state.held_bars = 0
+    def passes(self, bar: Bar, state: State, reading: Reading, trend: float, ratio: float) -> bool:
+        """Return True where a scenario wants a side and no filter is against it. What is not known is against it."""
+        side = reading.side
+        if not side or self.direction == ("short" if side > 0 else "long"):
+            return False
+        if not -reading.z * side > self.z_exit:  # it would be closed at once
+            return False
+        if not (reading.mean - bar.close) * side / bar.close * 1e4 >= self.target_min_bps:
+            return False
+        if state.trend and not (bar.close - trend) * side > 0.0:
+            return False
+        if any(higher.direction() != side for higher in state.higher.values()):
+            return False
+        return state.intraday is None or self.intraday_vol_min <= ratio <= self.intraday_vol_max
+
+    def entry(self, bar: Bar, side: int, atr: float) -> Signal:
+        """Open a position with its bracket."""
         qty = self.notional / bar.close if self.notional else self.qty
         lowest = self.ctx.instruments[bar.symbol].tick_size  # a price is positive, however wide the ranges are
         stop_loss = max(lowest, bar.close - side * self.sl_atr * atr)

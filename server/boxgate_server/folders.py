@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from boxgate_engine.config import RunConfig
+from boxgate_engine.datasets.remote import is_remote
 from boxgate_engine.errors import ConfigInvalid, Problem
 
 
@@ -28,6 +29,7 @@ def check_folders(config: RunConfig, folder: Path) -> None:
             remedy="name a folder, or move the file away",
         )
         for key, name in named.items()
+        if not is_remote(name)
         for file in [_file_in_the_way(name, folder)]
         if file is not None
     ]

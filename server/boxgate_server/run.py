@@ -16,7 +16,7 @@ from boxgate_engine import identity as identities
 from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.artefacts.tags import change_tags
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
-from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, open_dataset
+from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, is_remote, local_root, open_dataset
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
@@ -137,13 +137,24 @@ class _Run:
 
     def _dataset(self) -> Dataset:
         provider = self.config.data_provider
-        root = self.folder / provider.root
         cache = self.folder / provider.cache.local_dir
+        remote = is_remote(provider.root)
+        if remote:
+            self.watcher.stage(f"fetching what is missing of the dataset {self.config.dataset}")
+        # The demo is the same wherever it is made, so it is never fetched.
+        named = None if self.config.dataset == DEMO_NAME else self.config.dataset
+        root = local_root(provider.root if remote else self.folder / provider.root, cache, named)
         first_use = " (made on first use)" if self.config.dataset == DEMO_NAME and not has_demo(root) else ""
         self.watcher.stage(f"opening the dataset {self.config.dataset}{first_use}")
         if self.config.dataset == DEMO_NAME:
-            return ensure_demo(root, cache, memory_map=provider.memory_map)
-        return open_dataset(root, self.config.dataset, cache_dir=cache, memory_map=provider.memory_map)
+            return ensure_demo(root, cache, memory_map=provider.memory_map, cache_size_max=provider.cache.size_max)
+        return open_dataset(
+            root,
+            self.config.dataset,
+            cache_dir=cache,
+            memory_map=provider.memory_map,
+            cache_size_max=provider.cache.size_max,
+        )
 
     def _strategy_digest(self) -> tuple[str, bool]:
         if self.attachment is not None:

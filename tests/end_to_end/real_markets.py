@@ -52,6 +52,11 @@ def lean_hours(file: Path) -> list[Row]:
     return [_quote_bar(_instant_ns(line[0], "%Y%m%d %H:%M"), line) for line in _lines_of_zip(file)]
 
 
+def lean_days(file: Path) -> list[Row]:
+    """Return the bars of one LEAN daily quote zip: day and 00:00, then the prices."""
+    return [_quote_bar(_instant_ns(line[0], "%Y%m%d %H:%M"), line) for line in _lines_of_zip(file)]
+
+
 def klines(file: Path) -> list[Row]:
     """Return the bars of a CSV of klines: open in milliseconds, open, high, low, close, and what is of no use here."""
     with file.open(encoding="ascii", newline="") as lines:

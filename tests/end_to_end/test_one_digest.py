@@ -33,15 +33,19 @@ ANSWERS_BEFORE_INTERRUPTION = 5
 
 @dataclass(frozen=True)
 class Example:
-    """An example on a part of the demo dataset: short has about 1,500 events, long at least LONG_EVENTS_MIN."""
+    """An example on a part of the demo dataset: short has about 1,500 events, long at least LONG_EVENTS_MIN.
+
+    more: what else differs from its config.
+    """
 
     name: str
     short: tuple[str, str]
     long: tuple[str, str]
+    more: tuple[str, ...] = ()
 
     def overrides(self, length: str) -> tuple[str, ...]:
         start, end = self.short if length == "short" else self.long
-        return (f"window.start={start}", f"window.end={end}")
+        return (f"window.start={start}", f"window.end={end}", *self.more)
 
     @property
     def script(self) -> str:
@@ -53,6 +57,15 @@ EXAMPLES = (
     Example("envelope_trend", ("2024-01-08", "2024-01-08T08:20:00"), ("2024-01-08", "2024-01-13")),
     Example("mean_reversion_zscore", ("2024-01-08", "2024-01-09"), ("2024-01-08", "2024-01-27")),
     Example("random_targets", ("2024-02-05", "2024-02-05T12:30:00"), ("2024-02-05", "2024-02-15")),
+    Example("pairs", ("2024-01-08", "2024-01-08T12:30:00"), ("2024-01-08", "2024-01-20")),
+    Example("tick_momentum", ("2024-01-03", "2024-01-03T06:00:00"), ("2024-01-02T01:00:00", "2024-01-06")),
+    Example("breakout_trailing", ("2024-01-08", "2024-01-16"), ("2024-01-08", "2024-05-01")),
+    Example(
+        "portfolio_rotation",
+        ("2024-01-08", "2024-01-19"),
+        ("2024-01-08", "2024-07-01"),
+        more=("frames=[M15]", "strategy.params.rebalance=daily", "strategy.params.band=0.0"),
+    ),
 )
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 
@@ -119,7 +132,9 @@ def reused_process(play: Play, repository: Path, example: Example, length: str) 
     with running_strategy(repository / example.script) as attachment:
         finished["reused, first"] = play(example.name, overrides, attachment=attachment)
         play(
-            example.name, [f"window.start={first}", f"window.end={second}", "costs.fees_bps=3.0"], attachment=attachment
+            example.name,
+            [*example.more, f"window.start={first}", f"window.end={second}", "costs.fees_bps=3.0"],
+            attachment=attachment,
         )
         finished["reused, after another"] = play(
             example.name, [*overrides, "mode=prod", "execution.window_events=7"], attachment=attachment

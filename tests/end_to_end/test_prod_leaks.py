@@ -72,6 +72,7 @@ FAULTS = {
     "requires": ("CAPABILITY_NOT_OFFERED", 2, "requires"),
     "series": ("CONFIG", 2, "series_symbol"),
     "frame": ("CONFIG", 2, "series_frame"),
+    "frames": ("DESCRIPTION_INVALID", 1, "frames"),
     "schema": ("DESCRIPTION_INVALID", 1, "schema_name"),
     "schema_twice": ("DESCRIPTION_INVALID", 1, None),
     "init_status": ("SIDECAR_FAILED", 1, "details"),
@@ -308,7 +309,7 @@ def test_the_sidecar_sends_every_canary(hear: Callable[..., Heard]) -> None:
 def test_a_canary_stands_in_every_text_that_is_meta(hear: Callable[..., Heard]) -> None:
     sent = {
         field.full_name
-        for fault in ("none", "refuses", "needs", "series", "frame")
+        for fault in ("none", "refuses", "needs", "series", "frame", "frames")
         for answer in hear(fault).answers
         for field, text in _set_texts(answer)
         if SECRET in text

@@ -24,6 +24,7 @@ from real_markets import (
     events_of,
     klines,
     larger_bars,
+    lean_days,
     lean_hours,
     lean_minutes,
     lean_ticks,
@@ -55,6 +56,11 @@ ROWS = {
     "hours": [74_439],
     "coins": [4_500, 4_500, 4_500],
     "coins_closed_at_the_end": [4_500, 4_500, 4_500],
+    "pair": [15_366, 15_543],
+    "breakouts": [4_500],
+    "rotation": [3_738, 3_738, 3_738],
+    "quotes": [532_903],
+    "quotes_of_a_day": [24_179],
 }
 """Rows of the files of each case, series by series."""
 
@@ -184,15 +190,100 @@ def coins_closed_at_the_end(data: Path) -> Case:
     return replace(case, config=config, rules=replace(case.rules, close_at_end=True))
 
 
+def pair(data: Path) -> Case:
+    files = [sorted((data / f"lean/forex/oanda/minute/{name}").glob("201405*.zip")) for name in ("eurusd", "nzdusd")]
+    return Case(
+        files={"": [file for of_symbol in files for file in of_symbol]},
+        config={
+            "strategy": example("pairs", length=240, z_entry=2.0, hold_bars=480, notional=50_000.0),
+            "frames": ["M1"],
+            "account": FX_ACCOUNT,
+            "costs": FX_COSTS,
+        },
+        specs=[Spec("EURUSD", (1, 100_000)), Spec("NZDUSD", (1, 100_000))],
+        rules=FX_RULES,
+        feeds=[Feed(i, MINUTE_NS, lean_minutes(of_symbol), 264) for i, of_symbol in enumerate(files)],
+        trades_min=100,
+    )
+
+
+def breakouts(data: Path) -> Case:
+    file = data / "binance_usdm/1h/BTCUSDT.csv"
+    return Case(
+        files={"BTCUSDT": [file]},
+        config={
+            "strategy": example("breakout_trailing", channel_len=20, atr_len=20, stop_atr=2.0, trail_atr=3.0),
+            "frames": ["H1"],
+            "account": {"currency": "USDT", "cash": CASH, "leverage": 5.0},
+            "costs": {"fees_bps": 4.0, "slippage_bps": 1.0, "spread": {"ticks": 1}},
+        },
+        specs=[Spec("BTCUSDT", (1, 10), (1, 1_000))],
+        rules=Rules(fees_bps=4.0, slippage_bps=1.0, spread=("ticks", 1), leverage=5.0, cash=CASH),
+        feeds=[Feed(0, HOUR_NS, klines(file), 176)],
+        trades_min=100,
+    )
+
+
+def rotation(data: Path) -> Case:
+    files = [data / f"lean/forex/oanda/daily/{name}.zip" for name in ("eurusd", "gbpusd", "nzdusd")]
+    return Case(
+        files={"": files},
+        config={
+            "strategy": example("portfolio_rotation", momentum_len=60, vol_len=20, top=2),
+            "frames": ["D1"],
+            "account": FX_ACCOUNT,
+            "costs": FX_COSTS,
+        },
+        specs=[Spec(symbol, (1, 100_000)) for symbol in ("EURUSD", "GBPUSD", "NZDUSD")],
+        rules=FX_RULES,
+        feeds=[Feed(i, 24 * HOUR_NS, lean_days(file), 68) for i, file in enumerate(files)],
+        trades_min=100,
+    )
+
+
+def quotes(data: Path, days: int | None = None) -> Case:
+    files = sorted(data.glob("lean/forex/oanda/tick/eurusd/*.zip"))[:days]
+    return Case(
+        files={"": files},
+        config={
+            "strategy": example("tick_momentum", length=50, span_seconds=60.0, entry_bps=2.0, qty=50_000.0),
+            "frames": ["tick"],
+            "account": FX_ACCOUNT,
+            "costs": FX_COSTS,
+        },
+        specs=[Spec("EURUSD", (1, 100_000))],
+        rules=FX_RULES,
+        feeds=[Feed(0, 0, lean_ticks(files), 57)],
+        trades_min=200 if days is None else 10,
+    )
+
+
+def quotes_of_a_day(data: Path) -> Case:
+    return quotes(data, days=1)
+
+
 def example(name: str, **params: Any) -> dict[str, Any]:
     return {"command": ["python", f"examples/{name}/strategy.py"], "params": params}
 
 
 CASES: dict[str, Callable[[Path], Case]] = {
-    made.__name__: made for made in (ticks, ticks_of_two_days, minutes, hours, coins, coins_closed_at_the_end)
+    made.__name__: made
+    for made in (
+        ticks,
+        ticks_of_two_days,
+        minutes,
+        hours,
+        coins,
+        coins_closed_at_the_end,
+        pair,
+        breakouts,
+        rotation,
+        quotes,
+        quotes_of_a_day,
+    )
 }
 each_case = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "ticks" else ()) for name in CASES]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in ("ticks", "quotes") else ()) for name in CASES]
 )
 
 
@@ -270,7 +361,9 @@ def test_the_events_of_a_real_run_are_the_rows_of_its_files_after_the_warm_up(ru
     assert end_ns == max(feed.rows[-1].time_ns + feed.frame_ns for feed in case.feeds)
     after = [sum(row.time_ns + feed.frame_ns > start_ns for row in feed.rows) for feed in case.feeds]
     counts = finished.metrics["counts"]
-    assert (counts["events"], counts["bars"], counts["ticks"]) == (sum(after), sum(after), 0)
+    quotes_delivered = sum(n for feed, n in zip(case.feeds, after, strict=True) if feed.frame_ns == 0)
+    assert (counts["events"], counts["ticks"]) == (sum(after), quotes_delivered)
+    assert counts["bars"] == sum(after) - quotes_delivered
     assert counts["warmup_events"] == sum(feed.warmup for feed in case.feeds)
 
 
@@ -307,8 +400,9 @@ def test_prod_changes_nothing_of_a_real_result(runs: Runs, name: str) -> None:
 @each_case
 def test_the_manifest_tells_what_the_files_are_like(runs: Runs, name: str) -> None:
     case = runs.case(name)
-    if case.ticks:
-        expected = {"EURUSD": tick_facts(case.ticks)}
+    quotes_delivered = case.feeds[0].rows if case.feeds[0].frame_ns == 0 else ()
+    if case.ticks or quotes_delivered:
+        expected = {"EURUSD": tick_facts(case.ticks or quotes_delivered)}
     else:
         finest = min(feed.frame_ns for feed in case.feeds)
         feeds = [feed for feed in case.feeds if feed.frame_ns == finest]
@@ -319,7 +413,7 @@ def test_the_manifest_tells_what_the_files_are_like(runs: Runs, name: str) -> No
     }
     assert found == expected
     assert [facts["rows_kept"] for facts in found.values()] == ROWS[name]
-    if name == "ticks":
+    if name in ("ticks", "quotes"):
         assert found["EURUSD"]["repeated_time"] == 4_494
         assert found["EURUSD"]["repeated_row"] == 12
 

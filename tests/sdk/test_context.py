@@ -33,7 +33,7 @@ def test_history_ends_with_the_event_that_is_handled() -> None:
 
 
 def test_history_beyond_what_is_known_or_declared_is_an_error_never_shortened() -> None:
-    with pytest.raises(errors.HistoryShort, match="2 were delivered"):
+    with pytest.raises(errors.HistoryShort, match="there are 2 so far"):
         InProcess(_Reader, warmup=1).run(bars([1.0, 2.0]))
 
     class Greedy(_Reader):

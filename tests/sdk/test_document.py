@@ -13,7 +13,17 @@ from boxgate_sdk import Side, Signals, Strategy
 from boxgate_sdk.parameters import bind
 from boxgate_sdk.testing import InProcess, bars
 
-_CONFIGS = ["demo", "envelope_trend", "mean_reversion_zscore", "random_targets", "sma_cross"]
+_CONFIGS = [
+    "breakout_trailing",
+    "demo",
+    "envelope_trend",
+    "mean_reversion_zscore",
+    "pairs",
+    "portfolio_rotation",
+    "random_targets",
+    "sma_cross",
+    "tick_momentum",
+]
 
 
 def _blocks(repository: Path, language: str) -> list[str]:
@@ -51,6 +61,15 @@ def test_the_vector_form_that_the_document_shows_answers_equally_in_every_cut(
     by_bar = [s for s in InProcess(first, {"length": 5}).run(tape).signals if s.side is Side.BUY]
     for windows in (1, 9, 4096):
         assert InProcess(vector_form, {"length": 5}).run(tape, windows=windows).signals == by_bar
+
+
+def test_the_order_strategy_that_the_document_shows_trades(repository: Path) -> None:
+    names: dict[str, Any] = {"__name__": "document"}
+    exec(next(block for block in _blocks(repository, "python") if "OrderStrategy" in block), names)
+    # 1 % of 100,000 is lost over half a percent of the price 1.0: 200,000 units.
+    (signal,) = InProcess(names["Dip"]).run(bars([1.0, 1.1, 1.0, 1.0])).signals
+    assert signal.side == Side.BUY
+    assert signal.qty == pytest.approx(200_000, abs=0.01)
 
 
 def test_the_config_that_the_document_shows_is_valid(repository: Path, tmp_path: Path) -> None:

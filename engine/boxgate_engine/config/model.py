@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     BaseModel,
     BeforeValidator,
+    ByteSize,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
+    TypeAdapter,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -28,7 +31,7 @@ FIRST: Final = "first"
 LAST: Final = "last"
 """Window end: the availability of the last event of any series of the run."""
 
-FrameName = Literal["M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
+FrameName = Literal["S1", "M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 SYMBOL_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._#-]{0,31}$"
 CURRENCY_PATTERN: Final = r"^[A-Z][A-Z0-9]{2,7}$"
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$"
@@ -39,6 +42,7 @@ ParamValue = Scalar | list[Scalar]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 RunTag = Annotated[str, Field(pattern=TAG_PATTERN)]
 Text = Annotated[str, Field(max_length=4096, pattern=TEXT_PATTERN)]
+_BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 def refusal(what: str, *, expected: str, remedy: str) -> PydanticCustomError:
@@ -55,6 +59,17 @@ def _is_param(value: Any) -> Any:
             remedy="correct the value, or leave the parameter out to get its default",
         )
     return value
+
+
+def _bytes(value: Any) -> Any:
+    try:
+        return value if isinstance(value, bool) else int(_BYTE_SIZE.validate_python(value))
+    except ValidationError as error:
+        raise refusal(
+            f"{value!r} is no size",
+            expected="a number of bytes, or a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB",
+            remedy="write for example 20GiB",
+        ) from error
 
 
 assert {*FRAME_NS, "tick"} == set(FrameName.__args__), "a frame without a name in the config"  # type: ignore[attr-defined]
@@ -315,9 +330,10 @@ class DeterminismConfig(_Section):
 
 
 class CacheConfig(_Section):
-    """Where mapped copies of the data lie."""
+    """Where mapped copies of the data lie, and how many bytes of them: a number, or text such as 20GiB."""
 
     local_dir: Text = ".cache/datasets"
+    size_max: Annotated[int, BeforeValidator(_bytes), Field(gt=0)] = 20 << 30
 
 
 class DataProviderConfig(_Section):

@@ -23,7 +23,8 @@ def aggregate(content: SeriesContent, frame: str) -> SeriesContent:
 
     A bar opens at the UTC multiple of its frame (W1: Monday 00:00) and exists if at least one source row lies in it.
     Bid and ask have their own open, high, low, close. Volume is the sum in time order; of ticks without a volume
-    column, their number. Bars of ticks with bid and ask are bid bars with ask columns.
+    column, their number. Bars of ticks with bid and ask are bid bars with ask columns, bars of
+    trades have LAST prices and no ask columns.
     Raises DataRefused (FRAME_UNAVAILABLE) if a source bar would reach over the end of a target bar.
     """
     opens_ns = bucket_opens_ns(content.times_ns, frame)
@@ -35,8 +36,7 @@ def aggregate(content: SeriesContent, frame: str) -> SeriesContent:
     columns["volume"] = _volume(starts, content)
     if content.has_ask:
         columns |= _side(starts, content, "ask_")
-    basis = "BID" if content.frame == TICK else content.price_basis
-    return SeriesContent(symbol=content.symbol, frame=frame, price_basis=basis, columns=columns)
+    return SeriesContent(symbol=content.symbol, frame=frame, price_basis=content.price_basis, columns=columns)
 
 
 def bucket_opens_ns(times_ns: NDArray[np.int64], frame: str) -> NDArray[np.int64]:

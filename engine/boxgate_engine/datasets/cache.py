@@ -8,7 +8,9 @@ and written anew.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -28,11 +30,16 @@ _STAMP_SCHEMA: Final = "boxgate.cache/1"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CachedFile:
-    """A mapped cache file. state: what the file system said of it when it was mapped."""
+    """A mapped cache file. state: what the file system said of it when it was mapped. written: just now, by this call.
+
+    evictable: the columns are copies, so that the file may go.
+    """
 
     path: Path
     mapped: Mapped
     state: tuple[int, int, int]
+    written: bool = False
+    evictable: bool = False
 
     def copied(self) -> CachedFile:
         """Return the same columns in memory of their own; address and bytes stay those of the map."""
@@ -40,12 +47,14 @@ class CachedFile:
         for name, values in self.mapped.columns.items():
             columns[name] = values.copy()
             columns[name].flags.writeable = False
-        return replace(self, mapped=replace(self.mapped, columns=columns))
+        return replace(self, mapped=replace(self.mapped, columns=columns), evictable=True)
 
     def check_unchanged(self) -> None:
         """Raise DataDamaged (SNAPSHOT_MUTATED) if the file was changed or removed since it was mapped."""
         try:
             now: tuple[int, ...] = _state(self.path)
+        except FileNotFoundError:
+            now = self.state if self.evictable else ()
         except OSError:
             now = ()
         if now != self.state:
@@ -77,6 +86,11 @@ def cached_series(folder: Path, series: StoredSeries, cache: Path) -> CachedFile
 def cached_derived(cache: Path, symbol: str, frame: str, key: str, make: Callable[[], SeriesContent]) -> CachedFile:
     """Map a series that is computed from another one. key: what it is a function of, for example a digest."""
     return _cached(cache / symbol / f"{frame}.arrow", key, [], lambda: make().columns)
+
+
+def cached_columns(path: Path, key: str, make: Callable[[], dict[str, Column]]) -> CachedFile:
+    """Map a file of columns that are computed. path: of the file. key: as of `cached_derived`."""
+    return _cached(path, key, [], make)
 
 
 def check_digest(content: SeriesContent, series: StoredSeries, folder: Path) -> None:
@@ -126,7 +140,7 @@ def _cached(path: Path, key: str, sources: list[Path], load: Callable[[], dict[s
             expected="cache files that nothing but this program writes",
             remedy="run again, or point data_provider.cache.local_dir to a folder on a local disk",
         )
-    return ready
+    return replace(ready, written=True)
 
 
 def _map_if_current(path: Path, key: str, sources: list[Path]) -> CachedFile | None:
@@ -136,9 +150,16 @@ def _map_if_current(path: Path, key: str, sources: list[Path]) -> CachedFile | N
     try:
         state = _state(path)
         current = stamp.get("state") == list(state) and stamp.get("sources") == [list(_state(s)) for s in sources]
-        return CachedFile(path=path, mapped=map_ipc(path), state=state) if current else None
+        if not current:
+            return None
+        mapped = map_ipc(path)
+        if _state(path) != state:  # Evicted before the map held it.
+            return None
     except (OSError, pa.ArrowException):
         return None
+    with suppress(OSError):  # A cache that may only be read evicts nothing either.
+        os.utime(path.with_suffix(".lock"))
+    return CachedFile(path=path, mapped=mapped, state=state)
 
 
 def _write_stamp(path: Path, key: str, sources: list[tuple[int, int, int]]) -> None:

@@ -1,20 +1,21 @@
 """The canonical hash of a dataset: over its content, not over the bytes of any file.
 
-docs/datasets.md states the form bit for bit. Two levels, so that opening a dataset can verify its name from the
-manifest alone: a digest per series, and the dataset's hash over the instruments and these digests.
+docs/datasets.md states the form bit for bit. Three levels: a SHA-256 per column, so that a series is hashed while its
+rows stream by; a digest per series over these, so that opening a dataset can verify its name from the manifest alone;
+and the dataset's hash over the instruments and the digests (ADR 0010).
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 
-from boxgate_engine.datasets.content import TIME_COLUMNS, Column, SeriesContent
+from boxgate_engine.datasets.content import TIME_COLUMNS, Column, PriceBasis, SeriesContent
 from boxgate_engine.instruments import Instrument
 
 _DATASET_TAG: Final = b"boxgate.dataset/1\n"
@@ -42,14 +43,33 @@ def dataset_hash(instruments: Iterable[Instrument], series_digests: Iterable[tup
 
 def series_digest(content: SeriesContent) -> str:
     """Return the digest of one series: 64 lower-case hex digits of SHA-256 over names, types and values."""
-    state = hashlib.sha256(_SERIES_TAG)
-    state.update(_text(content.symbol) + _text(content.frame) + _text(content.price_basis))
-    state.update(struct.pack("<qI", content.rows, len(content.columns)))
-    for name, values in content.columns.items():
-        state.update(_text(name) + (b"i" if name in TIME_COLUMNS else b"f"))
-        for start in range(0, len(values), _CHUNK_ROWS):
-            state.update(_little_endian(name, values[start : start + _CHUNK_ROWS]))
-    return state.hexdigest()
+    digest = SeriesDigest(tuple(content.columns))
+    for start in range(0, content.rows, _CHUNK_ROWS):
+        digest.add({name: values[start : start + _CHUNK_ROWS] for name, values in content.columns.items()})
+    return digest.result(content.symbol, content.frame, content.price_basis)
+
+
+class SeriesDigest:
+    """The digest of one series, made chunk by chunk. names: of its columns, in stored order."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._columns = {name: hashlib.sha256() for name in names}
+        self._rows = 0
+
+    def add(self, columns: Mapping[str, Column]) -> None:
+        """Take the next rows of the series."""
+        for name, state in self._columns.items():
+            state.update(_little_endian(name, columns[name]))
+        self._rows += len(next(iter(columns.values())))
+
+    def result(self, symbol: str, frame: str, price_basis: PriceBasis) -> str:
+        """Return the digest of all rows so far, 64 hex digits."""
+        state = hashlib.sha256(_SERIES_TAG)
+        state.update(_text(symbol) + _text(frame) + _text(price_basis))
+        state.update(struct.pack("<qI", self._rows, len(self._columns)))
+        for name, column in self._columns.items():
+            state.update(_text(name) + (b"i" if name in TIME_COLUMNS else b"f") + column.digest())
+        return state.hexdigest()
 
 
 def _little_endian(name: str, values: Column) -> memoryview:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -55,8 +56,23 @@ class SeriesContent:
 
     @property
     def has_ask(self) -> bool:
-        """True if the ask side is there."""
-        return "ask" in self.columns or "ask_open" in self.columns
+        """True if the ask side is there; in ticks of trades it is not, for their one price stands on both sides."""
+        return knows_ask(self.columns, self.price_basis)
+
+
+def knows_ask(columns: Container[str], price_basis: PriceBasis) -> bool:
+    """True if a series with these columns and this basis has an ask side of its own."""
+    return "ask_open" in columns or ("ask" in columns and price_basis != "LAST")
+
+
+def trade_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Return the stored columns of ticks that are trades: `last`, their price, stands in for bid and ask too.
+
+    columns: time_ns and last, perhaps volume. The basis of such a series is LAST, and its spread is that of the costs.
+    """
+    price = columns["last"]
+    made: dict[str, Column] = {"time_ns": columns["time_ns"], "bid": price, "ask": price, "last": price}
+    return made | ({"volume": columns["volume"]} if "volume" in columns else {})
 
 
 def time_column(frame: str) -> str:

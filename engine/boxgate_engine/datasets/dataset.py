@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -12,34 +13,55 @@ from numpy.typing import NDArray
 
 from boxgate_engine.datasets import aggregation
 from boxgate_engine.datasets.cache import CachedFile, cached_derived, cached_series
-from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, time_column
+from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, knows_ask, time_column
+from boxgate_engine.datasets.eviction import SIZE_MAX_DEFAULT, keep_within
 from boxgate_engine.datasets.manifest import Manifest, StoredSeries
 from boxgate_engine.datasets.store import dataset_folder, find
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import FRAME_NS, TICK, frame_duration_ns
 from boxgate_engine.instruments import Instrument
 
+_LOG: Final = logging.getLogger(__name__)
 _FRAMES_FINEST_FIRST: Final = (TICK, *FRAME_NS)
 
 
-def open_dataset(root: Path, name_or_hash: str, *, cache_dir: Path, memory_map: bool = True) -> Dataset:
+def open_dataset(
+    root: Path,
+    name_or_hash: str,
+    *,
+    cache_dir: Path,
+    memory_map: bool = True,
+    cache_size_max: int = SIZE_MAX_DEFAULT,
+) -> Dataset:
     """Open a dataset by its name in the catalogue or by its hash.
 
     root: folder of the datasets. cache_dir: folder of the mapped files, made if need be; it may be shared by
     processes and datasets. memory_map: False reads each series into memory of its own, for a cache on a file system
-    that cannot be mapped or that may vanish during the run.
+    that cannot be mapped or that may vanish during the run. cache_size_max: bytes; when the cache grows beyond them,
+    the files that were used least recently are removed, but none that a process of this host uses.
     The manifest is verified against the hash; files are verified when they are first used.
     Raises DataRefused (NAME_INVALID, DATASET_NOT_FROZEN, DATASET_UNKNOWN, DATA_CATALOGUE), DataDamaged (DATA_HASH).
     """
     name, manifest = find(root, name_or_hash)
     folder = dataset_folder(root, manifest.hash)
-    return Dataset(name, manifest, folder, cache_dir / manifest.hash, memory_map=memory_map)
+    return Dataset(
+        name, manifest, folder, cache_dir / manifest.hash, memory_map=memory_map, cache_size_max=cache_size_max
+    )
 
 
 class Dataset:
     """Immutable market data. Made by `open_dataset`."""
 
-    def __init__(self, name: str, manifest: Manifest, folder: Path, cache: Path, *, memory_map: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        manifest: Manifest,
+        folder: Path,
+        cache: Path,
+        *,
+        memory_map: bool = True,
+        cache_size_max: int = SIZE_MAX_DEFAULT,
+    ) -> None:
         self.name: Final = name
         """Catalogue name it was opened by, or the hash."""
         self.hash: Final = manifest.hash
@@ -50,6 +72,8 @@ class Dataset:
         self._folder = folder
         self._cache = cache
         self._memory_map = memory_map
+        self._cache_size_max = cache_size_max
+        self._crowded = False
         self._stored = {(one.symbol, one.frame): one for one in manifest.series}
         self._open: dict[tuple[str, str], Series] = {}
 
@@ -104,12 +128,23 @@ class Dataset:
         file = cached_derived(
             self._cache, source.symbol, frame, key, lambda: aggregation.aggregate(source.content(), frame)
         )
-        basis: PriceBasis = "BID" if source.frame == TICK else source.price_basis
-        return Series(source.symbol, frame, basis, key, self._held(file))
+        return Series(source.symbol, frame, source.price_basis, key, self._held(file))
 
     def _held(self, file: CachedFile) -> CachedFile:
-        """Return the file with its columns mapped or, without memory_map, copied."""
-        return file if self._memory_map else file.copied()
+        """Return the file with its columns mapped or, without memory_map, copied; make room for what was written."""
+        held = file if self._memory_map else file.copied()
+        if file.written:
+            over = keep_within(self._cache.parent, self._cache_size_max)
+            if over and not self._crowded:
+                self._crowded = True
+                _LOG.warning(
+                    "the cache %s is %s bytes larger than its limit of %s, and all that is left in it is in use; "
+                    "raise data_provider.cache.size_max",
+                    self._cache.parent,
+                    f"{over:,}",
+                    f"{self._cache_size_max:,}",
+                )
+        return held
 
     def _check_symbol(self, symbol: str) -> None:
         if symbol not in self.instruments:
@@ -142,8 +177,8 @@ class Series:
 
     @property
     def has_ask(self) -> bool:
-        """True if the ask side is there."""
-        return "ask" in self.columns or "ask_open" in self.columns
+        """True if the ask side is there; in ticks of trades it is not, for their one price stands on both sides."""
+        return knows_ask(self.columns, self.price_basis)
 
     @property
     def times_ns(self) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ from typing import Final
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.dataset import Dataset, open_dataset
 from boxgate_engine.datasets.durable import locked
+from boxgate_engine.datasets.eviction import SIZE_MAX_DEFAULT
 from boxgate_engine.datasets.importing import described
 from boxgate_engine.datasets.store import dataset_folder, freeze
 from boxgate_engine.datasets.synth import synthesise
@@ -29,7 +30,9 @@ _TICKS_TO_NS: Final = 1_704_499_200_000_000_000
 """2024-01-06 00:00 UTC."""
 
 
-def ensure_demo(root: Path, cache_dir: Path, *, memory_map: bool = True) -> Dataset:
+def ensure_demo(
+    root: Path, cache_dir: Path, *, memory_map: bool = True, cache_size_max: int = SIZE_MAX_DEFAULT
+) -> Dataset:
     """Return the dataset `demo`, made and catalogued if the catalogue has no such name.
 
     M1 bars of EURUSD, GBPUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from 2023-12-18 to
@@ -39,7 +42,7 @@ def ensure_demo(root: Path, cache_dir: Path, *, memory_map: bool = True) -> Data
         with locked(root / ".demo.lock"):
             if not has_demo(root):
                 _make(root)
-    return open_dataset(root, DEMO_NAME, cache_dir=cache_dir, memory_map=memory_map)
+    return open_dataset(root, DEMO_NAME, cache_dir=cache_dir, memory_map=memory_map, cache_size_max=cache_size_max)
 
 
 def has_demo(root: Path) -> bool:

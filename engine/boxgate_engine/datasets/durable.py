@@ -77,12 +77,13 @@ def unfinished_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the one lock of a file name among the processes of this host."""
+    """Hold the one lock of a file name among the processes of this host. Its time says when it was last taken."""
     with ExitStack() as stack:
         with _naming_failures(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context(path.open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX)
+            os.utime(lock.fileno())
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,12 +17,52 @@ _LOOKS_LIKE_ROWS_MIN = 10
 """So many rows are needed to say that bars look like those of another frame."""
 
 
-def refuse_faults(part: SourcePart, zone: str | None) -> None:
-    """Check the rows of one file by themselves.
+class FaultCheck:
+    """Checks the rows of one file, part by part, as if they were one.
 
-    Raises DataRefused: DATA_VALUE (not finite, price not positive, volume negative, high or low not the extreme),
-    DATA_ORDER (time falls), DATA_SCHEMA (bars closer than their frame, or all on the grid of a larger one), DATA_TZ.
+    zone: of the stamps, None if they name it. Raises DataRefused: DATA_VALUE (not finite, price not positive, volume
+    negative, high or low not the extreme), DATA_ORDER (time falls), DATA_SCHEMA (bars closer than their frame, or all
+    on the grid of a larger one), DATA_TZ.
     """
+
+    def __init__(self, zone: str | None) -> None:
+        self._zone = zone
+        self._first: SourcePart | None = None
+        self._last_ns: int | None = None
+        self._rows = 0
+        self._larger: list[str] = []
+
+    def add(self, part: SourcePart) -> None:
+        """Take the next rows of the file."""
+        if not part.rows:
+            return
+        _refuse_values(part)
+        name = time_column(part.frame)
+        times_ns = part.columns[name].view(np.int64)
+        before_ns = int(times_ns[0]) if self._last_ns is None else self._last_ns
+        steps_ns = np.diff(times_ns, prepend=np.int64(before_ns))
+        _refuse_falling(part, steps_ns)
+        if part.frame != TICK:
+            _refuse_close(part, steps_ns)
+            if self._first is None:
+                step_ns = FRAME_NS[part.frame]
+                self._larger = [name for name, duration_ns in FRAME_NS.items() if duration_ns > step_ns]
+            self._larger = [name for name in self._larger if _on_grid(steps_ns[steps_ns > 0], name)]
+        if part.frame in ("D1", "W1") and self._zone is not None:
+            refuse_long_days(times_ns, FRAME_NS[part.frame], self._zone, lambda row: part.where(row, None))
+        if self._first is None:
+            columns = {key: values[:1].copy() for key, values in part.columns.items()}
+            self._first = replace(part, columns=columns)
+        self._last_ns = int(times_ns[-1])
+        self._rows += part.rows
+
+    def finish(self) -> None:
+        """Say that the file is over: what holds for all its rows is checked."""
+        if self._first is not None and self._larger and self._rows >= _LOOKS_LIKE_ROWS_MIN:
+            raise _wrong_frame(self._first, 0, f"all bars stand {self._larger[-1]} or a multiple of it apart")
+
+
+def _refuse_values(part: SourcePart) -> None:
     for name, values in part.columns.items():
         if name == time_column(part.frame):
             continue
@@ -34,12 +76,6 @@ def refuse_faults(part: SourcePart, zone: str | None) -> None:
         for prefix in ("", "ask_"):
             if prefix + "open" in part.columns:
                 _refuse_extremes(part, prefix)
-    _refuse_falling(part)
-    if part.frame != TICK:
-        _refuse_wrong_frame(part)
-    if part.frame in ("D1", "W1") and zone is not None:
-        times_ns = part.columns["open_ns"].view(np.int64)
-        refuse_long_days(times_ns, FRAME_NS[part.frame], zone, lambda row: part.where(row, None))
 
 
 def _refuse_extremes(part: SourcePart, prefix: str) -> None:
@@ -64,36 +100,32 @@ def _refuse_where(part: SourcePart, column: str, bad: NDArray[np.bool_], expecte
         )
 
 
-def _refuse_falling(part: SourcePart) -> None:
-    times_ns = part.columns[time_column(part.frame)]
-    falling = times_ns[1:] < times_ns[:-1]
+def _refuse_falling(part: SourcePart, steps_ns: NDArray[np.int64]) -> None:
+    falling = steps_ns < 0
     if falling.any():
-        row = int(np.argmax(falling)) + 1
         raise DataRefused(
             "the time is before that of the row above",
             code="DATA_ORDER",
-            where=part.where(row, "time"),
+            where=part.where(int(np.argmax(falling)), "time"),
             expected="rows from the oldest to the newest",
             remedy="sort the file by time, oldest first",
         )
 
 
-def _refuse_wrong_frame(part: SourcePart) -> None:
+def _refuse_close(part: SourcePart, steps_ns: NDArray[np.int64]) -> None:
     """A bar is available at its open plus its frame: with too small a frame it would be seen before it was closed."""
-    times_ns, step_ns = part.columns["open_ns"].view(np.int64), FRAME_NS[part.frame]
-    steps_ns = np.diff(times_ns)
     # Local days are an hour shorter where clocks are set forward.
-    shortest_ns = step_ns - (FRAME_NS["H1"] if part.frame in ("D1", "W1") else 0)
+    shortest_ns = FRAME_NS[part.frame] - (FRAME_NS["H1"] if part.frame in ("D1", "W1") else 0)
     close = (steps_ns > 0) & (steps_ns < shortest_ns)
     if close.any():
-        raise _wrong_frame(part, int(np.argmax(close)) + 1, f"the bars are closer than {part.frame}")
-    if len(times_ns) < _LOOKS_LIKE_ROWS_MIN:
-        return
-    for name in reversed([name for name, duration_ns in FRAME_NS.items() if duration_ns > step_ns]):
-        days = name in ("D1", "W1")
-        on_grid = steps_ns >= FRAME_NS[name] - FRAME_NS["H1"] if days else steps_ns % FRAME_NS[name] == 0
-        if on_grid[steps_ns > 0].all():
-            raise _wrong_frame(part, 0, f"all bars stand {name} or a multiple of it apart")
+        raise _wrong_frame(part, int(np.argmax(close)), f"the bars are closer than {part.frame}")
+
+
+def _on_grid(steps_ns: NDArray[np.int64], frame: str) -> bool:
+    """True if all steps are multiples of a frame; of days and weeks, that may be an hour shorter, at least as long."""
+    if frame in ("D1", "W1"):
+        return bool((steps_ns >= FRAME_NS[frame] - FRAME_NS["H1"]).all())
+    return bool((steps_ns % FRAME_NS[frame] == 0).all())
 
 
 def _wrong_frame(part: SourcePart, row: int, what: str) -> DataRefused:

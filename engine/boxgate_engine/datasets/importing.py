@@ -172,7 +172,7 @@ def _check(request: ImportRequest) -> None:
 
 
 def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]:
-    from boxgate_engine.datasets.faults import refuse_faults
+    from boxgate_engine.datasets.faults import FaultCheck
     from boxgate_engine.datasets.formats.registry import by_name, detect
 
     options = ReadOptions(
@@ -183,11 +183,17 @@ def _read(request: ImportRequest, progress: Progress | None) -> list[SourcePart]
     rows = 0
     for index, path in enumerate(request.files, start=1):
         file = read_input(path)
+        checks: dict[tuple[str, str], FaultCheck] = {}
         for part in (stated or detect(file)).read(file, options):
             _check_agreement(part, request)
-            refuse_faults(part, request.zone)
+            key = (part.symbol, part.frame)
+            if key not in checks:
+                checks[key] = FaultCheck(part.zone or request.zone)
+            checks[key].add(part)
             parts.append(part)
             rows += part.rows
+        for check in checks.values():
+            check.finish()
         if progress is not None:
             progress(index, len(request.files), rows)
     if not parts:
@@ -239,8 +245,9 @@ def _join(group: list[SourcePart], request: ImportRequest) -> IncomingSeries:
     stated = {part.asset_class for part in group if part.asset_class}
     if options.asset_class is None and len(stated) == 1:
         options = replace(options, asset_class=stated.pop())
+    inputs = {part.file.label: part.file.facts() for part in group}.values()
     reading: JsonObject = {
-        "zone": request.zone or "in the stamps",
+        "zone": group[0].zone or request.zone or "in the stamps",
         "stamps": sorted({part.form for part in group}),
         "ignored_columns": sorted({name for part in group for name in part.ignored}),
     }
@@ -250,7 +257,7 @@ def _join(group: list[SourcePart], request: ImportRequest) -> IncomingSeries:
         licence=request.licence,
         side=group[0].side,
         reading=reading,
-        inputs=tuple(sorted((part.file.facts() for part in group), key=lambda facts: (facts["name"], facts["sha256"]))),
+        inputs=tuple(sorted(inputs, key=lambda facts: (facts["name"], facts["sha256"]))),
         options=options,
     )
 

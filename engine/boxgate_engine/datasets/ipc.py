@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,10 +34,17 @@ def write_ipc(columns: dict[str, Column], path: Path) -> None:
 
 
 def map_ipc(path: Path) -> Mapped:
-    """Map a file written by `write_ipc`. Raises OSError or pyarrow.ArrowException if it is not such a file."""
-    source = pa.memory_map(str(path), "r")
-    whole = source.read_buffer(source.size())
-    source.seek(0)
-    batch = pa.ipc.open_file(source).get_batch(0)
+    """Map a file written by `write_ipc`. Raises OSError or pyarrow.ArrowException if it is not such a file.
+
+    The file is locked, shared, for as long as the map lives: nothing that evicts files takes it away meanwhile.
+    """
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        try:
+            # The map keeps a duplicate of the descriptor, and with it the lock, until the last view of it is gone.
+            whole = pa.py_buffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except ValueError as error:
+            raise pa.ArrowInvalid(f"the file cannot be mapped: {error}") from error
+    batch = pa.ipc.open_file(pa.BufferReader(whole)).get_batch(0)
     columns = {name: batch.column(index).to_numpy(zero_copy_only=True) for index, name in enumerate(batch.schema.names)}
     return Mapped(columns=columns, address=whole.address, bytes=whole.size)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -14,27 +16,44 @@ from boxgate_engine.datasets.content import TIME_COLUMNS, Column, SeriesContent
 from boxgate_engine.datasets.manifest import StoredFile, StoredSeries
 from boxgate_engine.errors import DataDamaged
 
-_ROW_GROUP_ROWS: Final = 1 << 20
 _HASH_CHUNK_BYTES: Final = 1 << 22
 
 
-def write_parquet(content: SeriesContent, path: Path) -> None:
-    """Write one series to one file, read-only for everyone."""
-    table = pa.table({name: pa.array(values) for name, values in content.columns.items()})
-    # Byte-stream splitting lets the compressor see the slowly moving bytes of prices side by side.
-    pq.write_table(
-        table,
-        path,
-        row_group_size=_ROW_GROUP_ROWS,
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=False,
-        use_byte_stream_split=list(content.columns),
-        write_statistics=False,
-        write_page_checksum=True,
-        store_schema=False,
-    )
-    path.chmod(0o444)
+class ParquetFile:
+    """A file that is written chunk by chunk, each a row group, in a `with` statement. It ends up read-only."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path: Final = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._schema = pa.schema([(name, pa.int64() if name in TIME_COLUMNS else pa.float64()) for name in names])
+        # Byte-stream splitting lets the compressor see the slowly moving bytes of prices side by side.
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            use_byte_stream_split=list(names),
+            write_statistics=False,
+            write_page_checksum=True,
+            store_schema=False,
+        )
+
+    def add(self, columns: Mapping[str, Column]) -> None:
+        """Write the next rows."""
+        arrays = [pa.array(columns[field.name]) for field in self._schema]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+        self.path.chmod(0o444)
+
+    def __enter__(self) -> ParquetFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
 
 
 def read_series(folder: Path, series: StoredSeries) -> SeriesContent:
@@ -45,6 +64,24 @@ def read_series(folder: Path, series: StoredSeries) -> SeriesContent:
         for name in series.columns
     }
     return SeriesContent(symbol=series.symbol, frame=series.frame, price_basis=series.price_basis, columns=columns)
+
+
+def stream_series(folder: Path, series: StoredSeries) -> Iterator[dict[str, Column]]:
+    """Yield the rows of a stored series, verified like those of `read_series`, in chunks. Raises DataDamaged."""
+    for file in series.files:
+        verify_file(folder, file)
+        yield from stream_file(folder / file.path, series.columns)
+
+
+def stream_file(path: Path, names: Sequence[str]) -> Iterator[dict[str, Column]]:
+    """Yield the row groups of a file that this program wrote. Raises DataDamaged (DATA_HASH)."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=list(names), use_threads=False)
+                yield {name: np.ascontiguousarray(table.column(name).to_numpy()) for name in names}
+    except (OSError, pa.ArrowException) as error:
+        raise _undecodable(path, error) from error
 
 
 def verify_file(folder: Path, file: StoredFile) -> None:
@@ -75,13 +112,17 @@ def _read_file(folder: Path, file: StoredFile, names: tuple[str, ...]) -> dict[s
     try:
         table = pq.ParquetFile(path, page_checksum_verification=True).read(columns=list(names), use_threads=False)
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(path, f"the file cannot be decoded ({error})", "a sound Parquet file") from error
+        raise _undecodable(path, error) from error
     types = {name: pa.int64() if name in TIME_COLUMNS else pa.float64() for name in names}
     if {field.name: field.type for field in table.schema} != types or table.num_rows != file.rows:
         raise _damaged(path, "columns or rows differ from the manifest", f"{file.rows} rows of {', '.join(names)}")
     if any(column.null_count for column in table.columns):
         raise _damaged(path, "the file holds nulls", "a value in every row")
     return {name: np.ascontiguousarray(table.column(name).to_numpy()) for name in names}
+
+
+def _undecodable(path: Path, error: Exception) -> DataDamaged:
+    return _damaged(path, f"the file cannot be decoded ({error})", "a sound Parquet file")
 
 
 def _damaged(path: Path, what: str, expected: str) -> DataDamaged:

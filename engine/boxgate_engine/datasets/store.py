@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from boxgate_engine.datasets.canonical import dataset_hash, series_digest
+from boxgate_engine.datasets.canonical import dataset_hash
 from boxgate_engine.datasets.catalogue import register, resolve
 from boxgate_engine.datasets.content import SeriesContent
 from boxgate_engine.datasets.durable import publish_folder, unfinished_folder
@@ -17,28 +19,36 @@ from boxgate_engine.datasets.manifest import (
     FILE_NAME,
     JsonObject,
     Manifest,
-    StoredFile,
     StoredSeries,
     read_manifest,
     to_text,
 )
 from boxgate_engine.datasets.names import check_name
-from boxgate_engine.datasets.parquet import file_sha256, verify_file, write_parquet
+from boxgate_engine.datasets.parquet import verify_file
+from boxgate_engine.datasets.series_writer import Heading, SeriesWriter
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.instruments import Instrument
 
 _PART: Final = "part-0.parquet"
+_SIDE_FOLDER: Final = ".side-files"
+_THREADS: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NewSeries:
-    """One series on its way into a dataset, with what the manifest says about its origin."""
+class Origin:
+    """What the manifest says about a series beside its content."""
 
-    content: SeriesContent
     source: str
     licence: str
     quality: JsonObject = field(default_factory=dict)
     inputs: tuple[JsonObject, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewSeries(Origin):
+    """One series in memory, on its way into a dataset."""
+
+    content: SeriesContent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +57,93 @@ class Frozen:
 
     manifest: Manifest
     created: bool
+
+
+class Draft:
+    """A dataset that is being written: it is published complete, or vanishes when `draft` is left.
+
+    folder: of the future dataset. pool: two threads for hashing and compression, which need no interpreter.
+    """
+
+    def __init__(self, root: Path, folder: Path, pool: Executor) -> None:
+        self.root: Final = root
+        self.folder: Final = folder
+        self.pool: Final = pool
+        self._side_files = 0
+
+    def writer(
+        self, heading: Heading, asset_class: str, observers: Sequence[Callable[[SeriesContent], None]] = ()
+    ) -> SeriesWriter:
+        """Return a writer of one series to its place in the dataset; what was written there before is replaced."""
+        target = self.folder / _path(asset_class, heading.symbol, heading.frame)
+        target.unlink(missing_ok=True)
+        return SeriesWriter(target, heading, self.pool, observers)
+
+    def side_file(self) -> Path:
+        """Return a fresh path for rows that are written again in another order; it is never published."""
+        self._side_files += 1
+        path = self.folder / _SIDE_FOLDER / f"{self._side_files}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def stored(self, writer: SeriesWriter, origin: Origin) -> StoredSeries:
+        """Return the manifest's entry of a series whose writer was closed."""
+        written = writer.written(writer.path.relative_to(self.folder).as_posix())
+        heading = written.heading
+        return StoredSeries(
+            symbol=heading.symbol,
+            frame=heading.frame,
+            price_basis=heading.price_basis,
+            columns=heading.names,
+            rows=written.rows,
+            first_ns=written.first_ns,
+            last_ns=written.last_ns,
+            digest=written.digest,
+            files=(written.file,),
+            source=origin.source,
+            licence=origin.licence,
+            quality=origin.quality,
+            inputs=origin.inputs,
+        )
+
+    def publish(
+        self,
+        instruments: Iterable[Instrument],
+        series: Sequence[StoredSeries],
+        *,
+        base: Manifest | None = None,
+        name: str | None = None,
+        inferred: dict[str, tuple[str, ...]] | None = None,
+    ) -> Frozen:
+        """Publish the series that were written and, if given, those of the dataset `base`; see `freeze`."""
+        shutil.rmtree(self.folder / _SIDE_FOLDER, ignore_errors=True)
+        listed = tuple(sorted(instruments, key=lambda instrument: instrument.symbol))
+        classes = {instrument.symbol: instrument.asset_class for instrument in listed}
+        fresh = {(new.symbol, new.frame) for new in series}
+        stored = list(series)
+        for old in base.series if base else ():
+            if (old.symbol, old.frame) not in fresh:
+                assert base is not None
+                stored.append(_adopt(dataset_folder(self.root, base.hash), self.folder, classes[old.symbol], old))
+        stored.sort(key=lambda one: (one.symbol, one.frame))
+        digest = dataset_hash(listed, ((one.symbol, one.frame, one.digest) for one in stored))
+        manifest = Manifest(hash=digest, instruments=listed, series=tuple(stored), inferred=inferred or {})
+        (self.folder / FILE_NAME).write_text(to_text(manifest), encoding="utf-8")
+        target = dataset_folder(self.root, digest)
+        self.folder.chmod(0o755)
+        created = publish_folder(self.folder, target)
+        if not created:
+            manifest = read_manifest(target, digest)
+        if name is not None:
+            register(self.root, name, digest)
+        return Frozen(manifest=manifest, created=created)
+
+
+@contextmanager
+def draft(root: Path) -> Iterator[Draft]:
+    """Yield a dataset to be written. Raises RunFailed (DATA_STORE) for a folder that cannot be written, a full disk."""
+    with unfinished_folder(root) as folder, ThreadPoolExecutor(_THREADS) as pool:
+        yield Draft(root, folder, pool)
 
 
 def freeze(
@@ -65,27 +162,22 @@ def freeze(
     has under the same symbol and frame is replaced by the new one.
     Raises DataDamaged if a file of `base` is not what its manifest says.
     """
-    listed = tuple(sorted(instruments, key=lambda instrument: instrument.symbol))
+    listed = tuple(instruments)
     classes = {instrument.symbol: instrument.asset_class for instrument in listed}
-    fresh = {(new.content.symbol, new.content.frame): new for new in series}
-    kept = [old for old in (base.series if base else ()) if (old.symbol, old.frame) not in fresh]
-    with unfinished_folder(root) as folder:
-        stored = [_write(folder, classes[symbol], new) for (symbol, _), new in fresh.items()]
-        for old in kept:
-            assert base is not None
-            stored.append(_adopt(dataset_folder(root, base.hash), folder, classes[old.symbol], old))
-        stored.sort(key=lambda one: (one.symbol, one.frame))
-        digest = dataset_hash(listed, ((one.symbol, one.frame, one.digest) for one in stored))
-        manifest = Manifest(hash=digest, instruments=listed, series=tuple(stored), inferred=inferred or {})
-        (folder / FILE_NAME).write_text(to_text(manifest), encoding="utf-8")
-        target = dataset_folder(root, digest)
-        folder.chmod(0o755)
-        created = publish_folder(folder, target)
-    if not created:
-        manifest = read_manifest(target, digest)
-    if name is not None:
-        register(root, name, digest)
-    return Frozen(manifest=manifest, created=created)
+    with draft(root) as dataset:
+        stored = []
+        for new in series:
+            content = new.content
+            heading = Heading(
+                symbol=content.symbol,
+                frame=content.frame,
+                price_basis=content.price_basis,
+                names=tuple(content.columns),
+            )
+            with dataset.writer(heading, classes[content.symbol]) as writer:
+                writer.add(content.columns)
+            stored.append(dataset.stored(writer, new))
+        return dataset.publish(listed, stored, base=base, name=name, inferred=inferred)
 
 
 def find(root: Path, name_or_hash: str) -> tuple[str, Manifest]:
@@ -113,30 +205,6 @@ def stored_hashes(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     return sorted(entry.name for entry in root.iterdir() if len(entry.name) == 64 and (entry / FILE_NAME).is_file())
-
-
-def _write(folder: Path, asset_class: str, new: NewSeries) -> StoredSeries:
-    content = new.content
-    path = _path(asset_class, content.symbol, content.frame)
-    target = folder / path
-    target.parent.mkdir(parents=True)
-    write_parquet(content, target)
-    file = StoredFile(path=path, sha256=file_sha256(target), bytes=target.stat().st_size, rows=content.rows)
-    return StoredSeries(
-        symbol=content.symbol,
-        frame=content.frame,
-        price_basis=content.price_basis,
-        columns=tuple(content.columns),
-        rows=content.rows,
-        first_ns=int(content.times_ns[0]),
-        last_ns=int(content.times_ns[-1]),
-        digest=series_digest(content),
-        files=(file,),
-        source=new.source,
-        licence=new.licence,
-        quality=new.quality,
-        inputs=new.inputs,
-    )
 
 
 def _adopt(source: Path, folder: Path, asset_class: str, old: StoredSeries) -> StoredSeries:

@@ -8,6 +8,7 @@ TICK = "tick"
 """The frame name of ticks."""
 
 FRAME_NS = {
+    "S1": 1_000_000_000,
     "M1": _MINUTE_NS,
     "M5": 5 * _MINUTE_NS,
     "M15": 15 * _MINUTE_NS,

@@ -8,7 +8,7 @@ class Breakout(OrderStrategy):
             self.ctx.buy(10_000, sl=bar.close - 0.0050)
 
 The calls of one moment on one instrument add up to one target, which goes out as an ordinary signal; the gateway knows
-nothing of orders. What no target can say raises OrderConflict. Source: docs/writing-a-strategy.md, section 5.
+nothing of orders. What no target can say raises OrderConflict. Source: docs/writing-a-strategy.md, section 11.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 DEFAULT_STORE: Final = Path("artifacts/runs")
-DEFAULT_ROOT: Final = Path("datasets")
+DEFAULT_ROOT: Final = "datasets"
 DEFAULT_CACHE: Final = Path(".cache/datasets")
 
 
@@ -52,6 +52,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+def no_file(root: str) -> str:
+    """Return the value of an option that names a folder or an address; refuse a file."""
+    if Path(root).is_file():
+        raise typer.BadParameter(f"{root!r} is a file.")
+    return root
+
+
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Answer with one JSON object, the last line of stdout; the rest goes to stderr."),
@@ -62,7 +69,15 @@ Store = Annotated[
     Path,
     typer.Option("--artifacts", metavar="DIR", file_okay=False, help="Folder of the runs, to find a run by its id."),
 ]
-Root = Annotated[Path, typer.Option("--data-root", metavar="DIR", file_okay=False, help="Folder of the datasets.")]
+Root = Annotated[
+    str,
+    typer.Option(
+        "--data-root",
+        metavar="DIR",
+        callback=no_file,
+        help="Folder of the datasets, or an address such as s3://bucket/datasets.",
+    ),
+]
 Cache = Annotated[Path, typer.Option("--cache", metavar="DIR", file_okay=False, help="Folder of the mapped files.")]
 Attach = Annotated[
     str | None,
@@ -195,6 +210,35 @@ def compare_command(
     from boxgate_server.cli.compare import compare
 
     compare(runs, output, store=store, as_json=as_json, debug=debug)
+
+
+@app.command("new")
+def new_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the strategy and of the folder that is made.")],
+    language: Annotated[str, typer.Option(metavar="LANGUAGE", help="What it is written in.")] = "python",
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Begin a strategy: a folder with the strategy, a config that runs at once, and a test that passes."""
+    from boxgate_server.cli.new import new
+
+    new(name, language=language, as_json=as_json, debug=debug)
+
+
+@app.command("strategies")
+def strategies_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Each .py file in it, and each folder's strategy.py.")],
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="For the start of each strategy.")] = 10.0,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the strategies of a folder: what each is, its parameters, what it needs.
+
+    Each is asked in a process of its own. A broken one is listed with its error; names that begin with _ are left out.
+    """
+    from boxgate_server.cli.strategies import strategies
+
+    strategies(folder, timeout_s=timeout, as_json=as_json, debug=debug)
 
 
 @app.command("doctor")

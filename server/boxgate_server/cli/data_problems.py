@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boxgate_engine.config import config_document, locate_problems
-from boxgate_engine.datasets import DEMO_NAME
+from boxgate_engine.datasets import DEMO_NAME, is_remote
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.dataset import unknown_symbol
 from boxgate_engine.datasets.store import find
@@ -33,7 +33,9 @@ def with_data_problems(error: ConfigInvalid, config: Path, overrides: Sequence[s
 def _data_problems(keys: dict[str, Any]) -> list[Problem]:
     provider = keys.get("data_provider")
     given = provider.get("root") if isinstance(provider, dict) else None
-    root = Path(given) if isinstance(given, str) else DEFAULT_ROOT
+    if isinstance(given, str) and is_remote(given):
+        return []  # told by the run itself, which has to fetch it
+    root = Path(given if isinstance(given, str) else DEFAULT_ROOT)
     dataset, symbols = keys.get("dataset"), keys.get("instruments")
     if not isinstance(dataset, str) or not isinstance(symbols, list):
         return []

@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from boxgate_engine.datasets import local_root
 from boxgate_engine.errors import RunFailed
 from boxgate_server.cli.answer import JsonObject, answer, fail_with, line, people, visible
 from boxgate_server.doctor import Check, examine
@@ -21,13 +22,13 @@ _SIGNS: Final = {
 }
 
 
-def doctor(*, root: Path, cache: Path, store: Path, warm: bool, as_json: bool, debug: bool) -> None:
+def doctor(*, root: str, cache: Path, store: Path, warm: bool, as_json: bool, debug: bool) -> None:
     """Examine and answer, one line a check as it is made. Exit code 1 if a run is impossible here."""
 
     def work() -> JsonObject:
         console = people(as_json=as_json)
         checks = []
-        for check in examine(root=root, cache=cache, store=store, warm=warm):
+        for check in examine(root=local_root(root, cache), cache=cache, store=store, warm=warm):
             _show(check, console)
             checks.append(check)
         missing = [check for check in checks if check.status == "missing"]

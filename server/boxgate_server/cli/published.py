@@ -27,11 +27,11 @@ def open_published(run: str, store: Path) -> StoredRun:
     return stored
 
 
-def config_of(stored: StoredRun, *, root: Path, cache: Path) -> RunConfig:
+def config_of(stored: StoredRun, *, root: str, cache: Path) -> RunConfig:
     """Return the config that computes the run again. root, cache: folders of the datasets and of the mapped files."""
     resolved = stored.json("config.json")["resolved"]
     operational = {
-        "data_provider": {"root": str(root), "cache": {"local_dir": str(cache)}},
+        "data_provider": {"root": root, "cache": {"local_dir": str(cache)}},
         "artifacts": str(stored.folder.parent),
         "report": {"html": False},
     }

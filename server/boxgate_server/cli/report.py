@@ -8,7 +8,7 @@ from typing import Final, Literal
 from rich.console import Console
 
 from boxgate_engine.artefacts import StoredRun, put_report
-from boxgate_engine.datasets import Dataset, open_dataset
+from boxgate_engine.datasets import Dataset, local_root, open_dataset
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.market import Market
 from boxgate_server.cli.answer import JsonObject, answer, line, visible
@@ -23,7 +23,7 @@ def report(
     *,
     assets: Literal["inline", "shared"],
     store: Path,
-    root: Path,
+    root: str,
     cache: Path,
     as_json: bool,
     debug: bool,
@@ -58,11 +58,11 @@ def report(
     answer(SCHEMA, work, _show, as_json=as_json, debug=debug, known=known)
 
 
-def _source(stored: StoredRun, root: Path, cache: Path) -> tuple[Market | None, Dataset | None]:
+def _source(stored: StoredRun, root: str, cache: Path) -> tuple[Market | None, Dataset | None]:
     """Return the market of the run and its dataset, None where it is not in the store."""
     config = config_of(stored, root=root, cache=cache)
     try:
-        dataset = open_dataset(root, config.dataset, cache_dir=cache)
+        dataset = open_dataset(local_root(root, cache, config.dataset), config.dataset, cache_dir=cache)
     except DataRefused as refusal:
         if refusal.error_code == "DATASET_UNKNOWN":
             return None, None

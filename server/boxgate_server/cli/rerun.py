@@ -27,7 +27,7 @@ def rerun(
     run: str,
     *,
     store: Path,
-    root: Path,
+    root: str,
     cache: Path,
     attach: str | None,
     cookie: str | None,

@@ -80,6 +80,8 @@ def describe(context: Any) -> Message:
         answer.series.add(symbol=canary("series_symbol"), history_events=5)
     if FAULT == "frame":
         answer.series.add(frame=canary("series_frame"), history_events=5)
+    if FAULT == "frames":
+        answer.frames.extend(["M1", canary("frames")])
     if FAULT == "schema":
         answer.parameters.add(name=canary("schema_name"))
     if FAULT == "schema_twice":

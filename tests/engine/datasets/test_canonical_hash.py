@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from boxgate_engine.datasets import SeriesContent
-from boxgate_engine.datasets.canonical import dataset_hash, series_digest
+from boxgate_engine.datasets.canonical import SeriesDigest, dataset_hash, series_digest
 from boxgate_engine.datasets.parquet import read_series
 from boxgate_engine.instruments import Instrument
 
@@ -39,9 +39,10 @@ def _series_by_hand(content: SeriesContent) -> str:
     for name, values in content.columns.items():
         parts.append(_text(name))
         if name in ("open_ns", "time_ns"):
-            parts.append(b"i" + b"".join(struct.pack("<q", value) for value in values.tolist()))
+            kind, column = b"i", b"".join(struct.pack("<q", value) for value in values.tolist())
         else:
-            parts.append(b"f" + b"".join(struct.pack("<d", value) for value in values.tolist()))
+            kind, column = b"f", b"".join(struct.pack("<d", value) for value in values.tolist())
+        parts.append(kind + hashlib.sha256(column).digest())
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
@@ -53,6 +54,14 @@ def test_the_hash_has_the_documented_form(bars: Bars) -> None:
     whole = b"boxgate.dataset/1\n" + struct.pack("<I", 1) + b"".join(_text(fact) for fact in facts)
     whole += struct.pack("<I", 1) + _text("EURUSD") + _text("M1") + bytes.fromhex(digest)
     assert dataset_hash([_EURUSD], [("EURUSD", "M1", digest)]) == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_series_that_streams_by_has_the_digest_of_the_whole(bars: Bars) -> None:
+    content = bars(100)
+    digest = SeriesDigest(tuple(content.columns))
+    for start, end in ((0, 1), (1, 1), (1, 64), (64, 100)):
+        digest.add({name: values[start:end] for name, values in content.columns.items()})
+    assert digest.result("EURUSD", "M1", "BID") == _series_by_hand(content)
 
 
 def test_the_order_of_arrival_does_not_matter(bars: Bars) -> None:

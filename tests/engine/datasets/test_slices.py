@@ -109,3 +109,19 @@ def test_a_check_finds_a_slice_that_was_changed(store: Any, bars: Bars, frame: s
         file.seek(2000)
         file.write(b"\x01\x02")
     assert len(check_dataset(store.root, "x", store.cache).problems) == 1
+
+
+def test_a_slice_that_was_changed_is_written_anew(store: Any, bars: Bars) -> None:
+    store.freeze(bars(500))
+    start_ns = int(bars(500).times_ns[450])
+    cut = shared_slice(store.open("x"), "EURUSD", "M1", start_ns, cache_dir=store.cache)
+    raw = cut.path.read_bytes()
+    cut.path.chmod(0o644)
+    with cut.path.open("r+b") as file:
+        file.seek(2000)
+        file.write(b"\x01\x02")
+    assert cut.path.read_bytes() != raw
+    again = shared_slice(store.open("x"), "EURUSD", "M1", start_ns, cache_dir=store.cache)
+    assert again.path == cut.path
+    assert again.path.read_bytes() == raw
+    assert again.path.stat().st_mode & 0o777 == 0o444

@@ -32,7 +32,7 @@ _LINES = ["time,open,high,low,close,volume", *(f"{1709294400 + 60 * i},1.1,1.3,1
 _INTERRUPTED_IMPORT = """
 import os, signal, sys
 from pathlib import Path
-from boxgate_engine.datasets import ImportRequest, catalogue, durable, import_files, store
+from boxgate_engine.datasets import ImportRequest, durable, import_files, parquet, store
 
 def killed_before(module, name):
     def die(*arguments, **options):
@@ -49,7 +49,8 @@ def killed_after(module, name):
 
 root, file, point = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 when, module, name = point.split()
-{"before": killed_before, "after": killed_after}[when]({"store": store, "durable": durable}[module], name)
+modules = {"store": store, "durable": durable, "parquet.ParquetFile": parquet.ParquetFile}
+{"before": killed_before, "after": killed_after}[when](modules[module], name)
 import_files(root, ImportRequest(files=(file,), symbol="EURUSD", frame="M1", name="x"))
 """
 
@@ -65,8 +66,9 @@ def _tree(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("point", "complete"),
     [
-        ("before store write_parquet", False),
-        ("after store write_parquet", False),
+        ("before parquet.ParquetFile add", False),
+        ("after parquet.ParquetFile add", False),
+        ("after parquet.ParquetFile close", False),
         ("before store to_text", False),
         ("before store publish_folder", False),
         ("before durable _sync", False),
@@ -368,7 +370,7 @@ def test_a_full_disk_leaves_nothing(store: Any, bars: Bars, monkeypatch: pytest.
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("boxgate_engine.datasets.store.write_parquet", full)
+    monkeypatch.setattr("boxgate_engine.datasets.parquet.ParquetFile.add", full)
     with pytest.raises(BoxgateError, match="No space left") as caught:
         store.freeze(bars(10))
     assert caught.value.error_code == "DATA_STORE"

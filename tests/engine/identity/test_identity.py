@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,16 @@ def test_a_link_that_leads_nowhere_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "lost.py").symlink_to("gone")
     with pytest.raises(ConfigInvalid, match=r"lost\.py cannot be read"):
         strategy_digest(["python", "s.py"], folder=tmp_path)
+
+
+def test_a_file_behind_the_sdks_runner_is_the_script_of_the_command(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    script = tmp_path / "mine" / "my.py"
+    script.write_text("one")
+    by_runner = strategy_digest(["python", "-m", "boxgate_sdk", "mine/my.py"], folder=tmp_path)
+    assert by_runner == strategy_digest(["python", "mine/my.py"], folder=tmp_path)
+    (tmp_path / "mine" / "helper.py").write_text("two")
+    assert strategy_digest(["python", "-m", "boxgate_sdk", "mine/my.py"], folder=tmp_path) != by_runner
+    # An absolute interpreter is a file too, and must not be taken for the strategy.
+    with pytest.raises(ConfigInvalid, match=r"there is no file gone\.py"):
+        strategy_digest([sys.executable, "-m", "boxgate_sdk", "gone.py"], folder=tmp_path)

@@ -84,4 +84,13 @@ def test_name_and_version_are_words_of_bounded_length(response: strategy_pb2.Des
 
 
 def test_every_capability_of_the_contract_is_known() -> None:
-    assert {"FEEDBACK", "TICKS", "ORDERS", "HEDGING", "HOST_HISTORY", "VECTOR", "RESET"} == CAPABILITIES
+    assert {
+        "FEEDBACK",
+        "TICKS",
+        "ORDERS",
+        "HEDGING",
+        "HOST_HISTORY",
+        "VECTOR",
+        "RESET",
+        "HISTORY_HANDLES",
+    } == CAPABILITIES

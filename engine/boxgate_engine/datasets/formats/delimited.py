@@ -55,19 +55,33 @@ def clean_text(data: bytes, label: str) -> bytes:
     text = data.removeprefix(_BOM).rstrip()
     if not text:
         raise _format(label, "the file is empty", "rows of market data", "download or export it again")
+    refuse_binary(text, label)
+    return text
+
+
+def refuse_binary(text: bytes, label: str) -> None:
+    """Raise DataRefused (DATA_FORMAT) if a text is none."""
     if text.startswith(b"PAR1") or text.endswith(b"PAR1"):
         raise _format(label, "the file is Parquet", "CSV text or LEAN zips", "export the data as CSV")
     if b"\0" in text:
         raise _format(label, "the file is binary or UTF-16", "CSV text in UTF-8", "export it as UTF-8 text")
-    return text
 
 
 def read_table(
-    text: bytes, label: str, *, fields: Mapping[str, pl.DataType | None], separator: str, header_lines: int
+    text: bytes,
+    label: str,
+    *,
+    fields: Mapping[str, pl.DataType | None],
+    separator: str,
+    header_lines: int,
+    may_be_empty: frozenset[str] = frozenset(),
+    lines_before: int = 0,
 ) -> TextTable:
     """Return the columns of a text.
 
     fields: name -> type of each field of a line, in order; None for fields that are not wanted. All names differ.
+    lines_before: of the file, before this text.
+    may_be_empty: names of those that need no value in every row; where there is none, there is null.
     Raises DataRefused: DATA_FORMAT (a line without the right number of fields, no rows), DATA_VALUE (empty, no number).
     """
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
@@ -76,13 +90,15 @@ def read_table(
     except pl.exceptions.NoDataError:
         frame = pl.DataFrame()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
-        _refuse_bad_line(text, label, len(fields), separator, header_lines)
-        frame = _parse_slowly(text, label, fields, separator, header_lines)
+        _refuse_bad_line(text, label, len(fields), separator, header_lines, lines_before)
+        frame = _parse_slowly(text, label, fields, separator, header_lines, lines_before)
     if not frame.height:
         raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     lines = text.count(b"\n") + 1 - header_lines
-    if frame.height != lines or _has_null(frame, wanted):
-        _refuse_bad_line(text, label, len(fields), separator, header_lines)
+    needed = {name: kind for name, kind in wanted.items() if name not in may_be_empty}
+    ragged = bool(may_be_empty) and _separators(text, separator, header_lines) != lines * (len(fields) - 1)
+    if frame.height != lines or ragged or _has_null(frame, needed):
+        _refuse_bad_line(text, label, len(fields), separator, header_lines, lines_before)
         if frame.height != lines:
             raise _format(
                 label,
@@ -90,8 +106,9 @@ def read_table(
                 "one row a line, without line breaks inside quotes",
                 "export it again without quotes",
             )
-    table = TextTable(label=label, first_line=header_lines + 1, columns={name: frame[name] for name in wanted})
-    for name in wanted:
+    first_line = lines_before + header_lines + 1
+    table = TextTable(label=label, first_line=first_line, columns={name: frame[name] for name in wanted})
+    for name in needed:
         if table.columns[name].null_count():
             raise _no_value(table, int(table.columns[name].is_null().arg_max() or 0), name, "")
     return table
@@ -110,7 +127,12 @@ def _parse(text: bytes, schema: dict[str, pl.DataType], separator: str, header_l
 
 
 def _parse_slowly(
-    text: bytes, label: str, fields: Mapping[str, pl.DataType | None], separator: str, header_lines: int
+    text: bytes,
+    label: str,
+    fields: Mapping[str, pl.DataType | None],
+    separator: str,
+    header_lines: int,
+    lines_before: int,
 ) -> pl.DataFrame:
     """Read every field as text and convert it, to name the row of the first that is none of its type."""
     try:
@@ -127,13 +149,15 @@ def _parse_slowly(
         wrong = typed.is_null() & raw.is_not_null()
         if wrong.any():
             row = int(wrong.arg_max() or 0)
-            table = TextTable(label=label, first_line=header_lines + 1, columns={name: raw})
+            table = TextTable(label=label, first_line=lines_before + header_lines + 1, columns={name: raw})
             raise _no_value(table, row, name, str(raw[row]))
         frame = frame.with_columns(typed.alias(name))
     return frame
 
 
-def _refuse_bad_line(text: bytes, label: str, fields: int, separator: str, header_lines: int) -> None:
+def _refuse_bad_line(
+    text: bytes, label: str, fields: int, separator: str, header_lines: int, lines_before: int
+) -> None:
     """Raise DataRefused (DATA_FORMAT) at the first line that is no UTF-8 or has another number of fields."""
     for number, line in enumerate(text.split(b"\n"), start=1):
         if number <= header_lines:
@@ -142,15 +166,24 @@ def _refuse_bad_line(text: bytes, label: str, fields: int, separator: str, heade
             found = next(csv.reader([line.decode("utf-8").rstrip("\r")], delimiter=separator), [])
         except (UnicodeDecodeError, csv.Error) as error:
             raise _format(
-                place(label, number), "the line is no text in UTF-8", "CSV text in UTF-8", "export it again"
+                place(label, lines_before + number),
+                "the line is no text in UTF-8",
+                "CSV text in UTF-8",
+                "export it again",
             ) from error
         if len(found) != fields:
             raise _format(
-                place(label, number),
+                place(label, lines_before + number),
                 f"the line has {len(found)} fields",
                 f"{fields} fields, as the first line has",
                 "complete or remove the line; a file that was cut off must be downloaded again",
             )
+
+
+def _separators(text: bytes, separator: str, header_lines: int) -> int:
+    """Return how often the separator stands behind the header: what a field that is missing at an end takes away."""
+    body = text.split(b"\n", header_lines)[header_lines] if header_lines else text
+    return body.count(separator.encode())
 
 
 def _has_null(frame: pl.DataFrame, names: Mapping[str, pl.DataType]) -> bool:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from boxgate_engine.datasets.formats import csv_text, lean
+from boxgate_engine.datasets.formats import cryptodatadownload, csv_text, dukascopy, histdata, lean, mt4, mt5, truefx
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile
 from boxgate_engine.errors import DataRefused
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
+    mt5.FORMAT,
+    mt4.FORMAT,
+    dukascopy.FORMAT,
+    histdata.FORMAT,
+    truefx.FORMAT,
+    cryptodatadownload.FORMAT,
     csv_text.FORMAT,
 )
 """In the order in which they are asked; the last takes what none before it knows."""

@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import Column, PriceBasis, time_column
 from boxgate_engine.datasets.instrument_defaults import AssetClass
 from boxgate_engine.datasets.manifest import JsonObject
 from boxgate_engine.errors import DataRefused
+from boxgate_engine.frames import FRAME_NS
 
 Side: TypeAlias = Literal["bid", "ask", "mid", "last"]
 
 BASIS_OF_SIDE: Final[dict[Side, PriceBasis]] = {"bid": "BID", "ask": "BID", "mid": "MID", "last": "LAST"}
 """Price basis that one-sided data get; ask prices become the ask columns of a bid series."""
 
-_BYTES_MAX: Final = 8 << 30
+_HELD_BYTES_MAX: Final = 2 << 30
 _HEAD_BYTES: Final = 1 << 16
 
 
@@ -59,7 +65,8 @@ class SourcePart:
 
     where: place of a row and column in the file. side: None if bid and ask are both there. form: how its stamps are
     written. ignored: columns of the file that are not kept. asset_class: if the path says it. repairs: name -> rows
-    that the reading changed, such as stamps that were rounded.
+    that the reading changed, such as stamps that were rounded. zone: of its stamps, where the format itself says it.
+    bytes_read: of the file so far, for the progress; 0 if the format reads it whole.
     """
 
     symbol: str
@@ -72,6 +79,8 @@ class SourcePart:
     ignored: tuple[str, ...] = ()
     asset_class: AssetClass | None = None
     repairs: Mapping[str, int] = field(default_factory=dict)
+    zone: str | None = None
+    bytes_read: int = 0
 
     @property
     def rows(self) -> int:
@@ -79,23 +88,49 @@ class SourcePart:
         return len(self.columns[time_column(self.frame)])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class InputFile:
-    """A file that was read whole. label: how errors name it."""
+    """A file to be imported, read when it is asked for. label: how errors name it. size: bytes when it was opened."""
 
     path: Path
     label: str
-    data: bytes = field(repr=False)
-    sha256: str
+    size: int
 
     @property
+    def data(self) -> bytes:
+        """All bytes, read anew at each use. Raises DataRefused (DATA_FORMAT) if they are too many to be held."""
+        if self.size > _HELD_BYTES_MAX:
+            raise _refused(
+                self.path,
+                f"the file has {self.size} bytes, and its format is read whole",
+                f"at most {_HELD_BYTES_MAX} bytes, or CSV text, which is read piece by piece",
+                "split the file",
+            )
+        with self.open() as file:
+            return file.read()
+
+    @cached_property
     def head(self) -> bytes:
         """The first bytes, enough to recognise a format."""
-        return self.data[:_HEAD_BYTES]
+        with self.open() as file:
+            return file.read(_HEAD_BYTES)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of all bytes, 64 hex digits."""
+        with self.open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def open(self) -> BufferedReader:
+        """Return the file, opened for reading. Raises DataRefused (DATA_FORMAT)."""
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     def facts(self) -> JsonObject:
         """Return what the manifest keeps of it: name without folder, SHA-256, bytes."""
-        return {"name": self.path.name, "sha256": self.sha256, "bytes": len(self.data)}
+        return {"name": self.path.name, "sha256": self.sha256, "bytes": self.size}
 
 
 def stated(file: InputFile, options: ReadOptions) -> tuple[str, str]:
@@ -112,20 +147,53 @@ def stated(file: InputFile, options: ReadOptions) -> tuple[str, str]:
     return options.symbol, options.frame
 
 
+def stated_symbol(file: InputFile, options: ReadOptions, told: str | None = None) -> str:
+    """Return the symbol that is stated, else the one that file or name tell. Raises DataRefused (DATA_SCHEMA)."""
+    symbol = options.symbol or told
+    if symbol is None:
+        raise DataRefused(
+            "neither the file nor its name says the symbol",
+            code="DATA_SCHEMA",
+            where=file.label,
+            expected="--symbol",
+            remedy="state it with --symbol",
+        )
+    return symbol
+
+
+def frame_of_steps(times_ns: NDArray[np.int64], file: InputFile) -> str:
+    """Return the frame whose length is the most common distance of rows. Raises DataRefused (DATA_SCHEMA)."""
+    steps, counts = np.unique(np.abs(np.diff(times_ns)), return_counts=True)
+    step_ns = int(steps[np.argmax(counts)]) if len(steps) else 0
+    for frame, duration_ns in FRAME_NS.items():
+        if duration_ns == step_ns:
+            return frame
+    raise DataRefused(
+        "neither the file nor its name says the frame, and its rows do not tell",
+        code="DATA_SCHEMA",
+        where=file.label,
+        expected="--frame",
+        remedy="state it with --frame",
+    )
+
+
 def read_input(path: Path) -> InputFile:
-    """Read a file. Raises DataRefused (DATA_FORMAT) if it is missing, empty, no file or too large."""
+    """Open a file. Raises DataRefused (DATA_FORMAT) if it is missing, empty or no file."""
     try:
+        if not path.is_file():
+            path.read_bytes()
         size = path.stat().st_size
-        if size > _BYTES_MAX:
-            raise _refused(path, f"the file has {size} bytes", f"at most {_BYTES_MAX} bytes", "split the file")
-        data = path.read_bytes()
+        with path.open("rb"):
+            pass
     except OSError as error:
-        raise _refused(
-            path, f"the file cannot be read ({error.strerror})", "a file that exists", "correct the path"
-        ) from error
-    if not data:
+        raise _unreadable(path, error) from error
+    if not size:
         raise _refused(path, "the file is empty", "rows of market data", "download or export it again")
-    return InputFile(path=path, label=str(path), data=data, sha256=hashlib.sha256(data).hexdigest())
+    return InputFile(path=path, label=str(path), size=size)
+
+
+def _unreadable(path: Path, error: OSError) -> DataRefused:
+    return _refused(path, f"the file cannot be read ({error.strerror})", "a file that exists", "correct the path")
 
 
 def _refused(path: Path, what: str, expected: str, remedy: str) -> DataRefused:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from boxgate_engine.datasets.formats.zones import TWICE, is_utc, local_of, moments_of
 from boxgate_engine.errors import DataRefused
 
 Int64Array = NDArray[np.int64]
@@ -65,7 +66,8 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int6
             f"{first!r} names no time zone",
             where(0),
             "the zone of the stamps, given as --tz ZONE",
-            "give --tz UTC or an IANA name such as --tz Europe/Berlin; the exporting program states which",
+            "give --tz UTC, an IANA name such as --tz Europe/Berlin, an offset such as --tz +2, or that of a broker "
+            "such as --tz +2/+3@US; the exporting program states which",
         )
     parsed = texts.str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if has_offset else None)
     parsed = pl.select(pl.when(~texts.str.contains(_SECOND_60)).then(parsed)).to_series()
@@ -77,42 +79,29 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int6
 
 
 def to_utc(local_ns: Int64Array, zone: str, where: Where) -> Int64Array:
-    """Return the moments of local times of a zone.
+    """Return the moments of local times of a zone: UTC, an IANA name, an offset, or a broker zone (see zones.py).
 
     Raises DataRefused (DATA_TZ) for an unknown zone and for a local time that the zone skips or has twice.
     """
     if is_utc(zone):
         return local_ns
-    local = pl.Series(local_ns).cast(pl.Datetime("ns"))
-    try:
-        moments = local.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
-    except pl.exceptions.ComputeError as error:
+    moments, faults = moments_of(local_ns, zone)
+    if faults.any():
+        row = int(np.argmax(faults))
+        text = str(pl.Series(local_ns[row : row + 1]).cast(pl.Datetime("ns"))[0])
         raise _refused(
-            f"{zone!r} is no time zone", "--tz", "UTC or an IANA name such as Europe/Berlin", "correct the name"
-        ) from error
-    if moments.null_count():
-        row = int(moments.is_null().arg_max() or 0)
-        twice = (
-            local[row : row + 1].dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").null_count() == 0
-        )
-        raise _refused(
-            f"{local[row]} {'happens twice' if twice else 'does not exist'} in {zone}",
+            f"{text} {'happens twice' if faults[row] == TWICE else 'does not exist'} in {zone}",
             where(row),
             "local times that name one moment",
             "export the data in UTC; or check that the zone is the one of the file",
         )
-    return np.ascontiguousarray(moments.to_physical().to_numpy())
+    return moments
 
 
 def check_zone(zone: str) -> str:
     """Return the name of a zone. Raises DataRefused (DATA_TZ) if there is none of that name."""
     to_utc(np.zeros(1, dtype=np.int64), zone, lambda row: "--tz")
     return zone
-
-
-def is_utc(zone: str) -> bool:
-    """True for the names of UTC itself."""
-    return zone.upper() in {"UTC", "Z", "GMT", "ETC/UTC", "ETC/GMT"}
 
 
 def refuse_long_days(opens_ns: Int64Array, duration_ns: int, zone: str, where: Where) -> None:
@@ -122,7 +111,7 @@ def refuse_long_days(opens_ns: Int64Array, duration_ns: int, zone: str, where: W
     """
     if is_utc(zone):
         return
-    late = _local_ns(opens_ns + duration_ns, zone) < _local_ns(opens_ns, zone) + duration_ns
+    late = local_of(opens_ns + duration_ns, zone) < local_of(opens_ns, zone) + duration_ns
     if late.any():
         row = int(np.argmax(late))
         raise _refused(
@@ -131,11 +120,6 @@ def refuse_long_days(opens_ns: Int64Array, duration_ns: int, zone: str, where: W
             "daily and weekly bars of days of 24 hours",
             "import hours or minutes instead, days are made from them; or give the zone the broker really uses",
         )
-
-
-def _local_ns(times_ns: Int64Array, zone: str) -> Int64Array:
-    moments = pl.Series(times_ns).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
-    return np.ascontiguousarray(moments.dt.replace_time_zone(None).to_physical().to_numpy())
 
 
 def _parse_epochs(texts: pl.Series, where: Where) -> tuple[Int64Array, str]:

@@ -1,10 +1,11 @@
-"""`boxgate data`: import, make, list, show, check and serve datasets."""
+"""`boxgate data`: import, make, list, show, check and serve datasets, and their cache."""
 
 from __future__ import annotations
 
 import typer
 
 from boxgate_server.cli.app import PlainFlags
+from boxgate_server.cli.data.cache import cache_command
 from boxgate_server.cli.data.check import check_command
 from boxgate_server.cli.data.import_files import import_command
 from boxgate_server.cli.data.listing import list_command
@@ -22,3 +23,4 @@ data_app.command("show")(show_command)
 data_app.command("check")(check_command)
 data_app.command("demo")(demo_command)
 data_app.command("serve")(serve_command)
+data_app.command("cache")(cache_command)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from boxgate_engine.datasets import check_dataset
+from boxgate_engine.datasets import check_dataset, local_root
 from boxgate_server.cli.answer import JsonObject, answer, fail_with, print_error
 from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
 from boxgate_server.cli.data.options import SCHEMA, Cache, Root
@@ -23,7 +23,7 @@ def check_command(
     """Verify a dataset and its cache, byte for byte. Exit code 1 if anything differs."""
 
     def work() -> JsonObject:
-        result = check_dataset(root, dataset, cache)
+        result = check_dataset(local_root(root, cache, dataset), dataset, cache)
         fields: JsonObject = {"name": result.name, "hash": result.hash, "rows": result.rows, "files": result.files}
         if result.problems:
             for problem in result.problems[1:]:

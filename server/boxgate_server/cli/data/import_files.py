@@ -11,13 +11,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from boxgate_engine.datasets import ImportRequest, import_files
+from boxgate_engine.datasets import ImportRequest, import_files, publisher
 from boxgate_server.cli.answer import JsonObject, answer
-from boxgate_server.cli.app import DEFAULT_ROOT, AsJson, Debug
+from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
 from boxgate_server.cli.data.details import imported, show_import
 from boxgate_server.cli.data.options import (
     SCHEMA,
     AssetClassOption,
+    Cache,
     ContractSize,
     LotSize,
     QuoteCurrency,
@@ -67,6 +68,7 @@ def import_command(
     quote_currency: QuoteCurrency = None,
     contract_size: ContractSize = None,
     root: Root = DEFAULT_ROOT,
+    cache: Cache = DEFAULT_CACHE,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -89,11 +91,13 @@ def import_command(
             ignore=frozenset(ignore or ()),
             instrument=instrument_options(asset_class, tick_size, lot_size, quote_currency, contract_size),
         )
+        publish = publisher(root, cache, name)
         with _progress() as progress:
             task = progress.add_task("reading", total=len(files), rows=0)
             result = import_files(
-                root, request, lambda done, _, rows: progress.update(task, completed=done, rows=f"{rows:,}")
+                publish.folder, request, lambda done, _, rows: progress.update(task, completed=done, rows=f"{rows:,}")
             )
+        publish(result.manifest.hash)
         return imported(result)
 
     answer(SCHEMA, work, show_import, as_json=as_json, debug=debug)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from boxgate_engine.datasets import Manifest, list_datasets
+from boxgate_engine.datasets import Manifest, list_datasets, listed_root
 from boxgate_server.cli.answer import JsonObject, answer
-from boxgate_server.cli.app import DEFAULT_ROOT, AsJson, Debug
+from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
 from boxgate_server.cli.data.details import day
-from boxgate_server.cli.data.options import SCHEMA, Root
+from boxgate_server.cli.data.options import SCHEMA, Cache, Root
 
 
-def list_command(root: Root = DEFAULT_ROOT, as_json: AsJson = False, debug: Debug = False) -> None:
+def list_command(
+    root: Root = DEFAULT_ROOT, cache: Cache = DEFAULT_CACHE, as_json: AsJson = False, debug: Debug = False
+) -> None:
     """List the datasets of the store and their names."""
 
     def work() -> JsonObject:
@@ -24,7 +26,7 @@ def list_command(root: Root = DEFAULT_ROOT, as_json: AsJson = False, debug: Debu
                     **(_summary(one.manifest) if one.manifest else {}),
                     **({"error": one.problem.as_dict()} if one.problem else {}),
                 }
-                for one in list_datasets(root)
+                for one in list_datasets(listed_root(root, cache))
             ]
         }
 

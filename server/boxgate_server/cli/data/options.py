@@ -12,6 +12,7 @@ import typer
 
 from boxgate_engine.datasets import InstrumentOptions
 from boxgate_engine.errors import UserMistake
+from boxgate_server.cli.app import no_file
 
 SCHEMA: Final = "boxgate.data/1"
 """`schema` of the JSON answers of these commands."""
@@ -27,7 +28,15 @@ class AssetClass(enum.StrEnum):
     EQUITY = "equity"
 
 
-Root = Annotated[Path, typer.Option("--root", file_okay=False, help="Folder of the datasets.")]
+Root = Annotated[
+    str,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        callback=no_file,
+        help="Folder of the datasets, or an address such as s3://bucket/datasets.",
+    ),
+]
 Cache = Annotated[Path, typer.Option("--cache", file_okay=False, help="Folder of the mapped files.")]
 AssetClassOption = Annotated[AssetClass | None, typer.Option(help="Guessed from the symbol if not given.")]
 TickSize = Annotated[str | None, typer.Option(help="Price step, 0.00001 or 1/100000; inferred if not given.")]

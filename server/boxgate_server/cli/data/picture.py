@@ -23,14 +23,14 @@ _DAY_NS: Final = 86_400_000_000_000
 _HOURS: Final = 24
 
 _COUNTED: Final = {
-    "crossed": ("{} with the bid above the ask", "crossed"),
-    "locked": ("{} with the bid equal to the ask", "locked"),
-    "flat": ("{} flat, high equal to low", "flat"),
-    "zero_volume": ("{} without volume", "zero volume"),
-    "repeated_time": ("{} at the time of the one before", "repeated time"),
-    "repeated_row": ("{} equal to another of the same time", "repeated row"),
-    "off_grid_prices": ("{} prices off the grid of the tick size", "off grid"),
-    "outside_market_hours": ("{} outside market hours", "outside"),
+    "crossed": "{} with the bid above the ask",
+    "locked": "{} with the bid equal to the ask",
+    "flat": "{} flat, high equal to low",
+    "zero_volume": "{} without volume",
+    "repeated_time": "{} at the time of the one before",
+    "repeated_row": "{} equal to another of the same time",
+    "off_grid_prices": "{} prices off the grid of the tick size",
+    "outside_market_hours": "{} outside market hours",
 }
 """What the counts of the quality report mean, as sentences."""
 
@@ -79,8 +79,8 @@ def _lines(picture: JsonObject, width: int, signs: _Signs) -> Iterator[Text]:
     yield Text()
     yield from _coverage(picture, width, signs)
     yield Text()
-    yield from _quality(picture, signs)
-    yield from _gaps(picture, width, signs)
+    yield from _quality(picture)
+    yield from _gaps(picture, signs)
     yield Text()
     yield from _hours(picture, width, signs)
 
@@ -149,7 +149,7 @@ def _share(rows: npt.NDArray[np.int64], expected: npt.NDArray[np.float64]) -> st
     return f"{there:7.1%}" if there < 0.9995 or there >= 1 else "  >99.9%"
 
 
-def _quality(picture: JsonObject, signs: _Signs) -> Iterator[Text]:
+def _quality(picture: JsonObject) -> Iterator[Text]:
     quality, noun = picture["quality"], _noun(picture)
     yield Text("quality", "bold")
     told = False
@@ -158,7 +158,7 @@ def _quality(picture: JsonObject, signs: _Signs) -> Iterator[Text]:
         yield Text.assemble("  ", ("REPAIRED ", "yellow"), f"{count:,} {visible(name.replace('_', ' '))}")
     for name, count in quality.get("counts", {}).items():
         told = True
-        sentence = _COUNTED[name][0] if name in _COUNTED else "{} " + visible(name.replace("_", " "))
+        sentence = _COUNTED.get(name) or "{} " + visible(name.replace("_", " "))
         subject = f"{count:,}" if name == "off_grid_prices" else f"{count:,} {noun if count != 1 else noun[:-1]}"
         none = name == "zero_volume" and count == picture["rows"]
         yield Text("  no volumes: the source has none" if none else f"  {sentence.format(subject)}")
@@ -166,15 +166,11 @@ def _quality(picture: JsonObject, signs: _Signs) -> Iterator[Text]:
         yield Text("  nothing to remark")
 
 
-def _gaps(picture: JsonObject, width: int, signs: _Signs) -> Iterator[Text]:
+def _gaps(picture: JsonObject, signs: _Signs) -> Iterator[Text]:
     gaps, closures = picture["gaps"], picture["closures"]
     missing = f", {gaps['missing_bars']:,} bars missing" if gaps["missing_bars"] else ""
     yield Text()
-    yield Text.assemble(
-        ("gaps", "bold"),
-        f"  {gaps['count']:,} while the market was open{missing}; ",
-        f"{closures['count']:,} pauses that the calendar explains",
-    )
+    yield Text.assemble(("gaps", "bold"), f"  {gaps['count']:,} while the market was open{missing}")
     if gaps["longest"]:
         yield Text(f"  {'from':<16}  {'to':<16}  {'open for':>11}{'missing':>11}", "dim")
     for gap in gaps["longest"][:_LISTED_MAX]:
@@ -184,9 +180,11 @@ def _gaps(picture: JsonObject, width: int, signs: _Signs) -> Iterator[Text]:
     rest = gaps["count"] - min(len(gaps["longest"]), _LISTED_MAX)
     if gaps["longest"] and rest > 0:
         yield Text(f"  and {rest:,} shorter", "dim")
+    plural = "" if closures["count"] == 1 else "s"
+    yield Text(f"  {closures['count']:,} pause{plural} that the calendar explains", "dim")
     for pause in closures["longest"][:1]:
         span = f"{_minute(pause['from_ns'])} {signs.dash} {_minute(pause['to_ns'])}"
-        yield Text(f"  longest explained pause: {span}, {_duration(pause['to_ns'] - pause['from_ns'])}", "dim")
+        yield Text(f"  the longest of them: {span}, {_duration(pause['to_ns'] - pause['from_ns'])}", "dim")
 
 
 def _hours(picture: JsonObject, width: int, signs: _Signs) -> Iterator[Text]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from boxgate_engine.datasets import list_datasets, open_dataset
+from boxgate_engine.datasets import list_datasets, listed_root, local_root, open_dataset
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line
 from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
@@ -69,8 +69,8 @@ def serve_command(
             )
         tls = _tls(tls_cert, tls_key)
         token = new_token() if token_file is None else _token(token_file)
-        chosen = names or [name for one in list_datasets(root) for name in one.names]
-        datasets = [open_dataset(root, name, cache_dir=cache) for name in chosen]
+        chosen = names or [name for one in list_datasets(listed_root(root, cache)) for name in one.names]
+        datasets = [open_dataset(local_root(root, cache, name), name, cache_dir=cache) for name in chosen]
         if not datasets:
             raise UserMistake(
                 "there is no dataset to serve",

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from boxgate_engine.calendars import calendar_by_name
-from boxgate_engine.datasets import Dataset, open_dataset
+from boxgate_engine.datasets import Dataset, local_root, open_dataset
 from boxgate_engine.datasets.picture import Picture, draw_series
 from boxgate_engine.errors import StoreFailed
 from boxgate_server.cli.answer import JsonObject, answer, line, visible
@@ -38,7 +38,7 @@ def show_command(
     """Show what a dataset holds, and draw coverage, quality, spreads and volumes of its series."""
 
     def work() -> JsonObject:
-        opened = open_dataset(root, dataset, cache_dir=cache)
+        opened = open_dataset(local_root(root, cache, dataset), dataset, cache_dir=cache)
         measured = calendar_by_name(calendar) if calendar is not None else None
         chosen = _chosen(opened, symbol, frame)
         named = symbol is not None or frame is not None or html is not None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from boxgate_engine.datasets import SynthRequest, ensure_demo, make_synthetic
+from boxgate_engine.datasets import SynthRequest, ensure_demo, local_root, make_synthetic, publisher
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import JsonObject, answer
 from boxgate_server.cli.app import DEFAULT_CACHE, DEFAULT_ROOT, AsJson, Debug
@@ -38,6 +38,7 @@ def synth_command(
     quote_currency: QuoteCurrency = None,
     contract_size: ContractSize = None,
     root: Root = DEFAULT_ROOT,
+    cache: Cache = DEFAULT_CACHE,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
@@ -53,7 +54,10 @@ def synth_command(
             name=name or f"synth-{seed}",
             instrument=instrument_options(asset_class, tick_size, lot_size, quote_currency, contract_size),
         )
-        return imported(make_synthetic(root, request))
+        publish = publisher(root, cache, request.name)
+        result = make_synthetic(publish.folder, request)
+        publish(result.manifest.hash)
+        return imported(result)
 
     answer(SCHEMA, work, show_import, as_json=as_json, debug=debug)
 
@@ -64,7 +68,7 @@ def demo_command(
     """Make the dataset `demo`, if it is not there yet."""
 
     def work() -> JsonObject:
-        opened = ensure_demo(root, cache)
+        opened = ensure_demo(local_root(root, cache), cache)
         return {"name": opened.name, "hash": opened.hash, **details(opened.manifest, opened.manifest.series)}
 
     answer(SCHEMA, work, show_details, as_json=as_json, debug=debug)

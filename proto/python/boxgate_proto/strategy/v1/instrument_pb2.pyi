@@ -158,7 +158,7 @@ class Series(_message.Message):
     instrument: _builtins.int
     """Required. Index in OnInitRequest.instruments."""
     frame: _builtins.str
-    """Required. M1 M5 M15 M30 H1 H4 D1 W1 or tick."""
+    """Required. S1 M1 M5 M15 M30 H1 H4 D1 W1 or tick."""
     price_basis: Global___PriceBasis.ValueType
     """Required."""
     has_ask: _builtins.bool

@@ -325,7 +325,7 @@ class SeriesRequirement(_message.Message):
     symbol: _builtins.str
     """Empty means every instrument of the run."""
     frame: _builtins.str
-    """Empty means the first frame of the run. M1 M5 M15 M30 H1 H4 D1 W1 or tick."""
+    """Empty means the first frame of the run. S1 M1 M5 M15 M30 H1 H4 D1 W1 or tick."""
     history_events: _builtins.int
     """Events needed before the tape. Zero means none."""
     def __init__(

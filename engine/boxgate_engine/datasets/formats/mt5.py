@@ -1,0 +1,212 @@
+"""Importer of MetaTrader 5 exports: bars and ticks as the terminal writes them, in the server's time.
+
+The terminal's bars are bid bars with the spread in points beside them; the ask side is bid + spread, as MetaTrader's
+own tester takes it. A tick row leaves out what did not change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, read_table
+from boxgate_engine.datasets.formats.source import (
+    FileFormat,
+    InputFile,
+    ReadOptions,
+    SourcePart,
+    frame_of_steps,
+    stated_symbol,
+)
+from boxgate_engine.datasets.formats.stamps import parse_stamps
+from boxgate_engine.datasets.formats.text import first_lines, stem_of, text_of
+from boxgate_engine.datasets.grid import infer_tick_size
+from boxgate_engine.errors import DataRefused
+from boxgate_engine.frames import TICK
+
+_PRICES: Final = BAR_COLUMNS[1:5]
+_BARS: Final = ("open", "high", "low", "close", "tickvol", "vol", "spread")
+_TICKS: Final = ("bid", "ask", "last", "volume", "flags")
+_NAME: Final = re.compile(
+    r"(?P<symbol>[A-Za-z0-9.#-]+?)(?:_(?P<frame>M1|M5|M15|M30|H1|H4|D1|W1|Daily|Weekly))?(?:_.*)?"
+)
+_WORDS: Final = {"Daily": "D1", "Weekly": "W1"}
+
+
+def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
+    """Yield the rows of an export.
+
+    symbol: stated, else the beginning of the file's name. frame: stated, else that of the name, else the step of the
+    rows. Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
+    """
+    text = text_of(file)
+    header = _header(text.split(b"\n", 1)[0].decode("utf-8", "replace"))
+    assert header is not None, "the format was recognised by its header"
+    separator, names = header
+    ticks = "bid" in names
+    _check_columns(names, ticks, file.label)
+    symbol, frame = _symbol_and_frame(file, options)
+    if ticks:
+        yield _ticks(text, file, options, separator, names, symbol)
+    else:
+        yield _bars(text, file, options, separator, names, symbol, frame)
+
+
+def _bars(
+    text: bytes,
+    file: InputFile,
+    options: ReadOptions,
+    separator: str,
+    names: tuple[str, ...],
+    symbol: str,
+    frame: str | None,
+) -> SourcePart:
+    kinds: dict[str, pl.DataType] = dict.fromkeys((*_PRICES, "tickvol", "vol"), NUMBER)
+    kinds |= {"spread": WHOLE, "date": TEXT, "time": TEXT}
+    table = read_table(text, file.label, fields={n: kinds[n] for n in names}, separator=separator, header_lines=1)
+    times_ns, form = parse_stamps(_stamps(table), options.zone, lambda row: _where(table)(row, "time"))
+    volume = "vol" if "vol" in names and table.numbers("vol").any() else "tickvol"
+    columns: dict[str, Column] = {"open_ns": times_ns, **{name: table.numbers(name) for name in _PRICES}}
+    columns["volume"] = table.numbers(volume) if volume in names else np.zeros(table.rows)
+    repairs: dict[str, int] = {}
+    if "spread" in names and (points := np.ascontiguousarray(table.columns["spread"].to_numpy())).any():
+        scale = 10 ** _decimals(text, separator, names, table, file.label)
+        for name, ask in zip(_PRICES, ASK_COLUMNS, strict=True):
+            columns[ask] = np.rint(table.numbers(name) * scale + points) / scale
+        repairs["asks_made_of_spread"] = table.rows
+    return SourcePart(
+        symbol=symbol,
+        frame=frame or frame_of_steps(times_ns, file),
+        side=None if "ask_open" in columns else "bid",
+        columns=columns,
+        where=_where(table),
+        file=file,
+        form=form,
+        ignored=tuple(name for name in ("tickvol", "vol") if name in names and name != volume),
+        repairs=repairs,
+    )
+
+
+def _ticks(
+    text: bytes, file: InputFile, options: ReadOptions, separator: str, names: tuple[str, ...], symbol: str
+) -> SourcePart:
+    table = read_table(
+        text,
+        file.label,
+        fields={name: NUMBER if name in ("bid", "ask", "last", "volume") else TEXT for name in names},
+        separator=separator,
+        header_lines=1,
+        may_be_empty=frozenset({"bid", "ask", "last", "volume", "flags"}),
+    )
+    times_ns, form = parse_stamps(_stamps(table), options.zone, lambda row: _where(table)(row, "time"))
+    prices = ("bid", "ask", "last") if _tells(table, "last", names) else ("bid", "ask")
+    carried = {name: table.columns[name].null_count() for name in prices}
+    filled = {name: table.columns[name].forward_fill() for name in prices}
+    begun = np.logical_and.reduce([filled[name].is_not_null().to_numpy() for name in prices])
+    if not begun.any():
+        raise DataRefused(
+            "no row has all prices, its own or carried on",
+            code="DATA_VALUE",
+            where=file.label,
+            expected="ticks with bid and ask",
+            remedy="export the ticks of a symbol that is quoted",
+        )
+    first = int(np.argmax(begun))
+    columns: dict[str, Column] = {"time_ns": times_ns[first:]}
+    for name in prices:
+        columns[name] = np.ascontiguousarray(filled[name].slice(first).to_numpy())
+    if _tells(table, "volume", names):
+        columns["volume"] = np.ascontiguousarray(table.columns["volume"].fill_null(0.0).slice(first).to_numpy())
+
+    def where(row: int, column: str | None = None) -> str:
+        return _where(table)(row + first, column)
+
+    repairs = {f"{name}s_carried_on": count for name, count in carried.items()} | {"rows_before_first_quote": first}
+    return SourcePart(
+        symbol=symbol,
+        frame=TICK,
+        side=None,
+        columns=columns,
+        where=where,
+        file=file,
+        form=form,
+        ignored=tuple(name for name in ("flags", "last", "volume") if name in names and name not in columns),
+        repairs={name: count for name, count in repairs.items() if count},
+    )
+
+
+def _recognises(file: InputFile) -> bool:
+    lines = first_lines(file, 1)
+    return bool(lines) and _header(lines[0]) is not None
+
+
+def _header(line: str) -> tuple[str, tuple[str, ...]] | None:
+    """Return separator and column names of the terminal's header, None if it is another line."""
+    line = line.strip()
+    for separator in ("\t", ",", ";"):
+        cells = line.split(separator)
+        if (
+            len(cells) > 4
+            and cells[0].upper() == "<DATE>"
+            and all(cell.startswith("<") and cell.endswith(">") for cell in cells)
+        ):
+            return separator, tuple(cell[1:-1].lower() for cell in cells)
+    return None
+
+
+def _check_columns(names: tuple[str, ...], ticks: bool, label: str) -> None:
+    known = ("date", "time", *(_TICKS if ticks else _BARS))
+    needed = ("date", "time", "bid", "ask") if ticks else ("date", *_PRICES)
+    wrong = [name for name in names if name not in known] + [name for name in needed if name not in names]
+    if wrong or len(set(names)) != len(names):
+        raise DataRefused(
+            f"column <{(wrong or ['twice'])[0].upper()}> of the header is unknown, missing or repeated",
+            code="DATA_SCHEMA",
+            where=f"{label}, row 1",
+            expected="the terminal's header: " + " ".join(f"<{name.upper()}>" for name in known),
+            remedy="export the file from MetaTrader 5 again",
+        )
+
+
+def _symbol_and_frame(file: InputFile, options: ReadOptions) -> tuple[str, str | None]:
+    match = _NAME.fullmatch(stem_of(file))
+    frame = options.frame or (match["frame"] if match else None)
+    return stated_symbol(file, options, match["symbol"] if match else None), _WORDS.get(frame, frame) if frame else None
+
+
+def _stamps(table: TextTable) -> pl.Series:
+    dates = table.columns["date"].str.strip_chars()
+    return dates + " " + table.columns["time"].str.strip_chars() if "time" in table.columns else dates
+
+
+def _decimals(text: bytes, separator: str, names: tuple[str, ...], table: TextTable, label: str) -> int:
+    """Return the digits of the symbol, whose last place is one point.
+
+    The terminal writes all of them in every row. Where another program cut off zeros, the finest price shows them.
+    """
+    cells = text.split(b"\n", 2)[1].decode("utf-8", "replace").strip().split(separator)
+    written = len(cells[names.index("open")].partition(".")[2])
+    finest = infer_tick_size([table.numbers(name) for name in _PRICES], label)
+    return max(written, len(str(finest.denominator)) - 1)
+
+
+def _tells(table: TextTable, name: str, names: tuple[str, ...]) -> bool:
+    return name in names and bool((table.columns[name].fill_null(0.0) != 0.0).any())
+
+
+def _where(table: TextTable) -> Callable[[int, str | None], str]:
+    headers: Mapping[str, str] = {"open_ns": "time", "time_ns": "time", "volume": "tickvol"}
+
+    def where(row: int, column: str | None = None) -> str:
+        name = headers.get(column or "", column or "").removeprefix("ask_") if column else None
+        return table.where(row, f"<{name.upper()}>" if name else None)
+
+    return where
+
+
+FORMAT: Final = FileFormat(name="mt5", title="MetaTrader 5 export", recognises=_recognises, read=read)
