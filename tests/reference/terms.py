@@ -89,7 +89,7 @@ Spread = tuple[str] | tuple[str, float] | tuple[str, tuple[float, ...]]
 class Rules:
     """Costs, account and execution rules of a run.
 
-    Tuples "by instrument" are in config order; empty means the short form (fees_bps, slippage_bps, leverage) or nothing.
+    Tuples "by instrument" are in config order; empty means the short form (fees_bps, slippage_bps, leverage) or none.
     spread: ("data",), ("none",), ("price", x), ("ticks", n) or ("hours", 168 numbers of ticks, Monday 00:00 UTC first).
     equivalents: groups of currencies that count as one.
     margin_mode: cross or isolated; maintenance and margin_call are fractions of the margin, 0 for none.
