@@ -83,13 +83,15 @@ class TradingCosts:
 
 @dataclass(frozen=True, kw_only=True)
 class AccountRules:
-    """Assumptions of a run. cash: account currency. leverage: notional per margin. path: a key of PATHS.
+    """Assumptions of a run. cash: account currency. path: a key of PATHS.
+
+    leverage: notional per margin, one for each instrument or one for all.
 
     costs: one for each instrument, or one for all.
     """
 
     cash: float
-    leverage: float = 1.0
+    leverage: float | Sequence[float] = 1.0
     cash_account: bool = False
     costs: TradingCosts | Sequence[TradingCosts] = TradingCosts()
     path: str = "pessimistic"
@@ -112,7 +114,6 @@ class Simulation:
         account["cash"] = rules.cash
         account["next_position_id"] = 1
         record = np.zeros(1, RULES)
-        record["leverage"] = rules.leverage
         record["path"] = PATHS[rules.path]
         record["cash_account"] = rules.cash_account
         self.instruments = tuple(instruments)
@@ -120,7 +121,7 @@ class Simulation:
         self.rounded = 0
         self._sim = Sim(
             book,
-            _specs(instruments, rules.costs),
+            _specs(instruments, rules),
             account,
             record,
             np.zeros(0, SIGNAL_ROW),
@@ -225,8 +226,10 @@ class Simulation:
             self._sim = self._sim._replace(**grown)
 
 
-def _specs(instruments: Sequence[Instrument], costs: TradingCosts | Sequence[TradingCosts]) -> Records:
+def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:
     specs = kernel_specs(instruments)
+    costs = rules.costs
+    specs["leverage"] = rules.leverage
     each = [costs] * len(instruments) if isinstance(costs, TradingCosts) else costs
     for spec, cost in zip(specs, each, strict=True):
         for name in ("maker_bps", "taker_bps", "per_lot", "lot_qty", "per_fill"):

@@ -190,17 +190,17 @@ def _margin_allows(
     sim: Sim, i: int, side: int, held_after: float, entry_price: float, price: float, fee: float
 ) -> bool:
     profit = 0.0
-    notional = 0.0
+    margin = 0.0
     for j in range(sim.book.shape[0]):
         if j == i:
             contract = sim.specs[i].contract
             difference = price - entry_price if side > 0 else entry_price - price
             profit += (difference * held_after) * contract
-            notional += (held_after * price) * contract
+            margin += ((held_after * price) * contract) / sim.specs[i].leverage
         elif sim.book[j].lots != 0:
             profit += unrealised(sim.book[j], sim.specs[j])
-            notional += exposure(sim.book[j], sim.specs[j])
-    return notional / sim.rules[0].leverage <= (sim.account[0].cash - fee) + profit
+            margin += exposure(sim.book[j], sim.specs[j]) / sim.specs[j].leverage
+    return margin <= (sim.account[0].cash - fee) + profit
 
 
 @njit(cache=True)

@@ -91,11 +91,12 @@ SPEC: Final = np.dtype(
         ("fee_min", "f8"),
         ("slip_model", "i8"),
         ("slip_value", "f8"),
+        ("leverage", "f8"),
     ]
 )
 """Static facts of one instrument, and what trading it costs."""
 
-RULES: Final = np.dtype([("leverage", "f8"), ("path", "i8"), ("cash_account", "i8")])
+RULES: Final = np.dtype([("path", "i8"), ("cash_account", "i8")])
 """Assumptions of the run, one record."""
 
 ACCOUNT: Final = np.dtype(

@@ -39,7 +39,7 @@ def play(seed: int, *, lockstep: bool, window_events: int) -> Outcome:
         cash=case.rules.cash,
         leverage=case.rules.leverage,
         cash_account=case.rules.cash_account,
-        costs=trading_costs(case.rules),
+        costs=trading_costs(case.rules, len(instruments)),
         path=case.rules.path,
     )
     events = [event for event in case.events if event.time_ns > case.start_ns]
