@@ -34,7 +34,9 @@ class ReadOptions:
 
     symbol, frame: formats whose files say them ignore these; the import checks that they agree. zone: of stamps that
     name none, IANA name, UTC or a broker zone. side: whose prices one-sided data are. columns: header name (or number
-    from 1 of a file without header) -> meaning. ignore: columns to leave out.
+    from 1 of a file without header) -> meaning. ignore: columns to leave out. header:
+    the first line names the columns. separator: of fields, None to have it told. decimal: point or comma. time_format:
+    of the stamps, as strptime takes it. skip_lines: before the header.
     """
 
     symbol: str | None = None
@@ -43,6 +45,11 @@ class ReadOptions:
     side: Side | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     ignore: frozenset[str] = frozenset()
+    header: bool = True
+    separator: str | None = None
+    decimal: str = "."
+    time_format: str | None = None
+    skip_lines: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
