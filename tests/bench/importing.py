@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 _CHUNK_ROWS = 1 << 20
-_FIRST_MINUTE = 10_000_000
+_FIRST_MINUTE = 12_000_000
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def _make(file: Path, rows: int) -> None:
             count = min(_CHUNK_ROWS, rows - start)
             ticks = 110_000 + generator.integers(-5_000, 5_000, count)
             prices = {"open": ticks, "high": ticks + 9, "low": ticks - 9, "close": ticks + 3}
-            columns = {"time": (np.arange(start, start + count) + _FIRST_MINUTE) * 60}
+            columns: dict[str, Any] = {"time": (np.arange(start, start + count) + _FIRST_MINUTE) * 60}
             columns |= {name: values / 100_000 for name, values in prices.items()}
             columns["volume"] = generator.integers(0, 1_000, count)
             pl.DataFrame(columns).write_csv(target, include_header=start == 0)
