@@ -86,7 +86,7 @@ def _codes() -> tuple[str, ...]:
 @functools.cache
 def _bounds(code: str) -> tuple[int, int]:
     """Return the first and the last moment for which the library knows the exchange, in its own words."""
-    import pandas as pd  # type: ignore[import-untyped] # it carries no types
+    import pandas as pd
 
     exchange_calendars = _library()
     with warnings.catch_warnings(action="ignore"):
