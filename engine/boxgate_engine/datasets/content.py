@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from boxgate_engine.frames import TICK
 
-PriceBasis: TypeAlias = Literal["BID", "LAST", "MID"]
+PriceBasis: TypeAlias = Literal["BID", "LAST", "MID", "NONE"]
+"""Whose prices the price columns are; NONE of funding rates, which have none that trade."""
+
 Column: TypeAlias = NDArray[np.int64] | NDArray[np.float64]
 
 BAR_COLUMNS: Final = ("open_ns", "open", "high", "low", "close", "volume")
@@ -26,6 +28,16 @@ TICK_COLUMNS: Final = ("time_ns", "bid", "ask")
 TICK_EXTRA_COLUMNS: Final = ("last", "volume")
 """Columns that a tick series may have, behind the others."""
 
+FUNDING: Final = "funding"
+"""Stands where bars have their frame, in series of funding rates. It is no frame: nothing is delivered of it."""
+
+FUNDING_COLUMNS: Final = ("time_ns", "rate")
+"""Columns that every series of funding rates has: the instant of the charge, and the fraction of the position's value
+that longs pay to shorts then; negative where shorts pay."""
+
+FUNDING_EXTRA_COLUMNS: Final = ("mark_price",)
+"""Columns that it may have: the price that the value of the position is measured by."""
+
 TIME_COLUMNS: Final = ("open_ns", "time_ns")
 """The int64 columns; everything else is float64."""
 
@@ -34,8 +46,8 @@ TIME_COLUMNS: Final = ("open_ns", "time_ns")
 class SeriesContent:
     """One instrument at one frame, in memory, before it is frozen.
 
-    columns: equally long, C-contiguous arrays in stored order. Bars rise strictly by `open_ns`; ticks never fall by
-    `time_ns` and keep the order of their source, for a moment may hold several.
+    columns: equally long, C-contiguous arrays in stored order. Bars rise strictly by `open_ns`, funding rates by
+    `time_ns`; ticks never fall by `time_ns` and keep the order of their source, for a moment may hold several.
     """
 
     symbol: str
@@ -45,12 +57,12 @@ class SeriesContent:
 
     @property
     def rows(self) -> int:
-        """Number of bars or ticks."""
+        """Number of bars, ticks or rates."""
         return len(self.times_ns)
 
     @property
     def times_ns(self) -> NDArray[np.int64]:
-        """Open times of bars or times of ticks, int64 nanoseconds UTC."""
+        """Open times of bars or times of ticks and rates, int64 nanoseconds UTC."""
         name = time_column(self.frame)
         return self.columns[name].view(np.int64)
 
@@ -77,17 +89,25 @@ def trade_columns(columns: Mapping[str, Column]) -> dict[str, Column]:
 
 def time_column(frame: str) -> str:
     """Return the name of the time column of a frame."""
-    return "time_ns" if frame == TICK else "open_ns"
+    return "time_ns" if frame in (TICK, FUNDING) else "open_ns"
 
 
 def expected_columns(frame: str, present: set[str]) -> tuple[str, ...]:
     """Return the stored column names, in order, of a series that has the columns `present` (any order)."""
-    names = (*TICK_COLUMNS, *TICK_EXTRA_COLUMNS) if frame == TICK else (*BAR_COLUMNS, *ASK_COLUMNS)
-    return tuple(name for name in names if name in present)
+    needed, extra = _columns_of(frame)
+    return tuple(name for name in (*needed, *extra) if name in present)
 
 
 def is_complete(frame: str, names: tuple[str, ...]) -> bool:
     """True if `names` is a legal list of stored columns of the frame, in stored order."""
+    needed, extra = _columns_of(frame)
+    if needed == BAR_COLUMNS:
+        return names in (needed, needed + extra)
+    return names[: len(needed)] == needed and names == expected_columns(frame, set(names))
+
+
+def _columns_of(frame: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return (columns that must be there, columns that may be)."""
     if frame == TICK:
-        return names[:3] == TICK_COLUMNS and names == expected_columns(frame, set(names))
-    return names in (BAR_COLUMNS, BAR_COLUMNS + ASK_COLUMNS)
+        return TICK_COLUMNS, TICK_EXTRA_COLUMNS
+    return (FUNDING_COLUMNS, FUNDING_EXTRA_COLUMNS) if frame == FUNDING else (BAR_COLUMNS, ASK_COLUMNS)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from boxgate_engine.datasets import aggregation
 from boxgate_engine.datasets.cache import CachedFile, cached_derived, cached_series
-from boxgate_engine.datasets.content import Column, PriceBasis, SeriesContent, knows_ask, time_column
+from boxgate_engine.datasets.content import FUNDING, Column, PriceBasis, SeriesContent, knows_ask, time_column
 from boxgate_engine.datasets.eviction import SIZE_MAX_DEFAULT, keep_within
 from boxgate_engine.datasets.manifest import Manifest, StoredSeries
 from boxgate_engine.datasets.store import dataset_folder, find
@@ -78,9 +78,16 @@ class Dataset:
         self._open: dict[tuple[str, str], Series] = {}
 
     def frames(self, symbol: str) -> list[str]:
-        """Return the frames that are stored for a symbol, finest first. Raises DataRefused (SERIES_UNKNOWN)."""
+        """Return the frames that are stored for a symbol, finest first. Raises DataRefused (SERIES_UNKNOWN).
+
+        Funding rates are stored beside them and are no frame: `is_stored` and `series` know them as FUNDING.
+        """
         self._check_symbol(symbol)
         return [frame for frame in _FRAMES_FINEST_FIRST if (symbol, frame) in self._stored]
+
+    def is_stored(self, symbol: str, frame: str) -> bool:
+        """True if a series is stored as it is: bars, ticks or FUNDING."""
+        return (symbol, frame) in self._stored
 
     def available_frames(self, symbol: str) -> list[str]:
         """Return the frames that `series` can give for a symbol, stored or aggregated, finest first."""
@@ -95,10 +102,12 @@ class Dataset:
         """Return one series, mapped.
 
         A frame that is not stored is aggregated from the largest stored frame it can be made of, and cached.
+        frame: FUNDING gives the funding rates, which are stored or refused.
         Raises DataRefused (SERIES_UNKNOWN, FRAME_UNAVAILABLE), UserMistake (FRAME_UNKNOWN), DataDamaged (DATA_HASH).
         """
         self._check_symbol(symbol)
-        frame_duration_ns(frame)
+        if frame != FUNDING:
+            frame_duration_ns(frame)
         if (symbol, frame) not in self._open:
             stored = self._stored.get((symbol, frame))
             self._open[symbol, frame] = self._map(stored) if stored else self._aggregate(symbol, frame)
@@ -115,6 +124,8 @@ class Dataset:
 
     def _aggregate(self, symbol: str, frame: str) -> Series:
         stored = self.frames(symbol)
+        if frame == FUNDING:
+            raise _no_funding(self.name, symbol)
         refusal = _no_source(symbol, frame, stored)
         for source_frame in reversed([source for source in stored if aggregation.can_make(frame, source)]):
             try:
@@ -156,15 +167,16 @@ class Series:
 
     columns: name -> array in stored order; bars `open_ns` (int64), `open high low close volume` and, with the ask
     side, `ask_open ask_high ask_low ask_close` (float64), strictly rising by `open_ns`; ticks `time_ns`, `bid ask`
-    and where the source has them `last volume`, never falling by `time_ns`, in the order of their source. The arrays
-    are views into the map and keep it alive.
+    and where the source has them `last volume`, never falling by `time_ns`, in the order of their source; funding
+    `time_ns`, `rate` (a fraction, positive where longs pay) and where the source has it `mark_price`, strictly rising.
+    The arrays are views into the map and keep it alive.
     """
 
     def __init__(self, symbol: str, frame: str, price_basis: PriceBasis, digest: str, file: CachedFile) -> None:
         self.symbol: Final = symbol
         self.frame: Final = frame
         self.price_basis: Final[PriceBasis] = price_basis
-        """Whose prices the price columns are: BID, LAST or MID."""
+        """Whose prices the price columns are: BID, LAST or MID; NONE of funding."""
         self.digest: Final = digest
         """What identifies the content: the digest of the manifest, or the rule and digest it was aggregated by."""
         self.columns: Final[dict[str, Column]] = file.mapped.columns
@@ -172,7 +184,7 @@ class Series:
 
     @property
     def rows(self) -> int:
-        """Number of bars or ticks."""
+        """Number of bars, ticks or rates."""
         return len(self.times_ns)
 
     @property
@@ -182,13 +194,13 @@ class Series:
 
     @property
     def times_ns(self) -> NDArray[np.int64]:
-        """The time column: opens of bars or times of ticks, int64 ns UTC."""
+        """The time column: opens of bars or times of ticks and rates, int64 ns UTC."""
         return self.columns[time_column(self.frame)].view(np.int64)
 
     @property
     def duration_ns(self) -> int:
-        """Nanoseconds from the open of a bar to its availability; 0 for ticks."""
-        return frame_duration_ns(self.frame)
+        """Nanoseconds from the open of a bar to its availability; 0 for ticks and rates."""
+        return 0 if self.frame == FUNDING else frame_duration_ns(self.frame)
 
     @property
     def map_address(self) -> tuple[int, int]:
@@ -225,11 +237,21 @@ def unknown_symbol(dataset: str, symbol: str, known: Sequence[str]) -> DataRefus
     )
 
 
+def _no_funding(dataset: str, symbol: str) -> DataRefused:
+    return DataRefused(
+        f"dataset {dataset} has no funding rates of {symbol}",
+        code="FRAME_UNAVAILABLE",
+        where=f"{symbol} {FUNDING}",
+        expected="funding rates that were imported under the name of the dataset",
+        remedy="import the venue's file of funding rates with --name",
+    )
+
+
 def _no_source(symbol: str, frame: str, stored: list[str]) -> DataRefused:
     return DataRefused(
         f"{frame} of {symbol} is neither stored nor can it be made",
         code="FRAME_UNAVAILABLE",
         where=f"{symbol} {frame}",
-        expected=f"a frame that is stored ({', '.join(stored)}) or a whole multiple of one",
+        expected=f"a frame that is stored ({', '.join(stored) or 'none'}) or a whole multiple of one",
         remedy="choose another frame, or import a finer one",
     )

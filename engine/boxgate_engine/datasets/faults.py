@@ -11,7 +11,7 @@ from boxgate_engine.datasets.content import time_column
 from boxgate_engine.datasets.formats.source import SourcePart
 from boxgate_engine.datasets.formats.stamps import refuse_long_days
 from boxgate_engine.errors import DataRefused
-from boxgate_engine.frames import FRAME_NS, TICK
+from boxgate_engine.frames import FRAME_NS
 
 _LOOKS_LIKE_ROWS_MIN = 10
 """So many rows are needed to say that bars look like those of another frame."""
@@ -42,7 +42,7 @@ class FaultCheck:
         before_ns = int(times_ns[0]) if self._last_ns is None else self._last_ns
         steps_ns = np.diff(times_ns, prepend=np.int64(before_ns))
         _refuse_falling(part, steps_ns)
-        if part.frame != TICK:
+        if part.frame in FRAME_NS:
             _refuse_close(part, steps_ns)
             if self._first is None:
                 step_ns = FRAME_NS[part.frame]
@@ -70,9 +70,11 @@ def _refuse_values(part: SourcePart) -> None:
         _refuse_where(part, name, ~np.isfinite(numbers), "a finite number")
         if name == "volume":
             _refuse_where(part, name, numbers < 0, "a volume of zero or more")
+        elif name == "rate":
+            _refuse_where(part, name, np.abs(numbers) >= 1, "a fraction for each interval, such as 0.0001")
         else:
             _refuse_where(part, name, numbers <= 0, "a price above zero")
-    if part.frame != TICK:
+    if part.frame in FRAME_NS:
         for prefix in ("", "ask_"):
             if prefix + "open" in part.columns:
                 _refuse_extremes(part, prefix)
@@ -96,7 +98,7 @@ def _refuse_where(part: SourcePart, column: str, bad: NDArray[np.bool_], expecte
             code="DATA_VALUE",
             where=part.where(row, column),
             expected=expected,
-            remedy="correct or remove the row; prices are never repaired here",
+            remedy="correct or remove the row; values are never repaired here",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias, get_args
@@ -25,6 +26,8 @@ _COINS: Final = frozenset({
     "NEAR", "SHIB", "SOL", "TRX", "UNI", "XBT", "XLM", "XMR", "XRP",
 })
 # fmt: on
+_CONTRACT: Final = re.compile(r"[-_.]?(?:PERP|SWAP|\d{6})$", re.ASCII | re.IGNORECASE)
+"""What venues put behind the pair in the symbols of their contracts."""
 _STABLE_COINS: Final = ("USDT", "USDC", "BUSD", "FDUSD", "TUSD", "DAI")
 
 INSTRUMENT_FACTS: Final = ("asset_class", "tick_size", "lot_size", "quote_currency", "contract_size")
@@ -41,13 +44,17 @@ _LOT_SIZE: Final[dict[AssetClass, Fraction]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstrumentOptions:
-    """What the user states about an instrument; None leaves a fact to the guess from symbol and prices."""
+    """What the user states about an instrument; None leaves a fact to the guess from symbol and prices.
+
+    kind: inverse if the files are of contracts that are settled in their base currency.
+    """
 
     asset_class: AssetClass | None = None
     tick_size: Fraction | None = None
     lot_size: Fraction | None = None
     quote_currency: str | None = None
     contract_size: Fraction | None = None
+    kind: Literal["linear", "inverse"] = "linear"
 
 
 def describe_instrument(
@@ -67,6 +74,7 @@ def describe_instrument(
         tick_size=options.tick_size if options.tick_size is not None else tick_size,
         lot_size=options.lot_size if options.lot_size is not None else _LOT_SIZE[asset_class],
         contract_size=options.contract_size if options.contract_size is not None else Fraction(1),
+        kind=options.kind,
     )
     for name in ("tick_size", "lot_size", "contract_size"):
         value = getattr(instrument, name)
@@ -79,12 +87,13 @@ def describe_instrument(
 
 def guess_asset_class(symbol: str) -> AssetClass:
     """Return the asset class that a symbol looks like. Raises DataRefused (DATA_INSTRUMENT) if it looks like none."""
-    base, quote = symbol[:-3].upper(), symbol[-3:].upper()
+    pair = _pair(symbol)
+    base, quote = pair[:-3], pair[-3:]
     if base in _METALS:
         return "cfd"
     if base in _FIAT and quote in _FIAT:
         return "forex"
-    if symbol.upper().endswith(_STABLE_COINS) or base in _COINS or quote in _COINS:
+    if pair.endswith(_STABLE_COINS) or base in _COINS or quote in _COINS:
         return "crypto"
     raise _refused(
         f"the asset class of {symbol!r} cannot be told from its name",
@@ -95,18 +104,22 @@ def guess_asset_class(symbol: str) -> AssetClass:
 
 
 def _guess_quote_currency(symbol: str) -> str:
-    upper = symbol.upper()
+    pair = _pair(symbol)
     for coin in _STABLE_COINS:
-        if upper.endswith(coin) and len(upper) > len(coin):
+        if pair.endswith(coin) and len(pair) > len(coin):
             return coin
-    if len(upper) > 3 and (upper[-3:] in _FIAT or upper[-3:] in _COINS):
-        return upper[-3:]
+    if len(pair) > 3 and (pair[-3:] in _FIAT or pair[-3:] in _COINS):
+        return pair[-3:]
     raise _refused(
         f"the quote currency of {symbol!r} cannot be told from its name",
         symbol,
         "a currency code such as USD",
         "--quote-currency",
     )
+
+
+def _pair(symbol: str) -> str:
+    return _CONTRACT.sub("", symbol).upper()
 
 
 def _flag(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from boxgate_engine.datasets.canonical import dataset_hash, ratio_text
-from boxgate_engine.datasets.content import PriceBasis, is_complete
+from boxgate_engine.datasets.content import FUNDING, PriceBasis, is_complete
 from boxgate_engine.datasets.names import check_name
 from boxgate_engine.errors import BoxgateError, DataDamaged
 from boxgate_engine.frames import FRAME_NS, TICK
@@ -164,7 +164,7 @@ def _series_from_json(raw: JsonObject) -> StoredSeries:
         StoredFile(path=f["path"], sha256=f["sha256"], bytes=f["bytes"], rows=f["rows"]) for f in raw["files"]
     )
     sound = (
-        (frame in FRAME_NS or frame == TICK)
+        (frame in FRAME_NS or frame in (TICK, FUNDING))
         and is_complete(frame, columns)
         and raw["price_basis"] in get_args(PriceBasis)
         and raw["rows"] == sum(file.rows for file in files) > 0

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from boxgate_engine.calendars import Calendar, default_calendar
-from boxgate_engine.datasets.content import Column, SeriesContent
+from boxgate_engine.datasets.content import FUNDING, Column, SeriesContent
+from boxgate_engine.datasets.funding_quality import FundingReport
 from boxgate_engine.datasets.grid import count_off_grid
 from boxgate_engine.datasets.manifest import JsonObject
 from boxgate_engine.frames import FRAME_NS, TICK
@@ -56,6 +57,7 @@ class QualityReport:
         self._calendar = calendar
         self._tick_size = tick_size
         self._counts: dict[str, int] = {}
+        self._funding = FundingReport()
         self._last: SeriesContent | None = None
         self._longest = _NO_GAPS
         self.gap_count = 0
@@ -65,6 +67,13 @@ class QualityReport:
     def add(self, content: SeriesContent) -> None:
         """Take the next rows of the series. Chunks come in time order; one without rows changes nothing."""
         if not content.rows:
+            return
+        if content.frame == FUNDING:
+            self._funding.add(content)
+            self._last = content
+            from_ns, to_ns, missing = self._funding.gaps()
+            self.gap_count, self.missing_bars = len(missing), int(missing.sum())
+            self.first_gap = (int(from_ns[0]), int(to_ns[0])) if len(missing) else None
             return
         counts = {
             "off_grid_prices": self._off_grid(content),
@@ -85,8 +94,10 @@ class QualityReport:
         repeated_time (ticks at the time of the tick before), repeated_row (ticks equal to an earlier one of the same
         time). gaps: count, missing_bars, closures, longest (a list of {from_ns, to_ns, missing_bars}, the most
         open hours first).
-        calendar: what `calendar_of` makes the calendar of.
+        calendar: what `calendar_of` makes the calendar of. Of funding rates: see `FundingReport.result`.
         """
+        if self._last is not None and self._last.frame == FUNDING:
+            return {"calendar": self._calendar.facts(), **self._funding.result()}
         found = self._longest
         listed = zip(found.from_ns.tolist(), found.to_ns.tolist(), found.missing.tolist(), strict=True)
         return {
@@ -134,7 +145,7 @@ def inspect(content: SeriesContent, instrument: Instrument, calendar: Calendar |
 
 
 def find_gaps(content: SeriesContent, calendar: Calendar) -> Gaps:
-    """Return the holes of a series, measured in the hours in which its market is open."""
+    """Return the holes of a series of bars or ticks, measured in the hours in which its market is open."""
     return _gaps(content.times_ns, content.frame, calendar)
 
 
@@ -170,7 +181,9 @@ def find_pauses(times_ns: Times, frame: str, calendar: Calendar) -> Pauses:
 
 
 def price_columns(content: SeriesContent) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the columns that hold prices."""
+    """Return the columns that hold prices of the instrument; of funding rates none."""
+    if content.frame == FUNDING:
+        return {}
     return {
         name: values.view(np.float64)
         for name, values in content.columns.items()
@@ -222,9 +235,9 @@ def _outside(content: SeriesContent, calendar: Calendar) -> int:
 
 
 def _crossings(content: SeriesContent) -> dict[str, int]:
-    bid, ask = ("bid", "ask") if content.frame == TICK else ("close", "ask_close")
-    if ask not in content.columns:
+    if not content.has_ask:
         return {}
+    bid, ask = ("bid", "ask") if content.frame == TICK else ("close", "ask_close")
     return {
         "crossed": int(np.count_nonzero(content.columns[bid] > content.columns[ask])),
         "locked": int(np.count_nonzero(content.columns[bid] == content.columns[ask])),

@@ -15,7 +15,6 @@ from boxgate_engine.datasets.dataset import Dataset, Series
 from boxgate_engine.datasets.durable import unfinished_file
 from boxgate_engine.datasets.ipc import map_ipc, write_ipc
 from boxgate_engine.errors import DataDamaged
-from boxgate_engine.frames import frame_duration_ns
 
 SLICE_FOLDER: Final = "slices"
 """Folder of the shared slices inside the cache folder of a symbol."""
@@ -63,7 +62,7 @@ def write_slice(series: Series, start_ns: int, target: Path) -> int:
 def slice_rows(series: Series, start_ns: int) -> int:
     """Return how many rows of a series are available at or before `start_ns`."""
     times_ns = series.columns[time_column(series.frame)]
-    return int(np.searchsorted(times_ns, start_ns - frame_duration_ns(series.frame), side="right"))
+    return int(np.searchsorted(times_ns, start_ns - series.duration_ns, side="right"))
 
 
 def _first_rows(series: Series, rows: int) -> dict[str, Column]:

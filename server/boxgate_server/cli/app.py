@@ -52,6 +52,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
 def no_file(root: str) -> str:
     """Return the value of an option that names a folder or an address; refuse a file."""
     if Path(root).is_file():

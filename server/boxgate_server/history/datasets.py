@@ -88,12 +88,13 @@ class DatasetShelf:
         )
 
     def _series(self, dataset: Dataset, symbol: str, frame: str) -> Series:
-        if symbol in dataset.instruments and frame not in dataset.frames(symbol):
+        if symbol in dataset.instruments and not dataset.is_stored(symbol, frame):
+            stored = [one.frame for one in dataset.manifest.series if one.symbol == symbol]
             raise UserMistake(
                 "the series is not stored",
                 code="FRAME_UNAVAILABLE",
                 where="descriptor path",
-                expected=f"one of {', '.join(dataset.frames(symbol))}",
+                expected=f"one of {', '.join(stored)}",
                 remedy="fetch a stored frame and aggregate it",
             )
         return dataset.series(symbol, frame)

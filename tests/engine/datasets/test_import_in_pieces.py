@@ -45,7 +45,7 @@ def _outcome(folder: Path, file: Path) -> str:
     try:
         return import_files(folder, request).manifest.hash
     except BoxgateError as error:
-        return f"{error.code} {error.what} {error.where} {error.expected}"
+        return f"{error.error_code} {error.what} {error.where} {error.expected}"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -105,16 +105,21 @@ def normal(name: str) -> str:
     return name.strip().strip("<>").strip().lower().replace(" ", "_").replace("-", "_")
 
 
+def refuse_trades(where: str) -> DataRefused:
+    """Return the refusal of ticks that are trades where nobody said that one price is to stand on both sides."""
+    return _schema(
+        "the ticks are trades, they have no bid and ask",
+        where,
+        "ticks with bid and ask, or --side last",
+        "import with --side last: one price then stands on both sides, and the spread is that of the costs",
+    )
+
+
 def _refuse_missing(found: set[str], frame: str, where: str, trades: bool) -> None:
     if frame == TICK:
         needed = {TIME, "last"} if trades else {TIME, "bid", "ask"}
         if not trades and "last" in found and not found & {"bid", "ask"}:
-            raise _schema(
-                "the ticks are trades, they have no bid and ask",
-                where,
-                f"columns {', '.join(sorted(needed))}",
-                "import with --side last: one price then stands on both sides, and the spread is that of the costs",
-            )
+            raise refuse_trades(where)
     elif "bid_open" in found or "ask_open" in found:
         needed = {TIME, *(f"{side}_{name}" for side in ("bid", "ask") for name in ("open", "high", "low", "close"))}
         if "open" in found:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from boxgate_engine.datasets.content import Column, time_column, trade_columns
+from boxgate_engine.datasets.content import BAR_COLUMNS, TICK_COLUMNS, Column, time_column, trade_columns
 from boxgate_engine.datasets.formats.column_names import (
     DATE,
     MEANINGS,
@@ -22,9 +25,9 @@ from boxgate_engine.datasets.formats.column_names import (
     stored_names,
 )
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, place, read_table
-from boxgate_engine.datasets.formats.pieces import pieces_of
+from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated
-from boxgate_engine.datasets.formats.stamps import parse_stamps
+from boxgate_engine.datasets.formats.stamps import parse_stamps, to_utc
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -39,10 +42,17 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     symbol, frame = stated(file, options)
     side = options.side or "bid"
     trades = frame == TICK and side == "last"
-    pieces = pieces_of(file)
-    begin = next(pieces)
-    header, separator = _header(begin.text, file.label)
-    meanings = column_meanings(header, frame, options.ignore, f"{file.label}, row 1", trades=trades)
+    _check_options(options)
+    pieces = _behind(pieces_of(file), options.skip_lines)
+    begin = next(pieces, None)
+    if begin is None:
+        raise _no_rows(file)
+    header, separator = _header(begin, file, frame, options)
+    place_of_header = place(file.label, begin.lines_before + 1)
+    named = _with_stated(header, options, place_of_header)
+    unnamed = frozenset() if options.header else frozenset(header) - frozenset(options.columns)
+    found = column_meanings(named, frame, options.ignore | unnamed, place_of_header, trades=trades)
+    meanings = {name: found[known] for name, known in zip(header, named, strict=True) if known in found}
     fields: dict[str, pl.DataType | None] = {}
     for index, name in enumerate(header):
         meaning = meanings.get(name)
@@ -53,19 +63,24 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     header_of = {meaning: name for name, meaning in meanings.items()}
     first_stamp: pl.Series | None = None
     for piece in chain([begin], pieces):
-        if piece is begin and b"\n" not in piece.text:  # The header alone.
+        header_lines = 1 if piece is begin and options.header else 0
+        if header_lines and b"\n" not in piece.text:  # The header alone.
             continue
         table = read_table(
             piece.text,
             file.label,
             fields=fields,
             separator=separator,
-            header_lines=1 if piece is begin else 0,
+            header_lines=header_lines,
             lines_before=piece.lines_before,
+            decimal_comma=options.decimal == ",",
         )
         where = partial(_where, file.label, table.first_line, sources, header_of)
         stamps = _stamps(table)
-        if first_stamp is None:
+        if options.time_format is not None:
+            times_ns, form = _parse_stated(stamps, options.time_format, options.zone, partial(_time_where, where, 0))
+            first_stamp = stamps[:1]
+        elif first_stamp is None:
             first_stamp = stamps[:1]
             times_ns, form = parse_stamps(stamps, options.zone, partial(_time_where, where, 0))
         else:  # Stamps have the form of the file's first one.
@@ -89,13 +104,95 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
             bytes_read=piece.bytes_read,
         )
     if first_stamp is None:
-        raise DataRefused(
-            "the file has no rows",
-            code="DATA_FORMAT",
-            where=file.label,
-            expected="rows of market data",
-            remedy="download or export it again",
+        raise _no_rows(file)
+
+
+def _check_options(options: ReadOptions) -> None:
+    """Raise DataRefused (DATA_FORMAT) for options that no file can have."""
+    if options.decimal not in (".", ","):
+        raise _option("--decimal", f"{options.decimal!r} is no decimal sign", "point or comma")
+    if options.separator is not None and (len(options.separator) != 1 or not options.separator.isascii()):
+        raise _option("--separator", f"{options.separator!r} is no separator", "one sign, such as ; or tab")
+    if options.separator == options.decimal:
+        raise _option("--separator", "fields and decimals have the same sign", "two different signs")
+    if options.skip_lines < 0:
+        raise _option("--skip-lines", f"{options.skip_lines} lines cannot be skipped", "zero or more")
+    for name, meaning in options.columns.items():
+        if normal(meaning) not in MEANINGS:
+            known = ", ".join(sorted(set(MEANINGS.values())))
+            raise _option("--column", f"{meaning!r}, stated for column {name!r}, is no meaning", f"one of {known}")
+
+
+def _option(where: str, what: str, expected: str) -> DataRefused:
+    return DataRefused(what, code="DATA_FORMAT", where=where, expected=expected, remedy=f"correct {where}")
+
+
+def _behind(pieces: Iterator[Piece], lines: int) -> Iterator[Piece]:
+    """Yield what is behind the first lines of a text."""
+    left = lines
+    for piece in pieces:
+        if not left:
+            yield piece
+            continue
+        split = piece.text.split(b"\n", left)
+        if len(split) <= left:
+            left -= len(split)
+            continue
+        yield replace(piece, text=split[left], lines_before=piece.lines_before + left)
+        left = 0
+
+
+def _with_stated(header: list[str], options: ReadOptions, where: str) -> list[str]:
+    """Return the names under which columns are looked up: the meanings that were stated, else those of the header."""
+    unknown = sorted(set(options.columns) - set(header))
+    if unknown:
+        raise _schema(
+            f"there is no column {unknown[0]!r}",
+            where,
+            f"one of {', '.join(header)}",
+            "correct --column; columns of a file without a header are numbered from 1",
         )
+    return [options.columns.get(name, name) for name in header]
+
+
+def _parse_stated(
+    texts: pl.Series, form: str, zone: str | None, where: Callable[[int], str]
+) -> tuple[NDArray[np.int64], str]:
+    """Return (int64 ns UTC, form) of stamps of a form that was stated. Raises DataRefused (DATA_TZ)."""
+    offset = "%z" in form
+    if zone is None and not offset:
+        raise _stamp("the form of the stamps names no time zone", where(0), "--tz ZONE", "give --tz UTC or another")
+    try:
+        parsed = texts.str.strip_chars().str.to_datetime(
+            form, time_unit="us", strict=False, time_zone="UTC" if offset else None
+        )
+    except pl.exceptions.PolarsError as error:
+        raise _stamp(f"{form!r} is no form of stamps", "--time-format", "%Y-%m-%d %H:%M", "correct it") from error
+    inside = parsed.dt.year().is_between(1970, 2199).fill_null(value=False)
+    if not inside.all():
+        row = int((~inside).arg_max() or 0)
+        raise _stamp(
+            f"{str(texts[row])[:40]!r} is no stamp of the form {form!r}",
+            where(row),
+            "a day and a time that exist, from 1970 to 2199",
+            "correct the row or --time-format",
+        )
+    times_ns = np.ascontiguousarray(parsed.to_physical().to_numpy()) * 1000
+    return (times_ns if offset else to_utc(times_ns, zone or "UTC", where)), form
+
+
+def _stamp(what: str, where: str, expected: str, remedy: str) -> DataRefused:
+    return DataRefused(what, code="DATA_TZ", where=where, expected=expected, remedy=remedy)
+
+
+def _no_rows(file: InputFile) -> DataRefused:
+    return DataRefused(
+        "the file has no rows",
+        code="DATA_FORMAT",
+        where=file.label,
+        expected="rows of market data",
+        remedy="download or export it again",
+    )
 
 
 def _where(
@@ -109,25 +206,55 @@ def _time_where(where: Callable[[int, str | None], str], shift: int, row: int) -
     return where(row + shift, TIME)
 
 
-def _header(text: bytes, label: str) -> tuple[list[str], str]:
-    """Return the names of the header line and the separator that gives the most names that are known."""
+def _header(begin: Piece, file: InputFile, frame: str, options: ReadOptions) -> tuple[list[str], str]:
+    """Return the names of the columns and the separator; the one that gives the most names that are known."""
+    where = place(file.label, begin.lines_before + 1)
     try:
-        line = text.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
+        line = begin.text.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise _schema("the first line is no text in UTF-8", label, "a header line with column names") from error
-    candidates = [(next(csv.reader([line], delimiter=separator), []), separator) for separator in _SEPARATORS]
-    names, separator = max(candidates, key=lambda pair: sum(normal(name) in MEANINGS for name in pair[0]))
-    if not any(normal(name) in MEANINGS for name in names):
+        raise _schema("the first line is no text in UTF-8", file.label, "a header line with column names") from error
+    signs = (options.separator,) if options.separator else _SEPARATORS
+    candidates = [(next(csv.reader([line], delimiter=sign), []), sign) for sign in signs]
+    if not options.header:
+        names, separator = max(candidates, key=lambda pair: (len(pair[0]), -signs.index(pair[1])))
+        if options.decimal == "," and options.separator is None:
+            names, separator = max((pair for pair in candidates if pair[1] != ","), key=lambda pair: len(pair[0]))
+        if not options.columns:
+            raise _schema(
+                "nothing says what the columns of a file without a header mean",
+                where,
+                "--column NUMBER=MEANING for each that is to be read",
+                f"for example: {_command(file, options, frame, names)}",
+            )
+        return [str(number) for number in range(1, len(names) + 1)], separator
+    names, separator = max(
+        candidates, key=lambda pair: sum(name in options.columns or normal(name) in MEANINGS for name in pair[0])
+    )
+    if not any(name in options.columns or normal(name) in MEANINGS for name in names):
+        names, _ = max(candidates, key=lambda pair: len(pair[0]))
         raise _schema(
             "the first line names no column that is known",
-            f"{label}, row 1",
+            where,
             "a header line such as time,open,high,low,close,volume",
-            "add a header line with the names of the columns",
+            "add a header line with the names of the columns, or say what they mean, for example: "
+            + _command(file, options, frame, names),
         )
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise _schema(f"two columns are called {twice!r}", f"{label}, row 1", "different names", "rename one of them")
+        raise _schema(f"two columns are called {twice!r}", where, "different names", "rename one of them")
     return names, separator
+
+
+def _command(file: InputFile, options: ReadOptions, frame: str, names: list[str]) -> str:
+    """Return a command line that says what the columns mean, by their usual order."""
+    bare = not options.header or any(name[:1].isdigit() for name in names)
+    columns = TICK_COLUMNS[1:] if frame == TICK else BAR_COLUMNS[1:]
+    given = [str(number) for number in range(1, len(names) + 1)] if bare else names
+    stated_columns = zip(given, (TIME, *columns), strict=False)
+    words = ["boxgate", "data", "import", str(file.path), "--symbol", str(options.symbol), "--frame", frame]
+    words += ["--no-header"] if bare else []
+    words += [word for name, meaning in stated_columns for word in ("--column", f"{name}={meaning}")]
+    return shlex.join(words)
 
 
 def _stamps(table: TextTable) -> pl.Series:

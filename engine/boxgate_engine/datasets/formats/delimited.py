@@ -76,22 +76,25 @@ def read_table(
     header_lines: int,
     may_be_empty: frozenset[str] = frozenset(),
     lines_before: int = 0,
+    decimal_comma: bool = False,
 ) -> TextTable:
     """Return the columns of a text.
 
     fields: name -> type of each field of a line, in order; None for fields that are not wanted. All names differ.
-    lines_before: of the file, before this text.
+    lines_before: of the file, before this text. decimal_comma: numbers are written with a comma, not with a point.
     may_be_empty: names of those that need no value in every row; where there is none, there is null.
     Raises DataRefused: DATA_FORMAT (a line without the right number of fields, no rows), DATA_VALUE (empty, no number).
     """
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
     try:
-        frame = _parse(text, {name: kind or TEXT for name, kind in fields.items()}, separator, header_lines)
+        frame = _parse(
+            text, {name: kind or TEXT for name, kind in fields.items()}, separator, header_lines, decimal_comma
+        )
     except pl.exceptions.NoDataError:
         frame = pl.DataFrame()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
         _refuse_bad_line(text, label, len(fields), separator, header_lines, lines_before)
-        frame = _parse_slowly(text, label, fields, separator, header_lines, lines_before)
+        frame = _parse_slowly(text, label, fields, separator, header_lines, lines_before, decimal_comma)
     if not frame.height:
         raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     lines = text.count(b"\n") + 1 - header_lines
@@ -114,13 +117,16 @@ def read_table(
     return table
 
 
-def _parse(text: bytes, schema: dict[str, pl.DataType], separator: str, header_lines: int) -> pl.DataFrame:
+def _parse(
+    text: bytes, schema: dict[str, pl.DataType], separator: str, header_lines: int, decimal_comma: bool
+) -> pl.DataFrame:
     return pl.read_csv(
         io.BytesIO(text),
         has_header=False,
         skip_lines=header_lines,
         schema=schema,
         separator=separator,
+        decimal_comma=decimal_comma,
         low_memory=False,
         truncate_ragged_lines=False,
     )
@@ -133,10 +139,11 @@ def _parse_slowly(
     separator: str,
     header_lines: int,
     lines_before: int,
+    decimal_comma: bool,
 ) -> pl.DataFrame:
     """Read every field as text and convert it, to name the row of the first that is none of its type."""
     try:
-        frame = _parse(text, dict.fromkeys(fields, TEXT), separator, header_lines)
+        frame = _parse(text, dict.fromkeys(fields, TEXT), separator, header_lines, False)
     except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
         raise _format(
             label, "the file cannot be read as delimited text", "CSV text in UTF-8", "export it again"
@@ -145,7 +152,8 @@ def _parse_slowly(
         if kind is None or kind == TEXT:
             continue
         raw = frame[name].str.strip_chars()
-        typed = raw.cast(kind, strict=False)
+        plain = raw.str.replace(",", ".", literal=True) if decimal_comma else raw
+        typed = plain.cast(kind, strict=False)
         wrong = typed.is_null() & raw.is_not_null()
         if wrong.any():
             row = int(wrong.arg_max() or 0)
@@ -192,7 +200,7 @@ def _has_null(frame: pl.DataFrame, names: Mapping[str, pl.DataType]) -> bool:
 
 def _no_value(table: TextTable, row: int, column: str, shown: str) -> DataRefused:
     what = f"{shown[:_SHOWN_MAX]!r} is no number" if shown else "the field is empty"
-    hint = "; decimal commas are not read, use points" if "," in shown else ""
+    hint = "; for decimal commas give --decimal ," if "," in shown else ""
     return DataRefused(
         what,
         code="DATA_VALUE",

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from boxgate_engine.datasets.content import Column, PriceBasis, time_column
+from boxgate_engine.datasets.content import FUNDING, Column, PriceBasis, time_column
 from boxgate_engine.datasets.instrument_defaults import AssetClass
 from boxgate_engine.datasets.manifest import JsonObject
 from boxgate_engine.errors import DataRefused
@@ -34,7 +34,9 @@ class ReadOptions:
 
     symbol, frame: formats whose files say them ignore these; the import checks that they agree. zone: of stamps that
     name none, IANA name, UTC or a broker zone. side: whose prices one-sided data are. columns: header name (or number
-    from 1 of a file without header) -> meaning. ignore: columns to leave out.
+    from 1 of a file without header) -> meaning. ignore: columns to leave out. header:
+    the first line names the columns. separator: of fields, None to have it told. decimal: point or comma. time_format:
+    of the stamps, as strptime takes it. skip_lines: before the header.
     """
 
     symbol: str | None = None
@@ -43,6 +45,11 @@ class ReadOptions:
     side: Side | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     ignore: frozenset[str] = frozenset()
+    header: bool = True
+    separator: str | None = None
+    decimal: str = "."
+    time_format: str | None = None
+    skip_lines: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +73,8 @@ class SourcePart:
     where: place of a row and column in the file. side: None if bid and ask are both there. form: how its stamps are
     written. ignored: columns of the file that are not kept. asset_class: if the path says it. repairs: name -> rows
     that the reading changed, such as stamps that were rounded. zone: of its stamps, where the format itself says it.
-    bytes_read: of the file so far, for the progress; 0 if the format reads it whole.
+    bytes_read: of the file so far, for the progress; 0 if the format reads it whole. inverse: of contracts that are
+    settled in their base currency, if the file says it.
     """
 
     symbol: str
@@ -81,11 +89,19 @@ class SourcePart:
     repairs: Mapping[str, int] = field(default_factory=dict)
     zone: str | None = None
     bytes_read: int = 0
+    inverse: bool = False
 
     @property
     def rows(self) -> int:
         """Number of rows."""
         return len(self.columns[time_column(self.frame)])
+
+    @property
+    def price_basis(self) -> PriceBasis:
+        """Whose prices the price columns of the series will be."""
+        if self.frame == FUNDING:
+            return "NONE"
+        return BASIS_OF_SIDE[self.side] if self.side else "BID"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ class HourCounts:
             self._has_volume |= bool(np.any(volume))
             self._volume += np.bincount(hour, weights=volume, minlength=_HOURS)
         bid, ask = ("bid", "ask") if self._frame == TICK else ("close", "ask_close")
-        if ask in content.columns:
+        if content.has_ask:
             self._has_ask = True
             self._add_spreads(hour, content.columns[ask].view(np.float64) - content.columns[bid].view(np.float64))
 

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from boxgate_engine.calendars import Calendar, calendar_of
-from boxgate_engine.datasets.content import Column, SeriesContent
+from boxgate_engine.datasets.content import FUNDING, Column, SeriesContent
 from boxgate_engine.datasets.dataset import Dataset, Series
 from boxgate_engine.datasets.manifest import JsonObject, StoredSeries
 from boxgate_engine.datasets.picture.closures import LongestClosures
@@ -16,6 +16,7 @@ from boxgate_engine.datasets.picture.days import DayCounts
 from boxgate_engine.datasets.picture.hours import HourCounts
 from boxgate_engine.datasets.picture.prices import PriceRange
 from boxgate_engine.datasets.quality import QualityReport
+from boxgate_engine.errors import DataRefused
 
 Picture: TypeAlias = dict[str, Any]
 """JSON values; `draw_series` says which."""
@@ -33,6 +34,14 @@ def draw_series(dataset: Dataset, symbol: str, frame: str, *, calendar: Calendar
     digest, files, inputs}.
     Raises DataRefused (SERIES_UNKNOWN, FRAME_UNAVAILABLE, CALENDAR), DataDamaged (DATA_HASH).
     """
+    if frame == FUNDING:
+        raise DataRefused(
+            "there is no picture of funding rates",
+            code="FRAME_UNAVAILABLE",
+            where=f"{symbol} {FUNDING}",
+            expected="a frame of bars, or ticks",
+            remedy="leave --frame out; the figures of the rates stand in the list of series",
+        )
     series = dataset.series(symbol, frame)
     instrument = dataset.instruments[symbol]
     stored = {(one.symbol, one.frame): one for one in dataset.manifest.series}.get((symbol, frame))

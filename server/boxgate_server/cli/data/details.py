@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from boxgate_engine.datasets import ImportResult, Manifest, StoredSeries
+from boxgate_engine.datasets.content import FUNDING, knows_ask
 from boxgate_server.cli.answer import JsonObject
+
+_HOUR_NS: Final = 3_600_000_000_000
 
 
 def imported(result: ImportResult) -> JsonObject:
@@ -43,7 +46,7 @@ def details(manifest: Manifest, listed: tuple[StoredSeries, ...]) -> JsonObject:
                 "symbol": one.symbol,
                 "frame": one.frame,
                 "price_basis": one.price_basis,
-                "has_ask": "ask" in one.columns or "ask_open" in one.columns,
+                "has_ask": knows_ask(one.columns, one.price_basis),
                 "rows": one.rows,
                 "first_ns": one.first_ns,
                 "last_ns": one.last_ns,
@@ -78,7 +81,7 @@ def show_details(fields: JsonObject, console: Console) -> None:
         instruments.add_row(*row, ", ".join(one["guessed"]))
     series = Table("symbol", "frame", "basis", "rows", "from", "to", title="series")
     for one in fields["series"]:
-        basis = one["price_basis"] + (" + ask" if one["has_ask"] else "")
+        basis = "-" if one["frame"] == FUNDING else one["price_basis"] + (" + ask" if one["has_ask"] else "")
         span = day(one["first_ns"]), day(one["last_ns"])
         series.add_row(one["symbol"], one["frame"], basis, f"{one['rows']:,}", *span)
     console.print(instruments)
@@ -92,9 +95,18 @@ def remarks(quality: dict[str, Any]) -> str:
     repairs = [f"REPAIRED {name.replace('_', ' ')} {count:,}" for name, count in quality.get("repairs", {}).items()]
     counts = [f"{name.replace('_', ' ')} {count:,}" for name, count in quality.get("counts", {}).items()]
     gaps = quality.get("gaps", {})
-    missing = f" ({gaps['missing_bars']:,} bars missing)" if gaps.get("missing_bars") else ""
+    rows = "rates" if "intervals" in quality else "bars"
+    missing = f" ({gaps['missing_bars']:,} {rows} missing)" if gaps.get("missing_bars") else ""
     found = [f"gaps {gaps['count']:,}{missing}"] if gaps.get("count") else []
-    return ", ".join([*repairs, *counts, *found]) or "nothing to remark"
+    return ", ".join([*repairs, *_intervals(quality), *counts, *found]) or "nothing to remark"
+
+
+def _intervals(quality: dict[str, Any]) -> list[str]:
+    """Return the interval of funding rates, and from which day another one held."""
+    listed = quality.get("intervals", [])
+    hours = [f"{one['interval_ns'] / _HOUR_NS:g} h" for one in listed]
+    changes = [f"{each} from {day(one['from_ns'])}" for each, one in zip(hours, listed, strict=True)][1:]
+    return [f"every {', '.join([hours[0], *changes])}"] if listed else []
 
 
 def day(time_ns: int) -> str:
