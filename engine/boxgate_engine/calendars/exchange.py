@@ -114,7 +114,7 @@ def _block(code: str, number: int) -> Times:
 
 def _library() -> Any:
     try:
-        import exchange_calendars
+        import exchange_calendars  # type: ignore[import-untyped] # here, for pandas comes with it: most of a second
     except ImportError as error:
         raise DataRefused(
             "calendars of exchanges need a library that is not installed",
