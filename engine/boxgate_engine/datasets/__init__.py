@@ -1,5 +1,6 @@
 """Market data: importers, quality, canonical hash, catalogue, mapped series, slices, aggregation, synthetic data."""
 
+from boxgate_engine.datasets.adding import ImportResult as ImportResult
 from boxgate_engine.datasets.checking import CheckResult as CheckResult
 from boxgate_engine.datasets.checking import Listed as Listed
 from boxgate_engine.datasets.checking import check_dataset as check_dataset
@@ -18,8 +19,8 @@ from boxgate_engine.datasets.demo import has_demo as has_demo
 from boxgate_engine.datasets.eviction import CacheEntry as CacheEntry
 from boxgate_engine.datasets.eviction import cache_entries as cache_entries
 from boxgate_engine.datasets.eviction import clear_cache as clear_cache
+from boxgate_engine.datasets.importing import ImportProgress as ImportProgress
 from boxgate_engine.datasets.importing import ImportRequest as ImportRequest
-from boxgate_engine.datasets.importing import ImportResult as ImportResult
 from boxgate_engine.datasets.importing import import_files as import_files
 from boxgate_engine.datasets.instrument_defaults import InstrumentOptions as InstrumentOptions
 from boxgate_engine.datasets.manifest import Manifest as Manifest

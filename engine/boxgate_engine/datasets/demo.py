@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from boxgate_engine.datasets.adding import add_series
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.dataset import Dataset, open_dataset
 from boxgate_engine.datasets.durable import locked
 from boxgate_engine.datasets.eviction import SIZE_MAX_DEFAULT
-from boxgate_engine.datasets.importing import described
-from boxgate_engine.datasets.store import dataset_folder, freeze
+from boxgate_engine.datasets.store import dataset_folder
 from boxgate_engine.datasets.synth import synthesise
 from boxgate_engine.datasets.synthetic import synthetic_series
 
@@ -55,9 +55,5 @@ def _make(root: Path) -> None:
     markets = {symbol: synthesise(_SEED, symbol, _START_NS, _END_NS) for symbol in _BAR_SYMBOLS}
     contents = [market.bars() for market in markets.values()]
     contents.append(markets[_TICK_SYMBOL].ticks(_TICKS_FROM_NS, _TICKS_TO_NS))
-    series = [
-        described(synthetic_series(market, content, _SEED), market.instrument)
-        for content in contents
-        for market in [markets[content.symbol]]
-    ]
-    freeze(root, [market.instrument for market in markets.values()], series, name=DEMO_NAME)
+    series = [synthetic_series(markets[content.symbol], content, _SEED) for content in contents]
+    add_series(root, series, name=DEMO_NAME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from boxgate_engine.errors import DataRefused
 
 _DECIMALS_MAX: Final = 10
+_SLICE_ROWS: Final = 1 << 14
+"""So many prices are looked at together: their intermediate results stay in the processor's cache."""
 
 
 def prices_from_ticks(ticks: NDArray[np.int64], tick_size: Fraction) -> NDArray[np.float64]:
@@ -29,16 +32,33 @@ def infer_tick_size(columns: list[NDArray[np.float64]], where: str) -> Fraction:
 
     Raises DataRefused (DATA_INSTRUMENT) if prices need more than 10 decimals: then they are no decimal grid.
     """
-    decimals = 0
-    for prices in columns:
-        while decimals <= _DECIMALS_MAX and count_off_grid(prices, Fraction(1, 10**decimals)):
-            decimals += 1
-    if decimals > _DECIMALS_MAX:
-        raise DataRefused(
-            f"the prices have more than {_DECIMALS_MAX} decimals",
-            code="DATA_INSTRUMENT",
-            where=where,
-            expected="prices on a decimal grid",
-            remedy="state the price step with --tick-size",
-        )
-    return Fraction(1, 10**decimals)
+    inference = TickSizeInference()
+    inference.add(columns)
+    return inference.result(where)
+
+
+class TickSizeInference:
+    """The smallest power of ten, at most 1, whose grid holds every price, found while the prices stream by."""
+
+    def __init__(self) -> None:
+        self._decimals = 0
+
+    def add(self, columns: Iterable[NDArray[np.float64]]) -> None:
+        """Take more prices. A finer grid holds every price of a coarser one: the earlier need no second look."""
+        for prices in columns:
+            for start in range(0, len(prices), _SLICE_ROWS):
+                piece = prices[start : start + _SLICE_ROWS]
+                while self._decimals <= _DECIMALS_MAX and count_off_grid(piece, Fraction(1, 10**self._decimals)):
+                    self._decimals += 1
+
+    def result(self, where: str) -> Fraction:
+        """Return the tick size. Raises DataRefused (DATA_INSTRUMENT) if prices need more than 10 decimals."""
+        if self._decimals > _DECIMALS_MAX:
+            raise DataRefused(
+                f"the prices have more than {_DECIMALS_MAX} decimals",
+                code="DATA_INSTRUMENT",
+                where=where,
+                expected="prices on a decimal grid",
+                remedy="state the price step with --tick-size",
+            )
+        return Fraction(1, 10**self._decimals)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from boxgate_engine.datasets.adding import Account, ImportResult, IncomingSeries, add_series
 from boxgate_engine.datasets.content import SeriesContent
-from boxgate_engine.datasets.importing import ImportResult, IncomingSeries, add_series
 from boxgate_engine.datasets.instrument_defaults import InstrumentOptions
-from boxgate_engine.datasets.joining import Joined
 from boxgate_engine.datasets.names import check_dataset_name, check_name
 from boxgate_engine.datasets.synth import SyntheticMarket, synthesise
 from boxgate_engine.errors import UserMistake
@@ -69,17 +68,20 @@ def make_synthetic(root: Path, request: SynthRequest) -> ImportResult:
         market = synthesise(request.seed, symbol, request.start_ns, request.end_ns, options=request.instrument)
         content = market.ticks() if request.frame == TICK else market.bars()
         incoming.append(synthetic_series(market, content, request.seed))
-    return add_series(root, incoming, name=request.name, options=request.instrument)
+    return add_series(root, incoming, name=request.name)
 
 
 def synthetic_series(market: SyntheticMarket, content: SeriesContent, seed: int) -> IncomingSeries:
     """Return bars or ticks of a synthetic market, with every fact of their instrument stated."""
     instrument = market.instrument
     return IncomingSeries(
-        joined=Joined(content=content, rows_read=content.rows, repairs={}),
-        source=SOURCE,
-        licence=LICENCE,
-        reading={"generator": "boxgate.synth/1", "seed": seed},
+        content=content,
+        account=Account(
+            source=SOURCE,
+            licence=LICENCE,
+            rows_read=content.rows,
+            reading={"generator": "boxgate.synth/1", "seed": seed},
+        ),
         options=InstrumentOptions(
             asset_class=instrument.asset_class,
             tick_size=instrument.tick_size,

@@ -114,7 +114,6 @@ def test_the_zone_moves_the_day_of_the_file_name(store: Any, shared_data: Path) 
     ("pattern", "options", "code"),
     [
         ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {}, "DATA_TZ"),
-        ("lean/forex/oanda/second/eurusd/*.zip", {"zone": "UTC"}, "DATA_SCHEMA"),
         ("lean/crypto/coinbase/minute/btcusd/*.zip", {"zone": "UTC"}, "DATA_SCHEMA"),
         ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {"zone": "UTC", "symbol": "GBPUSD"}, "DATA_SCHEMA"),
         ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {"zone": "UTC", "side": "mid"}, "DATA_SCHEMA"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from boxgate_engine.datasets.content import (
@@ -86,6 +86,22 @@ def column_meanings(
         found = set(meanings.values())
     _refuse_missing(found, frame, where, trades)
     return meanings
+
+
+def stated_names(header: Sequence[str], columns: Mapping[str, str], where: str) -> list[str]:
+    """Return the names under which columns are looked up: the meanings that were stated, else those of the header.
+
+    columns: name in the header -> meaning. Raises DataRefused (DATA_SCHEMA) for a column that is not there.
+    """
+    unknown = sorted(set(columns) - set(header))
+    if unknown:
+        raise _schema(
+            f"there is no column {unknown[0]!r}",
+            where,
+            f"one of {', '.join(header)}",
+            "correct --column; columns of a file without a header are numbered from 1",
+        )
+    return [columns.get(name, name) for name in header]
 
 
 def stored_names(frame: str, read: set[str]) -> tuple[str, ...]:

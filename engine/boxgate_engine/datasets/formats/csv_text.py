@@ -22,6 +22,7 @@ from boxgate_engine.datasets.formats.column_names import (
     column_meanings,
     normal,
     source_of,
+    stated_names,
     stored_names,
 )
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, place, read_table
@@ -49,7 +50,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
         raise _no_rows(file)
     header, separator = _header(begin, file, frame, options)
     place_of_header = place(file.label, begin.lines_before + 1)
-    named = _with_stated(header, options, place_of_header)
+    named = stated_names(header, options.columns, place_of_header)
     unnamed = frozenset() if options.header else frozenset(header) - frozenset(options.columns)
     found = column_meanings(named, frame, options.ignore | unnamed, place_of_header, trades=trades)
     meanings = {name: found[known] for name, known in zip(header, named, strict=True) if known in found}
@@ -140,19 +141,6 @@ def _behind(pieces: Iterator[Piece], lines: int) -> Iterator[Piece]:
             continue
         yield replace(piece, text=split[left], lines_before=piece.lines_before + left)
         left = 0
-
-
-def _with_stated(header: list[str], options: ReadOptions, where: str) -> list[str]:
-    """Return the names under which columns are looked up: the meanings that were stated, else those of the header."""
-    unknown = sorted(set(options.columns) - set(header))
-    if unknown:
-        raise _schema(
-            f"there is no column {unknown[0]!r}",
-            where,
-            f"one of {', '.join(header)}",
-            "correct --column; columns of a file without a header are numbered from 1",
-        )
-    return [options.columns.get(name, name) for name in header]
 
 
 def _parse_stated(

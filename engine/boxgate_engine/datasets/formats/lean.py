@@ -12,8 +12,9 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column
+from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column, trade_columns
 from boxgate_engine.datasets.formats.archive import is_zip, read_member
+from boxgate_engine.datasets.formats.column_names import refuse_trades
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, clean_text, read_table
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart
 from boxgate_engine.datasets.formats.stamps import parse_stamps, to_utc
@@ -23,29 +24,36 @@ from boxgate_engine.frames import TICK
 
 Resolution: TypeAlias = Literal["tick", "second", "minute", "hour", "daily"]
 
-_FRAMES: Final[dict[str, str]] = {"tick": TICK, "minute": "M1", "hour": "H1", "daily": "D1"}
+_FRAMES: Final[dict[str, str]] = {"tick": TICK, "second": "S1", "minute": "M1", "hour": "H1", "daily": "D1"}
 _CLASSES: Final[dict[str, AssetClass]] = {"forex": "forex", "cfd": "cfd", "crypto": "crypto", "cryptofuture": "crypto"}
 _DAY_FILE: Final = re.compile(
-    r"(?P<day>\d{8})(?:_(?P<symbol>[a-z0-9.-]+)_(?P<resolution>tick|second|minute))?_(?P<kind>quote|trade)", re.I
+    r"(?P<day>\d{8})(?:_(?P<symbol>[a-z0-9.-]+)_(?P<resolution>tick|second|minute))?_(?P<kind>quote|trade)(?:_perp)?",
+    re.I,
 )
 _WHOLE_FILE: Final = re.compile(r"(?P<symbol>[a-z0-9.-]+?)(?:_(?P<kind>quote|trade))?", re.I)
+_COIN_MARGINED: Final = ("binance", "bybit")
+"""Markets whose contracts in USD are settled in the coin."""
 _DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeanName:
-    """What path and member name say about a file. day: of minute and tick files. kind: None if the columns tell."""
+    """What path and member name say about a file.
+
+    day: of minute, second and tick files. kind: None if the columns tell. inverse: a coin-margined contract.
+    """
 
     resolution: Resolution
     symbol: str
     asset_class: AssetClass | None
+    inverse: bool
     day: date | None
     kind: Literal["quote", "trade"] | None
 
     @property
-    def frame(self) -> str | None:
-        """The frame of the rows; None for seconds, which are no frame."""
-        return _FRAMES.get(self.resolution)
+    def frame(self) -> str:
+        """The frame of the rows."""
+        return _FRAMES[self.resolution]
 
 
 def lean_name(path: Path, member: str | None = None) -> LeanName | None:
@@ -64,20 +72,24 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
         symbol = match["symbol"] or (folders[-1] if folders else "")
         if resolution not in ("tick", "second", "minute"):
             continue
+        asset_class, inverse = _contract(folders, resolution, symbol)
         return LeanName(
             resolution=resolution,  # type: ignore[arg-type]
             symbol=symbol.upper(),
-            asset_class=_asset_class(folders, resolution),
+            asset_class=asset_class,
+            inverse=inverse,
             day=_day(match["day"], path),
             kind=match["kind"].lower(),  # type: ignore[arg-type]
         )
     match = _WHOLE_FILE.fullmatch(path.stem)
     if match is None or not folders or folders[-1] not in ("hour", "daily"):
         return None
+    asset_class, inverse = _contract(folders, folders[-1], match["symbol"])
     return LeanName(
         resolution=folders[-1],  # type: ignore[arg-type]
         symbol=match["symbol"].upper(),
-        asset_class=_asset_class(folders, folders[-1]),
+        asset_class=asset_class,
+        inverse=inverse,
         day=None,
         kind=match["kind"].lower() if match["kind"] else None,  # type: ignore[arg-type]
     )
@@ -86,8 +98,8 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
 def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     """Yield the rows of a LEAN file; its stamps are in the zone of the data, often UTC.
 
-    Raises DataRefused: DATA_FORMAT, DATA_SCHEMA (no LEAN layout, seconds, trade ticks, wrong number of columns),
-    DATA_VALUE, DATA_TZ.
+    Ticks of trades need `--side last`: one price then stands on both sides.
+    Raises DataRefused: DATA_FORMAT, DATA_SCHEMA (no LEAN layout, wrong number of columns), DATA_VALUE, DATA_TZ.
     """
     zone = options.zone
     member, data = read_member(file) if is_zip(file) else (None, file.data)
@@ -99,8 +111,9 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
             "…/{class}/{market}/{resolution}/{symbol}/{yyyymmdd}_{quote|trade}.zip",
             "keep the folders of the LEAN data, or use --format csv for a file with a header line",
         )
-    if name.frame is None:
-        raise _schema("seconds are no frame", file.label, "minute, hour, daily or tick files", "import the ticks")
+    trades = name.frame == TICK and name.kind == "trade"
+    if trades and options.side != "last":
+        raise refuse_trades(file.label)
     if zone is None:
         raise DataRefused(
             "LEAN stamps name no time zone",
@@ -123,16 +136,20 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     for column in kept[1:]:
         if not column.endswith("_size"):
             columns[column] = table.numbers(column) if column in names else np.zeros(table.rows)
+    if trades:
+        columns = trade_columns(columns)
+    two_sided = "ask_open" in names or (name.frame == TICK and not trades)
     yield SourcePart(
         symbol=name.symbol,
         frame=name.frame,
-        side=None if "ask_open" in names or name.frame == TICK else "last",
+        side=None if two_sided else "last",
         columns=columns,
         where=table.where,
         file=file,
         form=form,
         ignored=tuple(column for column in names if column.endswith("_size")),
         asset_class=name.asset_class,
+        inverse=name.inverse,
     )
 
 
@@ -144,10 +161,8 @@ def _columns(name: LeanName, found: int, label: str) -> tuple[str, ...]:
         "quote": (("time", "bid", "ask"), ("time", "bid", "bid_size", "ask", "ask_size"))
         if name.frame == TICK
         else (quote_bars,),
-        "trade": () if name.frame == TICK else (("time", *bars, "volume"),),
+        "trade": (("time", "last", "volume"),) if name.frame == TICK else (("time", *bars, "volume"),),
     }
-    if name.frame == TICK and name.kind == "trade":
-        raise _schema("ticks of trades have no bid and ask", label, "quote ticks", "import the quote files instead")
     candidates = layouts[name.kind] if name.kind else layouts["quote"] + layouts["trade"]
     for layout in candidates:
         if len(layout) == found:
@@ -176,12 +191,15 @@ def _times_of_day(table: TextTable, day: date, zone: str) -> NDArray[np.int64]:
     return to_utc(midnight_ns + milliseconds * 1_000_000, zone, lambda row: table.where(row, "time"))
 
 
-def _asset_class(folders: list[str], resolution: str) -> AssetClass | None:
-    """Return the class, two folders above the resolution. Raises DataRefused for those with scaled prices."""
+def _contract(folders: list[str], resolution: str, symbol: str) -> tuple[AssetClass | None, bool]:
+    """Return the class, two folders above the resolution, and whether the contract is settled in its base currency.
+
+    Raises DataRefused for classes with scaled prices.
+    """
     if resolution not in folders:
-        return None
+        return None, False
     index = len(folders) - 1 - folders[::-1].index(resolution)
-    name = folders[index - 2] if index >= 2 else ""
+    name, market = (folders[index - 2], folders[index - 1]) if index >= 2 else ("", "")
     if name in ("equity", "option", "indexoption", "index", "future", "futureoption"):
         raise _schema(
             f"LEAN files of class {name} are not read",
@@ -189,7 +207,8 @@ def _asset_class(folders: list[str], resolution: str) -> AssetClass | None:
             f"one of {', '.join(_CLASSES)}",
             "convert the file to CSV with a header line",
         )
-    return _CLASSES.get(name)
+    inverse = name == "cryptofuture" and market in _COIN_MARGINED and symbol.upper().endswith("USD")
+    return _CLASSES.get(name), inverse
 
 
 def _day(text: str, path: Path) -> date:

@@ -6,26 +6,24 @@ import difflib
 from typing import Final
 
 from boxgate_engine.datasets.formats import (
-    binance,
-    binance_trades,
     cryptodatadownload,
     csv_text,
     dukascopy,
-    funding,
     histdata,
     lean,
     mt4,
     mt5,
     truefx,
 )
+from boxgate_engine.datasets.formats.binance import funding, klines, trades
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile
 from boxgate_engine.errors import DataRefused
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
     funding.FORMAT,
-    binance.FORMAT,
-    binance_trades.FORMAT,
+    klines.FORMAT,
+    trades.FORMAT,
     mt5.FORMAT,
     mt4.FORMAT,
     dukascopy.FORMAT,

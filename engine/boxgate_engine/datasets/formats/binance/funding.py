@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import FUNDING, Column
-from boxgate_engine.datasets.formats.binance_names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
 from boxgate_engine.datasets.formats.column_names import normal
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, read_table
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from boxgate_engine.datasets.content import BAR_COLUMNS, Column
-from boxgate_engine.datasets.formats.binance_names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
 from boxgate_engine.datasets.formats.column_names import normal
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, read_table
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from boxgate_engine.datasets.content import trade_columns
-from boxgate_engine.datasets.formats.binance_names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
 from boxgate_engine.datasets.formats.column_names import normal, refuse_trades
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, read_table
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol

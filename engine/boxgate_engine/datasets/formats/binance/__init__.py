@@ -1,0 +1,1 @@
+"""Files of Binance: klines, trades and funding rates."""
