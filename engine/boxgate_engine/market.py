@@ -9,12 +9,12 @@ from math import ceil
 
 import numpy as np
 
-from boxgate_engine.config import RunConfig, SpreadPrice, SpreadTicks
+from boxgate_engine.config import RunConfig, SpreadHours, SpreadPrice, SpreadTicks
 from boxgate_engine.datasets import Dataset, Series
 from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem, UserMistake
 from boxgate_engine.frames import FRAME_NS, TICK
 from boxgate_engine.instruments import Instrument
-from boxgate_engine.kernel.records import Integers
+from boxgate_engine.kernel.records import Floats, Integers
 from boxgate_engine.tape import Source, Tape
 
 _FINEST_FIRST = (TICK, *FRAME_NS)
@@ -60,6 +60,8 @@ class Market:
                 problems.append(_problem(f"instruments[{i}]", error))
         problems += _currency_problems(config, self.instruments)
         problems += self._spread_problems()
+        problems += self._volume_problems()
+        problems += self._foreign_costs()
         problems += self._window_problems()
         if problems:
             raise ConfigInvalid(problems)
@@ -75,8 +77,6 @@ class Market:
         self.executing.append(self._dataset.series(symbol, wanted or finest))
 
     def _spread_problems(self) -> list[Problem]:
-        if self._config.costs.spread != "data":
-            return []
         return [
             Problem(
                 path="costs.spread",
@@ -87,7 +87,37 @@ class Market:
                 remedy="set costs.spread to none, {price: x} or {ticks: n}, or import the ask side",
             )
             for series in self.executing
-            if not series.has_ask
+            if not series.has_ask and self._config.costs.spread_of(series.symbol) == "data"
+        ]
+
+    def _volume_problems(self) -> list[Problem]:
+        """Return what models of slippage by volume lack: a volume column that says something."""
+        return [
+            Problem(
+                path="costs.slippage",
+                source="",
+                code="VOLUME_MISSING",
+                what=f"{series.symbol} {series.frame} has no volume",
+                expected="a volume column in the execution series that is not zero throughout",
+                remedy="choose model bps or ticks, or import data with volume",
+            )
+            for series in self.executing
+            if self._config.costs.slippage_of(series.symbol).model in ("volume_share", "impact")
+            and ("volume" not in series.columns or not series.columns["volume"].any())
+        ]
+
+    def _foreign_costs(self) -> list[Problem]:
+        known = self._config.instruments
+        return [
+            Problem(
+                path=f"costs.instruments.{symbol}",
+                source="",
+                what=f"{symbol} is not traded in this run",
+                expected=f"one of {', '.join(known)}",
+                remedy="correct the symbol or remove the entry",
+            )
+            for symbol in self._config.costs.instruments
+            if symbol not in known
         ]
 
     def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
@@ -217,7 +247,7 @@ class Market:
         rows: slice | Integers,
         *,
         executes: bool | np.ndarray,
-        spread: float | None,
+        spread: float | Floats | None,
         delivered: int,
     ) -> Source:
         return Source(
@@ -231,13 +261,16 @@ class Market:
             delivered=delivered,
         )
 
-    def _spread(self, i: int) -> float | None:
-        spread = self._config.costs.spread
+    def _spread(self, i: int) -> float | Floats | None:
+        spread = self._config.costs.spread_of(self.instruments[i].symbol)
+        tick = self.instruments[i].tick_size
         if isinstance(spread, SpreadPrice):
             return spread.price
         if isinstance(spread, SpreadTicks):
-            tick = self.instruments[i].tick_size
             return spread.ticks * tick.numerator / tick.denominator
+        if isinstance(spread, SpreadHours):
+            hours: Floats = np.array(spread.hours) * tick.numerator / tick.denominator
+            return hours
         return None if spread == "data" else 0.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +29,10 @@ from boxgate_engine.kernel.records import (
     RESTING,
     RULES,
     SIGNAL_ROW,
+    SLIP_BPS,
+    SLIP_IMPACT,
+    SLIP_TICKS,
+    SLIP_VOLUME_SHARE,
     TRADE_ROW,
     UNEXECUTED,
     UPDATE_ROW,
@@ -49,15 +54,46 @@ PATHS: Final = {
 """Path assumption by the name of `execution.path`; `real` replaces bars on the tape, what remains is pessimistic."""
 
 
+SLIPPAGE_MODELS: Final = {
+    "bps": SLIP_BPS,
+    "ticks": SLIP_TICKS,
+    "volume_share": SLIP_VOLUME_SHARE,
+    "impact": SLIP_IMPACT,
+}
+"""Number of each model of `costs.slippage`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradingCosts:
+    """What trading one instrument costs. maker_bps, taker_bps: of the notional of a fill, below 0 for a rebate.
+
+    per_lot: account currency for each lot_qty traded. per_fill, minimum: account currency a fill. slippage_model: a key
+    of SLIPPAGE_MODELS, slippage its value.
+    """
+
+    maker_bps: float = 0.0
+    taker_bps: float = 0.0
+    per_lot: float = 0.0
+    lot_qty: float = 100_000.0
+    per_fill: float = 0.0
+    minimum: float = -math.inf
+    slippage_model: str = "bps"
+    slippage: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccountRules:
-    """Assumptions of a run. cash: account currency. leverage: notional per margin. path: a key of PATHS."""
+    """Assumptions of a run. cash: account currency. path: a key of PATHS.
+
+    leverage: notional per margin, one for each instrument or one for all.
+
+    costs: one for each instrument, or one for all.
+    """
 
     cash: float
-    leverage: float = 1.0
+    leverage: float | Sequence[float] = 1.0
     cash_account: bool = False
-    fees_bps: float = 0.0
-    slippage_bps: float = 0.0
+    costs: TradingCosts | Sequence[TradingCosts] = TradingCosts()
     path: str = "pessimistic"
 
 
@@ -78,9 +114,6 @@ class Simulation:
         account["cash"] = rules.cash
         account["next_position_id"] = 1
         record = np.zeros(1, RULES)
-        record["fees_bps"] = rules.fees_bps
-        record["slippage_bps"] = rules.slippage_bps
-        record["leverage"] = rules.leverage
         record["path"] = PATHS[rules.path]
         record["cash_account"] = rules.cash_account
         self.instruments = tuple(instruments)
@@ -88,7 +121,7 @@ class Simulation:
         self.rounded = 0
         self._sim = Sim(
             book,
-            kernel_specs(instruments),
+            _specs(instruments, rules),
             account,
             record,
             np.zeros(0, SIGNAL_ROW),
@@ -191,6 +224,20 @@ class Simulation:
                 grown[name] = larger
         if grown:
             self._sim = self._sim._replace(**grown)
+
+
+def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:
+    specs = kernel_specs(instruments)
+    costs = rules.costs
+    specs["leverage"] = rules.leverage
+    each = [costs] * len(instruments) if isinstance(costs, TradingCosts) else costs
+    for spec, cost in zip(specs, each, strict=True):
+        for name in ("maker_bps", "taker_bps", "per_lot", "lot_qty", "per_fill"):
+            spec[name] = getattr(cost, name)
+        spec["fee_min"] = cost.minimum
+        spec["slip_model"] = SLIPPAGE_MODELS[cost.slippage_model]
+        spec["slip_value"] = cost.slippage
+    return specs
 
 
 @dataclass(frozen=True, eq=False)

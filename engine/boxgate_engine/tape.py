@@ -15,6 +15,8 @@ import numpy as np
 from boxgate_engine.frames import TICK, frame_duration_ns
 from boxgate_engine.kernel.records import QUOTE, Floats, Integers, Quotes
 
+HOUR_NS = 3_600_000_000_000
+
 BAR_VALUES = ("open", "high", "low", "close", "volume")
 ASK_VALUES = ("ask_open", "ask_high", "ask_low", "ask_close")
 TICK_VALUES = ("bid", "ask")
@@ -27,7 +29,8 @@ class Source:
 
     columns: of the whole series (see Series). rows: indices into the columns, ascending, or a slice of them.
     executes: shape (rows,) or a constant: which rows fill and mark. spread: added to the price columns to make the
-    ask, which is put on the grid of tick_size, or None to take the ask columns. delivered: the series' index in the
+    ask, which is put on the grid of tick_size: one for all, or an array of one for each hour of the week (168, Monday
+    00:00 UTC first); or None to take the ask columns. delivered: the series' index in the
     session, or -1 if it is not delivered.
     """
 
@@ -36,7 +39,7 @@ class Source:
     columns: Mapping[str, np.ndarray]
     rows: slice | Integers
     executes: bool | np.ndarray
-    spread: float | None
+    spread: float | Floats | None
     tick_size: Fraction
     delivered: int
 
@@ -264,21 +267,33 @@ def fill_quotes(events: np.ndarray, source: Source, rows: slice) -> None:
         events["open_ns"] = opens
     if source.executes is False:
         return
+    if "volume" in source.columns:
+        events["volume"] = source.column("volume")[rows]
+    spread = source.spread
+    if isinstance(spread, np.ndarray):
+        spread = spread[hour_of_week(events["open_ns"])]
     for point in ("open", "high", "low", "close"):
         bid = source.column("bid" if source.frame == TICK else point)[rows]
         events[f"bid_{point}"] = bid
-        if source.spread is None:
+        if spread is None:
             events[f"ask_{point}"] = source.column("ask" if source.frame == TICK else f"ask_{point}")[rows]
         else:
-            events[f"ask_{point}"] = ask_over(bid, source.spread, source.tick_size)
+            events[f"ask_{point}"] = ask_over(bid, spread, source.tick_size)
 
 
-def ask_over(bid: Floats, spread: float, tick_size: Fraction) -> Floats:
+def hour_of_week(times_ns: Integers) -> Integers:
+    """Return the hour of the week (UTC) of each time, 0 for Monday 00:00 to 01:00."""
+    hours: Integers = (times_ns // HOUR_NS + 72) % 168  # 1970-01-01 was a Thursday
+    return hours
+
+
+def ask_over(bid: Floats, spread: float | Floats, tick_size: Fraction) -> Floats:
     """Return bid + spread, or the grid price that the sum misses by no more than rounding; shape as bid.
 
+    spread: one for all, or one for each.
     Two decimals rarely add to the double of their sum; an ask beside the grid would not be touched by an equal limit.
     """
-    if spread == 0.0:
+    if isinstance(spread, float) and spread == 0.0:
         return bid
     total = bid + spread
     num, den = tick_size.as_integer_ratio()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import platform
 import threading
 import time
@@ -23,7 +24,7 @@ from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market, history_events, told_need, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
-from boxgate_engine.simulation import AccountRules, Simulation, compile_kernel
+from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts, compile_kernel
 from boxgate_engine.tables import Tables
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.folders import check_folders
@@ -326,8 +327,7 @@ class _Run:
             cash=config.account.cash,
             leverage=config.account.leverage,
             cash_account=config.account.type == "cash",
-            fees_bps=config.costs.fees_bps,
-            slippage_bps=config.costs.slippage_bps,
+            costs=[_trading_costs(config, symbol) for symbol in config.instruments],
             path=config.execution.path,
         )
 
@@ -517,6 +517,20 @@ class _Run:
             rejections=_rejections(tables),
             fills=tables.fills.num_rows,
         )
+
+
+def _trading_costs(config: RunConfig, symbol: str) -> TradingCosts:
+    fees, slippage = config.costs.fees_of(symbol), config.costs.slippage_of(symbol)
+    return TradingCosts(
+        maker_bps=fees.maker_bps,
+        taker_bps=fees.taker_bps,
+        per_lot=fees.per_lot,
+        lot_qty=fees.lot_qty,
+        per_fill=fees.per_fill,
+        minimum=-math.inf if fees.minimum is None else fees.minimum,
+        slippage_model=slippage.model,
+        slippage=slippage.value,
+    )
 
 
 def _rejections(tables: Tables) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from terms import Fill, Rules, SignalIn, Spec, Trade, Update
+from terms import Fill, Flow, Rules, SignalIn, Spec, Trade, Update
 
 Point = tuple[float, float]
 """A bid and an ask at one instant."""
@@ -42,7 +42,7 @@ class Decision:
 
 @dataclass
 class Position:
-    """A holding. lots: signed, never 0. The pools hold the entry's fee and slippage not yet shared out."""
+    """A holding. lots: signed, never 0. The pools hold what is not yet shared out. margin: of isolated mode."""
 
     position_id: int
     lots: int
@@ -58,6 +58,9 @@ class Position:
     entry_time_ns: int
     entry_event: int
     path_dependent: bool
+    margin: float = 0.0
+    funding_pool: float = 0.0
+    swap_pool: float = 0.0
 
     @property
     def side(self) -> str:
@@ -66,7 +69,11 @@ class Position:
 
 @dataclass
 class Book:
-    """All that belongs to one instrument (§4). mark: last bid and ask. events: its execution events so far."""
+    """All that belongs to one instrument (§4).
+
+    mark: last bid and ask. events: its execution events so far. volume: of the last of them.
+    rate: from its quote currency to the account's, 0.0 while unknown.
+    """
 
     position: Position | None = None
     standing: Target = FLAT
@@ -74,6 +81,8 @@ class Book:
     queue: list[Decision] = field(default_factory=list)
     mark: Point | None = None
     events: int = 0
+    volume: float | None = None
+    rate: float = 1.0
 
     @property
     def lots(self) -> int:
@@ -114,7 +123,12 @@ class State:
     fills: list[Fill] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
     path_dependent_bars: int = 0
+    margin_calls: int = 0
+    start_ns: int = 0
+    stamps_used: dict[tuple[str, int], int] = field(default_factory=dict)
+    called: bool = False
     next_position_id: int = 1
     fired: Counter[str] = field(default_factory=Counter)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from account import Book, Point, Position, Spot, State, Target
 from grids import against_the_trader, grid_value
+from rates import unit_value
 from tape import marking
 from targets import follow, give_bracket
 from terms import Fill, Trade, Update
@@ -21,19 +24,20 @@ def reduce_position(
     long = position.lots > 0
     closing = lots == abs(position.lots)
     take_in(book, spot.point)
-    price = price_of(state, instrument, raw, not long, kind)
-    qty, contract = grid_value(lots, spec.lot), grid_value(1, spec.contract)
-    fee = fee_of(state, price, qty, contract)
-    slippage = (abs(price - raw) * qty) * contract
-    gross = ((price - position.entry if long else position.entry - price) * qty) * contract
+    qty, value = grid_value(lots, spec.lot), unit_value(state, instrument)
+    price = price_of(state, instrument, raw, qty, not long, kind)
+    fee = fee_of(state, instrument, price, qty, kind)
+    slippage = (abs(price - raw) * qty) * value
+    gross = ((price - position.entry if long else position.entry - price) * qty) * value
     state.cash = (state.cash + gross) - fee
     held = grid_value(abs(position.lots), spec.lot)
-    fee_share = position.fee_pool if closing else position.fee_pool * qty / held
-    slippage_share = position.slippage_pool if closing else position.slippage_pool * qty / held
-    position.fee_pool -= fee_share
-    position.slippage_pool -= slippage_share
+    fee_share, position.fee_pool = shared(position.fee_pool, qty, held, closing)
+    slippage_share, position.slippage_pool = shared(position.slippage_pool, qty, held, closing)
+    funding, position.funding_pool = shared(position.funding_pool, qty, held, closing)
+    swap, position.swap_pool = shared(position.swap_pool, qty, held, closing)
+    _, position.margin = shared(position.margin, qty, held, closing)
     log_fill(state, instrument, not long, lots, price, raw, fee, slippage, kind, reason, record, spot)
-    mae, mfe = excursions(position, qty, contract)
+    mae, mfe = excursions(position, qty, value)
     fees = fee_share + fee
     state.trades.append(
         Trade(
@@ -50,9 +54,9 @@ def reduce_position(
             exit_reason=reason,
             gross_pnl=gross,
             fees=fees,
-            funding=0.0,
-            swap=0.0,
-            net_pnl=gross - fees,
+            funding=funding,
+            swap=swap,
+            net_pnl=((gross - fees) + funding) + swap,
             slippage_cost=slippage_share + slippage,
             mae=mae,
             mfe=mfe,
@@ -74,10 +78,10 @@ def increase_position(
     old = book.position
     spec = state.specs[instrument]
     buy = lots > 0
-    price = price_of(state, instrument, raw, buy, kind)
-    qty, contract = grid_value(abs(lots), spec.lot), grid_value(1, spec.contract)
-    fee = fee_of(state, price, qty, contract)
-    slippage = (abs(price - raw) * qty) * contract
+    qty, value = grid_value(abs(lots), spec.lot), unit_value(state, instrument)
+    price = price_of(state, instrument, raw, qty, buy, kind)
+    fee = fee_of(state, instrument, price, qty, kind)
+    slippage = (abs(price - raw) * qty) * value
     new_lots = book.lots + lots
     if old is None:
         entry = price
@@ -86,7 +90,14 @@ def increase_position(
         entry = (old.entry * held + price * qty) / holding
     if state.rules.cash_account and not buy:
         return "SHORT_NOT_ALLOWED"
-    if margin_is_short(state, instrument, new_lots, entry, price, fee):
+    if book.rate == 0.0:
+        return "RATE_UNKNOWN"
+    margin = (old.margin if old else 0.0) + ((price * qty) * value) / state.rules.leverage_of(instrument)
+    if state.rules.margin_mode == "isolated":
+        short = isolated_margin_is_short(state, instrument, margin, fee)
+    else:
+        short = margin_is_short(state, instrument, new_lots, entry, price, fee)
+    if short:
         return "INSUFFICIENT_MARGIN"
     state.cash -= fee
     mark = marking(spot.point, lots)
@@ -114,6 +125,7 @@ def increase_position(
     old.lots, old.entry = new_lots, entry
     old.fee_pool += fee
     old.slippage_pool += slippage
+    old.margin = margin
     old.path_dependent = old.path_dependent or spot.path_dependent
     take_in(book, spot.point)
     give_bracket(old, target)
@@ -134,24 +146,66 @@ def margin_is_short(state: State, instrument: int, lots: int, entry: float, pric
         else:
             continue
         spec = state.specs[other]
-        qty, contract = grid_value(abs(held_lots), spec.lot), grid_value(1, spec.contract)
-        profit += ((mark - held_entry if held_lots > 0 else held_entry - mark) * qty) * contract
-        margin += (qty * mark) * contract
-    return margin / state.rules.leverage > (state.cash - fee) + profit
+        qty, value = grid_value(abs(held_lots), spec.lot), unit_value(state, other)
+        profit += ((mark - held_entry if held_lots > 0 else held_entry - mark) * qty) * value
+        margin += ((qty * mark) * value) / state.rules.leverage_of(other)
+    return margin > (state.cash - fee) + profit
 
 
-def price_of(state: State, instrument: int, raw: float, buy: bool, kind: str) -> float:
-    """§6: market and stop fills slip, limits and take profits do not; then the tick grid against the trader."""
-    slip = state.rules.slippage_bps / 10000
-    slipped = raw
-    if kind in ("MARKET", "STOP"):
-        slipped = raw * (1 + slip) if buy else raw * (1 - slip)
+def isolated_margin_is_short(state: State, instrument: int, margin: float, fee: float) -> bool:
+    """Isolated: the margins set aside, this one as it would be, need the cash."""
+    total = 0.0
+    for other, book in enumerate(state.books):
+        if other == instrument:
+            total += margin
+        elif book.position is not None:
+            total += book.position.margin
+    return not (state.cash - fee) >= total
+
+
+def shared(pool: float, qty: float, held: float, closing: bool) -> tuple[float, float]:
+    """§6: the share of a reduction, and what remains in the pool."""
+    share = pool if closing else pool * qty / held
+    return share, 0.0 if closing else pool - share
+
+
+def price_of(state: State, instrument: int, raw: float, qty: float, buy: bool, kind: str) -> float:
+    """§6: all but limits and take profits slip; then the tick grid against the trader."""
+    slipped = raw if kind == "LIMIT" else slipped_price(state, instrument, raw, qty, buy)
     return against_the_trader(slipped, state.specs[instrument].tick, buy)
 
 
-def fee_of(state: State, price: float, qty: float, contract: float) -> float:
-    """§6."""
-    return ((price * qty) * contract) * state.rules.fees_bps / 10000
+def slipped_price(state: State, instrument: int, raw: float, qty: float, buy: bool) -> float:
+    """The four models of slippage; the volume is that of the instrument's last execution event."""
+    model = state.rules.slippage_of(instrument)
+    state.fired[f"slipped_{model.model}"] += 1
+    if model.model == "ticks":
+        distance = grid_value(int(model.value), state.specs[instrument].tick)
+        return raw + distance if buy else raw - distance
+    if model.model == "bps":
+        slip = model.value / 10000
+    else:
+        volume = state.books[instrument].volume
+        assert volume is not None
+        state.fired["slipped_on_no_volume"] += volume == 0
+        x = 1.0 if volume == 0 or qty > volume else qty / volume
+        slip = model.value * (math.sqrt(x) if model.model == "impact" else x)
+    return raw * (1 + slip) if buy else raw * (1 - slip)
+
+
+def fee_of(state: State, instrument: int, price: float, qty: float, kind: str) -> float:
+    """The tariff; a minimum of 0 is none, so that a rebate remains one. A liquidation pays its fee on top."""
+    tariff = state.rules.fees_of(instrument)
+    notional = (price * qty) * unit_value(state, instrument)
+    part = notional * (tariff.maker_bps if kind == "LIMIT" else tariff.taker_bps) / 10000
+    fee = (part + tariff.per_lot * (qty / tariff.lot_qty)) + tariff.per_fill
+    if tariff.minimum > 0:
+        state.fired["fee_minimum"] += fee < tariff.minimum
+        fee = max(tariff.minimum, fee)
+    state.fired["fee_rebate"] += fee < 0
+    if kind == "LIQUIDATION":
+        fee += notional * state.rules.liquidation_fee_bps / 10000
+    return fee
 
 
 def take_in(book: Book, point: Point) -> None:
@@ -162,13 +216,13 @@ def take_in(book: Book, point: Point) -> None:
         book.position.highest = max(book.position.highest, price)
 
 
-def excursions(position: Position, qty: float, contract: float) -> tuple[float, float]:
+def excursions(position: Position, qty: float, value: float) -> tuple[float, float]:
     """§7: mae <= 0 and mfe >= 0 of a quantity of the position."""
     if position.lots > 0:
         worst, best = position.lowest - position.entry, position.highest - position.entry
     else:
         worst, best = position.entry - position.highest, position.entry - position.lowest
-    return min(0.0, (worst * qty) * contract), max(0.0, (best * qty) * contract)
+    return min(0.0, (worst * qty) * value), max(0.0, (best * qty) * value)
 
 
 def log_fill(
@@ -187,7 +241,7 @@ def log_fill(
 ) -> None:
     """§6: the row of a fill, and its account update."""
     spec = state.specs[instrument]
-    qty, contract = grid_value(lots, spec.lot), grid_value(1, spec.contract)
+    qty, value = grid_value(lots, spec.lot), unit_value(state, instrument)
     taker = kind != "LIMIT"
     bid, ask = spot.point
     fill = Fill(
@@ -205,10 +259,11 @@ def log_fill(
         signal_seq=None if record is None else state.records[record].seq,
         path_dependent=spot.path_dependent,
         lots=lots,
-        spread_cost=(((ask - bid) / 2) * qty) * contract if taker else 0.0,
+        spread_cost=(((ask - bid) / 2) * qty) * value if taker else 0.0,
     )
     state.fired[f"fill_{reason}"] += 1
+    update = "LIQUIDATION" if reason == "LIQUIDATION" else "FILL"
     state.fills.append(fill)
     state.updates.append(
-        Update("FILL", instrument, spot.seq, spot.time_ns, fill.side, qty, price, fee, fill_reason=reason)
+        Update(update, instrument, spot.seq, spot.time_ns, fill.side, qty, price, fee, fill_reason=reason)
     )

@@ -14,8 +14,11 @@ from dataclasses import replace
 from account import Book, Spot, State
 from fills import reduce_position, take_in
 from grids import grid_value
+from liquidation import call_margin, liquidate_at_marks
 from marks import equity_row, unrealised, with_drawdowns
 from orders import fill_increasing_part, fill_order, fill_reducing_part, is_reached, orders_of
+from rates import check_rates, convert
+from stamps import pay_in_the_bar, pay_in_the_gap
 from tape import Moment, marking, moments_of, quotes_of, sort_tape, watched
 from targets import accept, close_outcome, end_if_reached, expire, promote
 from terms import (
@@ -46,8 +49,10 @@ def run(specs: Sequence[Spec], rules: Rules, events: Iterable[Event], start_ns: 
     events: in tape order (`sort_tape`); those available at or before start_ns are not on the tape.
     Raises ReferenceError where the run fails.
     """
-    state = State(specs=specs, rules=rules, cash=rules.cash, books=[Book() for _ in specs])
+    state = State(specs=specs, rules=rules, cash=rules.cash, books=[Book() for _ in specs], start_ns=start_ns)
     moments = moments_of([event for event in events if event.time_ns > start_ns])
+    check_rates(state)
+    check_volumes(state, moments)
     curve = [equity_row(state, start_ns)]
     for moment in moments:
         state = settle(state, moment)
@@ -85,14 +90,20 @@ def run_with_signals(
 
 
 def settle(state: State, moment: Moment) -> State:
-    """§5: expiry, the opens of all instruments, inside the bar one after another, marks."""
+    """§5: rates, expiry, stamps, the opens of all instruments, inside the bar one after another, stamps, marks."""
+    convert(state)
     for instrument in range(len(state.books)):
         expire(state, instrument, moment)
+    pay_in_the_gap(state, moment)
     settle_opens(state, moment)
     for event, seq in moment.executions:
         state = settle_inside(state, event, seq)
+    pay_in_the_bar(state, moment)
     for event, _ in moment.executions:
         state.books[event.instrument].mark = quotes_of(state, event)[3]
+    convert(state)
+    liquidate_at_marks(state, moment)
+    call_margin(state, moment)
     return state
 
 
@@ -105,10 +116,11 @@ def settle_opens(state: State, moment: Moment) -> None:
     for event, seq in executions:
         book = state.books[event.instrument]
         book.events += 1
+        book.volume = event.volume
         book.mark = quotes_of(state, event)[0]
         take_in(book, book.mark)
         opens.append((event.instrument, Spot(book.mark, event.open_ns, seq)))
-    for line in (reduce_market, close_reached_bracket, fill_reached_limit, increase_market):
+    for line in (reduce_market, close_reached_bracket, liquidate_reached, fill_reached_limit, increase_market):
         for instrument, spot in opens:
             line(state, instrument, spot)
 
@@ -122,16 +134,25 @@ def reduce_market(state: State, instrument: int, spot: Spot) -> None:
 
 def close_reached_bracket(state: State, instrument: int, spot: Spot) -> None:
     """§5.1 b: stop loss, else take profit; the price is the open."""
-    for order in orders_of(state.books[instrument]):
-        if order.kind != "LIMIT" and is_reached(order, watched(spot.point, order.buy)):
+    for order in orders_of(state, instrument):
+        if order.kind in ("STOP_LOSS", "TAKE_PROFIT") and is_reached(order, watched(spot.point, order.buy)):
             state.fired[f"gap_{order.kind}"] += 1
+            fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
+            return
+
+
+def liquidate_reached(state: State, instrument: int, spot: Spot) -> None:
+    """§5.1, between b and c: a liquidation level that the open has reached; the price is the open."""
+    for order in orders_of(state, instrument):
+        if order.kind == "LIQUIDATION" and is_reached(order, watched(spot.point, order.buy)):
+            state.fired["gap_LIQUIDATION"] += 1
             fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
             return
 
 
 def fill_reached_limit(state: State, instrument: int, spot: Spot) -> None:
     """§5.1 c: the price is the better open."""
-    for order in orders_of(state.books[instrument]):
+    for order in orders_of(state, instrument):
         if order.kind == "LIMIT" and is_reached(order, watched(spot.point, order.buy)):
             state.fired["gap_LIMIT"] += 1
             fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
@@ -171,12 +192,25 @@ def end_decisions(state: State) -> None:
                 close_outcome(state, decision.target, "UNEXECUTED")
 
 
+def check_volumes(state: State, moments: Sequence[Moment]) -> None:
+    """Slippage by volume needs a volume that is not zero throughout, of ticks one of each."""
+    for instrument in range(len(state.books)):
+        if state.rules.slippage_of(instrument).model not in ("volume_share", "impact"):
+            continue
+        events = [event for moment in moments for event, _ in moment.executions if event.instrument == instrument]
+        volumes = [event.volume for event in events]
+        if events and (None in volumes or not any(volumes)):
+            raise ReferenceError("VOLUME_MISSING", state.specs[instrument].symbol)
+
+
 def assert_ledger(state: State) -> None:
-    """§7: initial cash + Σ gross − Σ fees of all fills = cash."""
+    """§7: initial cash + Σ gross − Σ fees of all fills + Σ funding + Σ swap = cash."""
     gross = sum(trade.gross_pnl for trade in state.trades)
     fees = sum(fill.fee for fill in state.fills)
-    turnover = sum(abs(trade.gross_pnl) for trade in state.trades) + fees
-    assert abs(state.rules.cash + gross - fees - state.cash) <= 1e-9 * max(abs(state.rules.cash), turnover)
+    flows = sum(flow.amount for flow in state.flows)
+    turnover = sum(abs(trade.gross_pnl) for trade in state.trades) + sum(abs(fill.fee) for fill in state.fills)
+    turnover += sum(abs(flow.amount) for flow in state.flows)
+    assert abs(state.rules.cash + gross - fees + flows - state.cash) <= 1e-9 * max(abs(state.rules.cash), turnover)
 
 
 def view_of(state: State, moment: Moment, row: EquityRow) -> MomentView:
@@ -250,6 +284,7 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
         rejected=outcomes["REJECTED"],
         unexecuted=outcomes["UNEXECUTED"],
         path_dependent_bars=state.path_dependent_bars,
+        margin_calls=state.margin_calls,
     )
     open_positions: list[OpenPosition] = []
     for instrument, book in enumerate(state.books):
@@ -274,5 +309,6 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
         signals=[signals[i] for i in order],
         counts=counts,
         open_positions=open_positions,
+        flows=state.flows,
         rules_fired=dict(state.fired),
     )

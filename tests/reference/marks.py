@@ -7,25 +7,26 @@ from dataclasses import replace
 
 from account import State
 from grids import grid_value
+from rates import unit_value
 from tape import marking
 from terms import EquityRow
 
 
 def equity_row(state: State, time_ns: int) -> EquityRow:
     """§7: sums over open positions at the last marks, in instrument order. The drawdown is filled in at the end."""
-    profit = gross = net = 0.0
+    profit = gross = net = margin = 0.0
     for instrument, book in enumerate(state.books):
         if book.position is None:
             continue
         assert book.mark is not None
         spec = state.specs[instrument]
         mark = marking(book.mark, book.lots)
-        qty, contract = grid_value(abs(book.lots), spec.lot), grid_value(1, spec.contract)
         profit += unrealised(state, instrument, mark)
-        exposure = (qty * mark) * contract
+        exposure = (grid_value(abs(book.lots), spec.lot) * mark) * unit_value(state, instrument)
+        margin += exposure / state.rules.leverage_of(instrument)
         gross += exposure
         net += exposure if book.lots > 0 else -exposure
-    return EquityRow(time_ns, state.cash + profit, state.cash, profit, gross / state.rules.leverage, gross, net, 0.0)
+    return EquityRow(time_ns, state.cash + profit, state.cash, profit, margin, gross, net, 0.0)
 
 
 def with_drawdowns(curve: Sequence[EquityRow]) -> list[EquityRow]:
@@ -44,5 +45,5 @@ def unrealised(state: State, instrument: int, mark: float) -> float:
     if position is None:
         return 0.0
     spec = state.specs[instrument]
-    qty, contract = grid_value(abs(position.lots), spec.lot), grid_value(1, spec.contract)
-    return ((mark - position.entry if position.lots > 0 else position.entry - mark) * qty) * contract
+    qty, value = grid_value(abs(position.lots), spec.lot), unit_value(state, instrument)
+    return ((mark - position.entry if position.lots > 0 else position.entry - mark) * qty) * value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from account import Book, Spot, State
+from account import Spot, State
 from fills import increase_position, reduce_position
+from margin import liquidation_level
 from targets import end_by_bracket, end_by_rejection, end_if_reached
 
 
@@ -19,14 +20,18 @@ class Order:
     below: bool
 
 
-def orders_of(book: Book) -> list[Order]:
-    """§8: stop loss, take profit, limit, in the order in which they win ties."""
+def orders_of(state: State, instrument: int) -> list[Order]:
+    """§8: stop loss, liquidation, take profit, limit, in the order in which they win ties."""
     orders: list[Order] = []
+    book = state.books[instrument]
     position = book.position
     if position is not None:
         short = position.lots < 0
         if position.sl is not None:
             orders.append(Order("STOP_LOSS", position.sl, buy=short, below=not short))
+        level = liquidation_level(state, instrument)
+        if level is not None:
+            orders.append(Order("LIQUIDATION", level, buy=short, below=not short))
         if position.tp is not None:
             orders.append(Order("TAKE_PROFIT", position.tp, buy=short, below=short))
     if book.working is not None and book.working.price is not None and book.remainder != 0:
@@ -47,11 +52,23 @@ def fill_order(state: State, instrument: int, order: Order, raw: float, spot: Sp
         if state.books[instrument].remainder != 0:
             fill_increasing_part(state, instrument, raw, spot, "LIMIT")
         return
+    if order.kind == "LIQUIDATION":
+        liquidate(state, instrument, raw, spot)
+        return
     book = state.books[instrument]
     assert book.position is not None
     side = book.position.side
     slipping = "STOP" if order.kind == "STOP_LOSS" else "LIMIT"
     reduce_position(state, instrument, abs(book.lots), raw, spot, slipping, order.kind, book.position.bracket_record)
+    end_by_bracket(state, book, side)
+
+
+def liquidate(state: State, instrument: int, raw: float, spot: Spot) -> None:
+    """Close the whole position by force; targets end as by a bracket (§4.4)."""
+    book = state.books[instrument]
+    assert book.position is not None
+    side = book.position.side
+    reduce_position(state, instrument, abs(book.lots), raw, spot, "LIQUIDATION", "LIQUIDATION", None)
     end_by_bracket(state, book, side)
 
 

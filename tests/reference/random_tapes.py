@@ -112,7 +112,7 @@ class Case:
 def random_case(seed: int) -> Case:
     """Draw one case: 1 to 3 instruments, about 200 to 400 events, signals on a quarter of the moments."""
     rng = Random(seed)
-    specs = [_spec(rng, name) for name in "ABC"[: rng.choice((1, 1, 2, 3))]]
+    specs = [draw_spec(rng, name) for name in "ABC"[: rng.choice((1, 1, 2, 3))]]
     has_ask = rng.random() < 0.6
     price_levels = [rng.choice((60, 150, 1100)) for _ in specs]
     events: list[Event] = []
@@ -126,8 +126,8 @@ def random_case(seed: int) -> Case:
         events += series.events(layout, minutes)
         layouts.append(layout)
     events = sort_tape(events)
-    rules = _rules(rng, specs, price_levels, has_ask)
-    return Case(seed, specs, rules, events, START_NS, _signals(rng, specs, events), layouts)
+    rules = draw_rules(rng, specs, price_levels, has_ask)
+    return Case(seed, specs, rules, events, START_NS, draw_signals(rng, specs, events), layouts)
 
 
 def run_case(case: Case) -> Result:
@@ -161,14 +161,16 @@ def _simultaneous(result: Result) -> int:
 # Instruments and rules
 
 
-def _spec(rng: Random, symbol: str) -> Spec:
+def draw_spec(rng: Random, symbol: str) -> Spec:
+    """Draw the grids and the contract size."""
     tick = rng.choice(((1, 1), (1, 100), (1, 4), (1, 100_000), (1, 200), (5, 2)))
     lot = rng.choice(((1, 1), (1, 10), (1, 100), (1000, 1)))
     contract = rng.choice(((1, 1), (1, 1), (10, 1), (1, 10), (3, 7)))
     return Spec(symbol, tick, lot, contract)
 
 
-def _rules(rng: Random, specs: Sequence[Spec], levels: Sequence[int], has_ask: bool) -> Rules:
+def draw_rules(rng: Random, specs: Sequence[Spec], levels: Sequence[int], has_ask: bool) -> Rules:
+    """Draw costs, an account that holds few or many lots, and a path."""
     spread: tuple[str] | tuple[str, float] = ("data",)
     if not has_ask or rng.random() < 0.3:
         tick = grid_value(1, specs[0].tick)
@@ -196,6 +198,13 @@ def _rules(rng: Random, specs: Sequence[Spec], levels: Sequence[int], has_ask: b
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Prices
+
+
+def draw_events(
+    rng: Random, instrument: int, tick: Ratio, level: int, has_ask: bool, layout: str, minutes: int
+) -> list[Event]:
+    """Draw what one instrument has on the tape, in no particular order. level: first price in ticks."""
+    return list(_Walk(rng, instrument, tick, level, has_ask).events(layout, minutes))
 
 
 @dataclass(frozen=True)
@@ -334,7 +343,7 @@ def _joined(parts: Sequence[tuple[int, int, int, int]]) -> tuple[int, int, int, 
 # Signals
 
 
-def _signals(rng: Random, specs: Sequence[Spec], events: Sequence[Event]) -> dict[int, list[SignalIn]]:
+def draw_signals(rng: Random, specs: Sequence[Spec], events: Sequence[Event]) -> dict[int, list[SignalIn]]:
     """Draw signals that lie near the last close each instrument had when they were made."""
     signals: dict[int, list[SignalIn]] = {}
     closes: dict[int, float] = {}

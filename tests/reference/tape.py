@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from account import Point, State
 from grids import grid_value, nearest_tick
-from terms import Event, Prices, Ratio, ReferenceError
+from terms import Event, Prices, Ratio, ReferenceError, Spread
+
+HOUR_NS = 3_600_000_000_000
+THURSDAY = 72
+"""Hour of the week, Monday first, at which the count of time begins: 1970-01-01 was a Thursday."""
 
 
 def sort_tape(events: Iterable[Event]) -> list[Event]:
@@ -55,6 +59,12 @@ class Moment:
         return any(event.delivered for event in self.events)
 
     @property
+    def last_seq(self) -> int:
+        """The seq that the last event of the moment books under (§6, last paragraph)."""
+        seq = self.seqs[-1]
+        return self.first_seq if seq is None else seq
+
+    @property
     def executions(self) -> list[tuple[Event, int]]:
         """The execution events and the seq of their fills, in instrument order (§6, last paragraph)."""
         pairs = [
@@ -83,10 +93,20 @@ def asks_of(state: State, event: Event) -> Prices:
         return event.ask
     if rule[0] == "none":
         return event.bid
-    assert len(rule) == 2
-    width = rule[1] if rule[0] == "price" else grid_value(int(rule[1]), state.specs[event.instrument].tick)
-    opened, high, low, close = (ask_over(bid, width, state.specs[event.instrument].tick) for bid in event.bid)
+    tick = state.specs[event.instrument].tick
+    width = width_of(rule, tick, event.open_ns)
+    opened, high, low, close = (ask_over(bid, width, tick) for bid in event.bid)
     return (opened, high, low, close)
+
+
+def width_of(rule: Spread, tick: Ratio, open_ns: int) -> float:
+    """§2: what is added to the bid."""
+    assert len(rule) == 2
+    value = rule[1]
+    if isinstance(value, tuple):
+        number = value[(open_ns // HOUR_NS + THURSDAY) % 168]
+        return (number * tick[0]) / tick[1]
+    return value if rule[0] == "price" else grid_value(int(value), tick)
 
 
 def ask_over(bid: float, width: float, tick: Ratio) -> float:

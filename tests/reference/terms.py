@@ -19,7 +19,8 @@ Prices = tuple[float, float, float, float]
 class ReferenceError(Exception):
     """The run fails: a signal or an event that can never be right.
 
-    code: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE or SPREAD_MISSING.
+    code: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE, SPREAD_MISSING,
+    VOLUME_MISSING or RATE_MISSING.
     """
 
     def __init__(self, code: str, what: str) -> None:
@@ -29,12 +30,16 @@ class ReferenceError(Exception):
 
 @dataclass(frozen=True)
 class Spec:
-    """An instrument: its name, its grids and its contract size, all in lowest terms."""
+    """An instrument: its name, its grids and its contract size, all in lowest terms.
+
+    quote: currency of its prices; empty where that is the account's.
+    """
 
     symbol: str
     tick: Ratio = (1, 1)
     lot: Ratio = (1, 1)
     contract: Ratio = (1, 1)
+    quote: str = ""
 
     def __post_init__(self) -> None:
         for name in ("tick", "lot", "contract"):
@@ -42,21 +47,87 @@ class Spec:
 
 
 @dataclass(frozen=True)
+class Fees:
+    """A tariff. per_lot, per_fill and minimum in account currency; lot_qty: base units of one lot for per_lot."""
+
+    maker_bps: float = 0.0
+    taker_bps: float = 0.0
+    per_lot: float = 0.0
+    lot_qty: float = 100_000.0
+    per_fill: float = 0.0
+    minimum: float = 0.0
+
+
+@dataclass(frozen=True)
+class Slippage:
+    """How market and stop fills slip. model: bps, ticks, volume_share or impact."""
+
+    model: str = "bps"
+    value: float = 0.0
+
+
+@dataclass(frozen=True)
+class SwapTerms:
+    """What a night costs. model: points, money_per_lot or annual_rate; values by side, positive is received."""
+
+    model: str = "points"
+    long: float = 0.0
+    short: float = 0.0
+    lot_qty: float = 100_000.0
+
+
+FundingStamps = tuple[tuple[int, float], ...]
+"""Times in ns and rates, ascending."""
+
+SwapStamps = tuple[tuple[int, int], ...]
+"""Times in ns and nights, ascending."""
+
+Spread = tuple[str] | tuple[str, float] | tuple[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class Rules:
     """Costs, account and execution rules of a run.
 
-    spread: ("data",), ("none",), ("price", x) or ("ticks", n).
+    Tuples "by instrument" are in config order; empty means the short form (fees_bps, slippage_bps, leverage) or none.
+    spread: ("data",), ("none",), ("price", x), ("ticks", n) or ("hours", 168 numbers of ticks, Monday 00:00 UTC first).
+    equivalents: groups of currencies that count as one.
+    margin_mode: cross or isolated; maintenance and margin_call are fractions of the margin, 0 for none.
     path: ohlc, olhc, adaptive, pessimistic or optimistic ("real" is pessimistic on a tape of finer events).
     """
 
     fees_bps: float = 0.0
     slippage_bps: float = 0.0
-    spread: tuple[str] | tuple[str, float] = ("data",)
+    spread: Spread = ("data",)
     leverage: float = 1.0
     cash: float = 100_000.0
     path: str = "pessimistic"
     cash_account: bool = False
     close_at_end: bool = False
+    fees: tuple[Fees, ...] = ()
+    slippage: tuple[Slippage, ...] = ()
+    leverages: tuple[float, ...] = ()
+    currency: str = "USD"
+    equivalents: tuple[tuple[str, ...], ...] = ()
+    margin_mode: str = "cross"
+    maintenance: float = 0.0
+    margin_call: float = 0.0
+    liquidation_fee_bps: float = 0.0
+    funding: tuple[FundingStamps, ...] = ()
+    swap_terms: tuple[SwapTerms | None, ...] = ()
+    swap_stamps: tuple[SwapStamps, ...] = ()
+
+    def fees_of(self, instrument: int) -> Fees:
+        """Return the tariff of an instrument."""
+        return self.fees[instrument] if self.fees else Fees(self.fees_bps, self.fees_bps)
+
+    def slippage_of(self, instrument: int) -> Slippage:
+        """Return the slippage model of an instrument."""
+        return self.slippage[instrument] if self.slippage else Slippage("bps", self.slippage_bps)
+
+    def leverage_of(self, instrument: int) -> float:
+        """Return the leverage of an instrument."""
+        return self.leverages[instrument] if self.leverages else self.leverage
 
 
 @dataclass(frozen=True)
@@ -65,7 +136,7 @@ class Event:
 
     time_ns: availability. open_ns: open of the bar; of a tick its time_ns.
     execution: it belongs to the instrument's execution series. delivered: the strategy sees it.
-    frame_ns: length of the bar; 0 for a tick.
+    frame_ns: length of the bar; 0 for a tick. volume: None where the data have none.
     """
 
     kind: str
@@ -77,6 +148,7 @@ class Event:
     execution: bool = True
     delivered: bool = True
     frame_ns: int = 0
+    volume: float | None = None
 
 
 @dataclass(frozen=True)
@@ -216,7 +288,10 @@ class TargetView:
 
 @dataclass(frozen=True)
 class Update:
-    """A fill, rejection or expiry that became known. kind: FILL, REJECTION or EXPIRY."""
+    """What became known of the account. kind: FILL, REJECTION, EXPIRY, LIQUIDATION, MARGIN_CALL, FUNDING or SWAP.
+
+    A LIQUIDATION has the fields of a fill and stands in place of its FILL. amount: what FUNDING or SWAP moved.
+    """
 
     kind: str
     instrument: int
@@ -228,6 +303,18 @@ class Update:
     fee: float | None = None
     fill_reason: str | None = None
     reject_reason: str | None = None
+    amount: float | None = None
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Funding or swap that moved the cash: positive was received. kind: FUNDING or SWAP."""
+
+    kind: str
+    instrument: int
+    seq: int
+    time_ns: int
+    amount: float
 
 
 @dataclass(frozen=True)
@@ -254,6 +341,7 @@ class Counts:
     rejected: int
     unexecuted: int
     path_dependent_bars: int
+    margin_calls: int = 0
 
 
 @dataclass(frozen=True)
@@ -266,4 +354,5 @@ class Result:
     signals: list[SignalRow]
     counts: Counts
     open_positions: list[OpenPosition]
+    flows: list[Flow] = field(default_factory=list)
     rules_fired: dict[str, int] = field(default_factory=dict, compare=False)

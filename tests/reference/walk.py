@@ -69,13 +69,13 @@ def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool =
         s = 0.0
         while True:
             take_in(book, spot.point)
-            reached = [o for o in orders_of(book) if is_reached(o, watched(spot.point, o.buy))]
+            reached = [o for o in orders_of(state, instrument) if is_reached(o, watched(spot.point, o.buy))]
             if reached:
                 state.fired["tie_at_point"] += len(reached) > 1
                 state.fired[f"inside_at_{place}_{reached[0].kind}"] += 1
                 fill_order(state, instrument, reached[0], watched(spot.point, reached[0].buy), spot)
                 continue
-            touches = touches_of(orders_of(book), spot.point, start, end)
+            touches = touches_of(orders_of(state, instrument), spot.point, start, end)
             if not touches:
                 break
             touched, order = min(((max(s_touch, s), o) for s_touch, o in touches), key=lambda touch: touch[0])

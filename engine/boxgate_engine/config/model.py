@@ -173,7 +173,17 @@ class SpreadTicks(_Section):
     ticks: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
+class SpreadHours(_Section):
+    """A spread in ticks for each hour of the week, Monday 00:00 UTC first; parts of ticks are allowed."""
+
+    hours: Annotated[
+        tuple[Annotated[float, Field(ge=0, le=1_000_000)], ...], Field(strict=False, min_length=168, max_length=168)
+    ]
+
+
 def _spread_form(value: Any) -> str:
+    if isinstance(value, SpreadHours) or (isinstance(value, dict) and "hours" in value):
+        return "hours"
     if isinstance(value, SpreadPrice) or (isinstance(value, dict) and "ticks" not in value):
         return "price"
     return "ticks" if isinstance(value, (SpreadTicks, dict)) else "word"
@@ -182,20 +192,113 @@ def _spread_form(value: Any) -> str:
 Spread = Annotated[
     Annotated[Literal["data", "none"], Tag("word")]
     | Annotated[SpreadPrice, Tag("price")]
-    | Annotated[SpreadTicks, Tag("ticks")],
+    | Annotated[SpreadTicks, Tag("ticks")]
+    | Annotated[SpreadHours, Tag("hours")],
     Discriminator(_spread_form),
 ]
 
 
-class CostsConfig(_Section):
-    """What trading costs. fees_bps: per fill, on notional. slippage_bps: on market and stop fills.
+def _one_form(section: Any) -> Any:
+    """Refuse a section that says one thing in two forms."""
+    for short, long in (("fees_bps", "fees"), ("slippage_bps", "slippage")):
+        if getattr(section, short) and getattr(section, long) is not None:
+            raise refusal(
+                f"{short} and {long} both say it", expected=f"{short} or {long}", remedy="leave one of the two out"
+            )
+    return section
 
-    spread: `data` takes the ask or spread column, `none` has no spread, else a constant by price or by ticks.
+
+class FeesConfig(_Section):
+    """A tariff. A fill pays max(minimum, notional * bps / 10000 + per_lot * qty / lot_qty + per_fill).
+
+    maker_bps: of limits and take profits, below 0 for a rebate; taker_bps: of the rest. per_lot, per_fill, minimum: in
+    account currency. lot_qty: base units of one lot.
+    """
+
+    maker_bps: Annotated[float, Field(gt=-10_000, lt=10_000)] = 0.0
+    taker_bps: Annotated[float, Field(ge=0, lt=10_000)] = 0.0
+    per_lot: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    lot_qty: Annotated[float, Field(gt=0, le=1e15)] = 100_000.0
+    per_fill: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    minimum: Annotated[float | None, Field(ge=0, le=1e9)] = None
+
+    @model_validator(mode="after")
+    def _rebates_have_no_minimum(self) -> Self:
+        if self.maker_bps < 0 and self.minimum is not None:
+            raise refusal(
+                "a rebate and a minimum fee contradict each other",
+                expected="maker_bps of 0 or more, or no minimum",
+                remedy="leave one of the two out",
+            )
+        return self
+
+
+class SlippageConfig(_Section):
+    """A model of slippage. value: basis points, whole ticks, or the factor of share or impact."""
+
+    model: Literal["bps", "ticks", "volume_share", "impact"]
+    value: Annotated[float, Field(ge=0, lt=10_000)]
+
+    @model_validator(mode="after")
+    def _ticks_are_whole(self) -> Self:
+        if self.model == "ticks" and not self.value.is_integer():
+            raise refusal(
+                f"{self.value:g} is no whole number of ticks", expected="whole ticks", remedy="round the value"
+            )
+        return self
+
+
+class InstrumentCostsConfig(_Section):
+    """What is different for one instrument; what is left out is as for all."""
+
+    fees_bps: Annotated[float | None, Field(ge=0, lt=10_000)] = None
+    fees: FeesConfig | None = None
+    slippage_bps: Annotated[float | None, Field(ge=0, lt=10_000)] = None
+    slippage: SlippageConfig | None = None
+    spread: Spread | None = None
+
+    _one_form_each = model_validator(mode="after")(_one_form)
+
+
+class CostsConfig(_Section):
+    """What trading costs. fees_bps: per fill, on notional; or fees: a whole tariff. slippage_bps: on market and stop
+    fills; or slippage: another model.
+
+    spread: `data` takes the ask or spread column, `none` has no spread, else a constant by price or by ticks, or one
+    for each hour of the week. instruments: what differs, by symbol.
     """
 
     fees_bps: Annotated[float, Field(ge=0, lt=10_000)] = 0.0
+    fees: FeesConfig | None = None
     slippage_bps: Annotated[float, Field(ge=0, lt=10_000)] = 0.0
+    slippage: SlippageConfig | None = None
     spread: Spread = "data"
+    instruments: dict[Symbol, InstrumentCostsConfig] = Field(default_factory=dict)
+
+    _one_form_each = model_validator(mode="after")(_one_form)
+
+    def fees_of(self, symbol: str) -> FeesConfig:
+        """Return the tariff of an instrument."""
+        own = self.instruments.get(symbol)
+        if own is not None and own.fees is not None:
+            return own.fees
+        if own is not None and own.fees_bps is not None:
+            return FeesConfig(maker_bps=own.fees_bps, taker_bps=own.fees_bps)
+        return self.fees or FeesConfig(maker_bps=self.fees_bps, taker_bps=self.fees_bps)
+
+    def slippage_of(self, symbol: str) -> SlippageConfig:
+        """Return the slippage of an instrument."""
+        own = self.instruments.get(symbol)
+        if own is not None and own.slippage is not None:
+            return own.slippage
+        if own is not None and own.slippage_bps is not None:
+            return SlippageConfig(model="bps", value=own.slippage_bps)
+        return self.slippage or SlippageConfig(model="bps", value=self.slippage_bps)
+
+    def spread_of(self, symbol: str) -> Spread:
+        """Return the spread of an instrument."""
+        own = self.instruments.get(symbol)
+        return self.spread if own is None or own.spread is None else own.spread
 
 
 class ExecutionConfig(_Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from numba import njit
 
 from boxgate_engine.kernel.grid import grid_value, round_down, round_up
@@ -9,6 +11,9 @@ from boxgate_engine.kernel.records import (
     ENTRY,
     INSUFFICIENT_MARGIN,
     SHORT_NOT_ALLOWED,
+    SLIP_BPS,
+    SLIP_TICKS,
+    SLIP_VOLUME_SHARE,
     UPDATE_FILL,
     Record,
     Sim,
@@ -40,10 +45,10 @@ def reduce_position(
     long = book.lots > 0
     quantity = grid_value(lots, spec.lot_num, spec.lot_den)
     held = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
-    price = _fill_price(sim, i, raw, -1 if long else 1, slips)
+    price = _fill_price(sim, i, raw, -1 if long else 1, slips, quantity)
     difference = price - book.entry_price if long else book.entry_price - price
     gross = (difference * quantity) * spec.contract
-    fee = ((price * quantity) * spec.contract) * sim.rules[0].fees_bps / 10000.0
+    fee = _fee(spec, price, quantity, slips)
     slippage = (abs(price - raw) * quantity) * spec.contract
     closes = lots == abs(book.lots)
     fee_share = book.fee_pool if closes else book.fee_pool * quantity / held
@@ -113,8 +118,8 @@ def increase_position(
     if side < 0 and sim.rules[0].cash_account:
         return SHORT_NOT_ALLOWED
     quantity = grid_value(abs(lots), spec.lot_num, spec.lot_den)
-    price = _fill_price(sim, i, raw, side, slips)
-    fee = ((price * quantity) * spec.contract) * sim.rules[0].fees_bps / 10000.0
+    price = _fill_price(sim, i, raw, side, slips, quantity)
+    fee = _fee(spec, price, quantity, slips)
     slippage = (abs(price - raw) * quantity) * spec.contract
     held_after = grid_value(abs(book.lots + lots), spec.lot_num, spec.lot_den)
     entry_price = price
@@ -185,26 +190,44 @@ def _margin_allows(
     sim: Sim, i: int, side: int, held_after: float, entry_price: float, price: float, fee: float
 ) -> bool:
     profit = 0.0
-    notional = 0.0
+    margin = 0.0
     for j in range(sim.book.shape[0]):
         if j == i:
             contract = sim.specs[i].contract
             difference = price - entry_price if side > 0 else entry_price - price
             profit += (difference * held_after) * contract
-            notional += (held_after * price) * contract
+            margin += ((held_after * price) * contract) / sim.specs[i].leverage
         elif sim.book[j].lots != 0:
             profit += unrealised(sim.book[j], sim.specs[j])
-            notional += exposure(sim.book[j], sim.specs[j])
-    return notional / sim.rules[0].leverage <= (sim.account[0].cash - fee) + profit
+            margin += exposure(sim.book[j], sim.specs[j]) / sim.specs[j].leverage
+    return margin <= (sim.account[0].cash - fee) + profit
 
 
 @njit(cache=True)
-def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool) -> float:
+def _fee(spec: Record, price: float, quantity: float, slips: bool) -> float:
+    """Return the fee of a fill, account currency; below 0 for a rebate. slips: the fill is TAKER."""
+    share = ((price * quantity) * spec.contract) * (spec.taker_bps if slips else spec.maker_bps) / 10000.0
+    return max(spec.fee_min, (share + spec.per_lot * (quantity / spec.lot_qty)) + spec.per_fill)
+
+
+@njit(cache=True)
+def _slipped(spec: Record, raw: float, direction: int, quantity: float, volume: float) -> float:
+    """Return the raw price after slippage against the trader, before the grid."""
+    if spec.slip_model == SLIP_TICKS:
+        step = (spec.slip_value * spec.tick_num) / spec.tick_den
+        return raw + step if direction > 0 else raw - step
+    if spec.slip_model == SLIP_BPS:
+        part = spec.slip_value / 10000.0
+    else:
+        share = 1.0 if volume <= 0.0 or quantity > volume else quantity / volume
+        part = spec.slip_value * (share if spec.slip_model == SLIP_VOLUME_SHARE else math.sqrt(share))
+    return raw * (1.0 + part) if direction > 0 else raw * (1.0 - part)
+
+
+@njit(cache=True)
+def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool, quantity: float) -> float:
     spec = sim.specs[i]
-    price = raw
-    if slips:
-        bps = sim.rules[0].slippage_bps
-        price = raw * (1.0 + bps / 10000.0) if direction > 0 else raw * (1.0 - bps / 10000.0)
+    price = _slipped(spec, raw, direction, quantity, sim.book[i].volume) if slips else raw
     if direction > 0:
         return round_up(price, spec.tick_num, spec.tick_den)
     return round_down(price, spec.tick_num, spec.tick_den)

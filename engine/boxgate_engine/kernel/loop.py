@@ -22,7 +22,6 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
     book = sim.book
     specs = sim.specs
     account = sim.account[0]
-    leverage = sim.rules[0].leverage
     equity = sim.equity
     events = q.events
     moment_start = q.moment_start
@@ -34,7 +33,7 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
             if not settle_quietly(book, events, start, stop):
                 settle_moment(sim, q, m)
             if q.delivered[m]:
-                write_equity(book, specs, account, leverage, equity[account.equity_rows], events[start].time_ns)
+                write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
                 account.equity_rows += 1
         while p < incoming.shape[0] and incoming[p].event < stop:
             p = _take(sim, q, incoming, p, stop)
@@ -65,17 +64,17 @@ def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin:
 def write_marks(sim: Sim, q: Quotes, m: int, equity: Floats, free_margin: Floats, profit: Floats) -> None:
     """Write the marks of moment m at each of its events."""
     total = 0.0
-    gross = 0.0
+    margin = 0.0
     for i in range(sim.book.shape[0]):
         value = unrealised(sim.book[i], sim.specs[i])
         total += value
-        gross += exposure(sim.book[i], sim.specs[i])
+        margin += exposure(sim.book[i], sim.specs[i]) / sim.specs[i].leverage
         for e in range(q.moment_start[m], q.moment_start[m + 1]):
             profit[i, e] = value
     value = sim.account[0].cash + total
     for e in range(q.moment_start[m], q.moment_start[m + 1]):
         equity[e] = value
-        free_margin[e] = value - gross / sim.rules[0].leverage
+        free_margin[e] = value - margin
 
 
 @njit(cache=True)
@@ -87,7 +86,7 @@ def close_all(sim: Sim, time_ns: int, seq: int) -> None:
             raw = book.mark_bid if book.lots > 0 else book.mark_ask
             reduce_position(sim, i, abs(book.lots), raw, book.mark_bid, book.mark_ask, True, END, -1, time_ns, seq)
     row = sim.equity[sim.account[0].equity_rows - 1]
-    write_equity(sim.book, sim.specs, sim.account[0], sim.rules[0].leverage, row, row.time_ns)
+    write_equity(sim.book, sim.specs, sim.account[0], row, row.time_ns)
 
 
 @njit(cache=True)

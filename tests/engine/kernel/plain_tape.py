@@ -56,7 +56,7 @@ class PlainEvent:
             elif self.source.spread == 0.0:
                 found[f"ask_{point}"] = bid
             else:
-                found[f"ask_{point}"] = ask_over(bid, self.source.spread, TICK_SIZE.as_integer_ratio())
+                found[f"ask_{point}"] = ask_over(bid, float(self.source.spread), TICK_SIZE.as_integer_ratio())
         return found
 
 

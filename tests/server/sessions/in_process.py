@@ -81,7 +81,7 @@ def deliver(
         ],
         start_ns=start_ns,
         account_currency="USD",
-        leverage=rules.leverage,
+        leverage=rules.leverage if isinstance(rules.leverage, int | float) else max(rules.leverage),
         contract_version=1,
     )
     request.account.cash = rules.cash

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from engine_run import instrument_of, sources
+from engine_run import instrument_of, sources, trading_costs
 from in_process import deliver
 from random_strategy import strategy_with
 from random_tapes import random_case
@@ -39,8 +39,7 @@ def play(seed: int, *, lockstep: bool, window_events: int) -> Outcome:
         cash=case.rules.cash,
         leverage=case.rules.leverage,
         cash_account=case.rules.cash_account,
-        fees_bps=case.rules.fees_bps,
-        slippage_bps=case.rules.slippage_bps,
+        costs=trading_costs(case.rules, len(instruments)),
         path=case.rules.path,
     )
     events = [event for event in case.events if event.time_ns > case.start_ns]

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from engine_run import instrument_of, sources
+from engine_run import instrument_of, sources, trading_costs
 from in_process import deliver
 from order_strategies import ByHand, ByOrders
 from random_tapes import random_case
@@ -28,8 +28,7 @@ def play(form: type[Strategy], seed: int, *, lockstep: bool, window_events: int 
         cash=case.rules.cash,
         leverage=case.rules.leverage,
         cash_account=case.rules.cash_account,
-        fees_bps=case.rules.fees_bps,
-        slippage_bps=case.rules.slippage_bps,
+        costs=trading_costs(case.rules, len(instruments)),
         path=case.rules.path,
     )
     events = [event for event in case.events if event.time_ns > case.start_ns]
