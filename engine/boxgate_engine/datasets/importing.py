@@ -248,7 +248,10 @@ class _Reading:
 
 
 def _paths(given: Sequence[Path]) -> list[Path]:
-    """Return the files that are meant: those of folders and patterns in sorted order, hidden ones left out."""
+    """Return the files that are meant: those of folders and patterns in sorted order.
+
+    Hidden files are left out, and the .CHECKSUM files that Binance puts beside its own.
+    """
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -258,6 +261,7 @@ def _paths(given: Sequence[Path]) -> list[Path]:
             found = [one for one in map(Path, matches) if one.is_file()]
         else:
             found = [path]
+        found = [one for one in found if one.suffix.upper() != ".CHECKSUM"]
         if not found:
             raise DataRefused(
                 "there is no file",

@@ -44,17 +44,13 @@ _LOT_SIZE: Final[dict[AssetClass, Fraction]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstrumentOptions:
-    """What the user states about an instrument; None leaves a fact to the guess from symbol and prices.
-
-    kind: inverse if the files are of contracts that are settled in their base currency.
-    """
+    """What the user states about an instrument; None leaves a fact to the guess from symbol and prices."""
 
     asset_class: AssetClass | None = None
     tick_size: Fraction | None = None
     lot_size: Fraction | None = None
     quote_currency: str | None = None
     contract_size: Fraction | None = None
-    kind: Literal["linear", "inverse"] = "linear"
 
 
 def describe_instrument(
@@ -74,7 +70,6 @@ def describe_instrument(
         tick_size=options.tick_size if options.tick_size is not None else tick_size,
         lot_size=options.lot_size if options.lot_size is not None else _LOT_SIZE[asset_class],
         contract_size=options.contract_size if options.contract_size is not None else Fraction(1),
-        kind=options.kind,
     )
     for name in ("tick_size", "lot_size", "contract_size"):
         value = getattr(instrument, name)

@@ -95,6 +95,11 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
     )
 
 
+def is_inverse(market: str, symbol: str) -> bool:
+    """True for LEAN's perpetual contracts that are settled in their base currency."""
+    return market in _COIN_MARGINED and symbol.upper().endswith("USD")
+
+
 def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     """Yield the rows of a LEAN file; its stamps are in the zone of the data, often UTC.
 
@@ -207,8 +212,7 @@ def _contract(folders: list[str], resolution: str, symbol: str) -> tuple[AssetCl
             f"one of {', '.join(_CLASSES)}",
             "convert the file to CSV with a header line",
         )
-    inverse = name == "cryptofuture" and market in _COIN_MARGINED and symbol.upper().endswith("USD")
-    return _CLASSES.get(name), inverse
+    return _CLASSES.get(name), name == "cryptofuture" and is_inverse(market, symbol)
 
 
 def _day(text: str, path: Path) -> date:

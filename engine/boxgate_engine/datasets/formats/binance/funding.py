@@ -11,9 +11,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import FUNDING, Column
-from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone, is_coin_margined
 from boxgate_engine.datasets.formats.column_names import normal
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, read_table
+from boxgate_engine.datasets.formats.lean import is_inverse
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol
 from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.datasets.formats.text import first_lines, text_of
@@ -70,8 +71,9 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
             ignored.append("mark_price")
         else:
             columns["mark_price"] = table.numbers("mark_price")
+    symbol = _symbol(table, file, options)
     yield SourcePart(
-        symbol=_symbol(table, file, options),
+        symbol=symbol,
         frame=FUNDING,
         side=None,
         columns=columns,
@@ -80,6 +82,9 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
         form=form,
         ignored=tuple(ignored),
         zone=ZONE,
+        inverse=is_inverse(file.path.parent.parent.name.lower(), symbol)
+        if _is_lean(file)
+        else is_coin_margined(symbol),
         repairs={ROUNDED: int(np.count_nonzero(rounded_ns != times_ns))},
     )
 
@@ -119,6 +124,10 @@ def _symbol(table: TextTable, file: InputFile, options: ReadOptions) -> str:
 
 def _is_lean(file: InputFile) -> bool:
     return file.path.parent.name.lower() == "margin_interest"
+
+
+def _market(file: InputFile) -> str:
+    return file.path.parent.parent.name.lower()
 
 
 def _header(line: str) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 
 from boxgate_engine.datasets.content import BAR_COLUMNS, Column
-from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone, is_coin_margined
+from boxgate_engine.datasets.formats.binance.rows import Rows, rows_of
 from boxgate_engine.datasets.formats.column_names import normal
-from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, read_table
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol
 from boxgate_engine.datasets.formats.stamps import parse_stamps
-from boxgate_engine.datasets.formats.text import first_lines, text_of
+from boxgate_engine.datasets.formats.text import first_lines
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import FRAME_NS
 
@@ -34,7 +35,6 @@ _ALIASES: Final = {
 }  # fmt: skip
 _NEEDED: Final = frozenset({*_LAYOUT[:7], "quote_volume", "count"})
 _ROW: Final = re.compile(r"\d{13,16}(,\d+(\.\d*)?){5},\d{13,16}(,\d+(\.\d*)?){5}", re.ASCII)
-_COIN_MARGINED: Final = re.compile(r"[A-Z0-9]+USD_(PERP|\d{6})", re.ASCII)
 
 
 def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
@@ -45,43 +45,52 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
     """
     check_zone(file, options.zone)
-    text = text_of(file)
-    first = text.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    first = next(iter(first_lines(file, 1)), "")
     header = _header(first)
+    names = header or _LAYOUT
     symbol = stated_symbol(file, options, binance_name(file.path).symbol)
-    volume = "quote_volume" if _COIN_MARGINED.fullmatch(symbol) else "volume"
-    kinds = dict.fromkeys(BAR_COLUMNS[1:5], NUMBER) | {volume: NUMBER}
-    fields: dict[str, pl.DataType | None] = {
-        name: TEXT if name in ("open_time", "close_time") else kinds.get(name) for name in header or _LAYOUT
-    }
-    table = read_table(text, file.label, fields=fields, separator=",", header_lines=int(bool(header)))
-    opens_ns, form = parse_stamps(table.columns["open_time"], ZONE, lambda row: table.where(row, "open_time"))
-    columns: dict[str, Column] = {"open_ns": opens_ns}
-    columns |= {name: table.numbers(volume if name == "volume" else name) for name in BAR_COLUMNS[1:]}
-    yield SourcePart(
-        symbol=symbol,
-        frame=_frame(table, opens_ns, file),
-        side="last",
-        columns=columns,
-        where=table.where,
-        file=file,
-        form=form,
-        ignored=tuple(
-            name
-            for name, meaning in zip(first.split(",") if header else _LAYOUT, header or _LAYOUT, strict=True)
-            if meaning not in (*kinds, "open_time")
-        ),
-        asset_class="crypto",
-        zone=ZONE,
-        inverse=bool(_COIN_MARGINED.fullmatch(symbol)),
+    volume = "quote_volume" if is_coin_margined(symbol) else "volume"
+    kinds: dict[str, pl.DataType] = dict.fromkeys((*BAR_COLUMNS[1:5], volume), NUMBER)
+    if not set(names) >= _NEEDED or len(names) != first.count(",") + 1:
+        raise DataRefused(
+            "the first line is neither a header nor a row of klines",
+            code="DATA_SCHEMA",
+            where=f"{file.label}, row 1",
+            expected=f"columns {', '.join(_LAYOUT)}",
+            remedy="leave --format out to have the format told from the file",
+        )
+    ignored = tuple(
+        name
+        for name, meaning in zip(first.split(",") if header else _LAYOUT, names, strict=True)
+        if meaning not in (*kinds, "open_time")
     )
+    frame = ""
+    for rows in rows_of(file, names, kinds | {"close_time": TEXT}, time="open_time", header=bool(header)):
+        frame = frame or _frame(rows, file)
+        columns: dict[str, Column] = {"open_ns": rows.times_ns}
+        columns |= {name: rows.table.numbers(volume if name == "volume" else name) for name in BAR_COLUMNS[1:]}
+        yield SourcePart(
+            symbol=symbol,
+            frame=frame,
+            side="last",
+            columns=columns,
+            where=rows.table.where,
+            file=file,
+            form=rows.form,
+            ignored=ignored,
+            asset_class="crypto",
+            zone=ZONE,
+            inverse=is_coin_margined(symbol),
+            bytes_read=rows.bytes_read,
+        )
 
 
-def _frame(table: TextTable, opens_ns: np.ndarray, file: InputFile) -> str:
+def _frame(rows: Rows, file: InputFile) -> str:
     """Return the frame that most rows last. Raises DataRefused (DATA_SCHEMA) for one that there is not."""
+    table = rows.table
     closes_ns, form = parse_stamps(table.columns["close_time"], ZONE, lambda row: table.where(row, "close_time"))
     unit_ns = {"epoch ms": 10**6, "epoch us": 10**3}.get(form, 10**9)
-    lengths, times = np.unique(closes_ns + unit_ns - opens_ns, return_counts=True)
+    lengths, times = np.unique(closes_ns + unit_ns - rows.times_ns, return_counts=True)
     length_ns = int(lengths[np.argmax(times)])
     for frame, duration_ns in FRAME_NS.items():
         if duration_ns == length_ns:

@@ -20,6 +20,7 @@ _NAME: Final = re.compile(
     r"(?:[-_](?P<kind>\d{1,2}(?:s|m|h|d|w|mo)|1M|aggTrades|trades|fundingRate))?(?:[-_]\d{4}-\d\d(?:-\d\d)?)?",
     re.ASCII,
 )
+_COIN_MARGINED: Final = re.compile(r"[A-Z0-9]+USD_(?:PERP|\d{6})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ def binance_name(path: Path) -> BinanceName:
     """Return what a name such as BTCUSDT-1m-2024-01.zip, ETHUSDT-aggTrades-2024-01-31.csv or BTCUSDT.csv says."""
     match = _NAME.fullmatch(path.name.split(".", 1)[0])
     return BinanceName(match["symbol"], match["kind"]) if match else BinanceName(None, None)
+
+
+def is_coin_margined(symbol: str) -> bool:
+    """True for the symbols of COIN-M contracts, settled in their base currency: BTCUSD_PERP, ETHUSD_240628."""
+    return bool(_COIN_MARGINED.fullmatch(symbol))
 
 
 def check_zone(file: InputFile, zone: str | None) -> None:

@@ -9,12 +9,13 @@ from typing import Final
 import polars as pl
 
 from boxgate_engine.datasets.content import trade_columns
-from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone
+from boxgate_engine.datasets.formats.binance.names import ZONE, binance_name, check_zone, is_coin_margined
+from boxgate_engine.datasets.formats.binance.rows import rows_of
 from boxgate_engine.datasets.formats.column_names import normal, refuse_trades
-from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, read_table
+from boxgate_engine.datasets.formats.delimited import NUMBER
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated_symbol
-from boxgate_engine.datasets.formats.stamps import parse_stamps
-from boxgate_engine.datasets.formats.text import first_lines, text_of
+from boxgate_engine.datasets.formats.text import first_lines
+from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
 _AGGREGATES: Final = (
@@ -45,26 +46,34 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     check_zone(file, options.zone)
     if options.side != "last":
         raise refuse_trades(file.label)
-    text = text_of(file)
-    first = text.split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+    first = next(iter(first_lines(file, 1)), "")
     names = _columns(first)
-    kinds: dict[str, pl.DataType] = {"time": TEXT, "price": NUMBER, "quantity": NUMBER}
-    fields = {name: kinds.get(name) for name in names}
-    table = read_table(text, file.label, fields=fields, separator=",", header_lines=int(not first[:1].isdigit()))
-    times_ns, form = parse_stamps(table.columns["time"], ZONE, lambda row: table.where(row, "time"))
-    prices, sizes = table.numbers("price"), table.numbers("quantity")
-    yield SourcePart(
-        symbol=stated_symbol(file, options, binance_name(file.path).symbol),
-        frame=TICK,
-        side="last",
-        columns=trade_columns({"time_ns": times_ns, "last": prices, "volume": sizes}),
-        where=table.where,
-        file=file,
-        form=form,
-        ignored=tuple(name for name in names if name not in kinds),
-        asset_class="crypto",
-        zone=ZONE,
-    )
+    if not names:
+        raise DataRefused(
+            "the first line is neither a header nor a row of trades",
+            code="DATA_SCHEMA",
+            where=f"{file.label}, row 1",
+            expected=f"{','.join(_AGGREGATES[:7])} or {','.join(_TRADES[:6])}",
+            remedy="leave --format out to have the format told from the file",
+        )
+    kinds: dict[str, pl.DataType] = {"price": NUMBER, "quantity": NUMBER}
+    symbol = stated_symbol(file, options, binance_name(file.path).symbol)
+    for rows in rows_of(file, names, kinds, time="time", header=not first[:1].isdigit()):
+        prices, sizes = rows.table.numbers("price"), rows.table.numbers("quantity")
+        yield SourcePart(
+            symbol=symbol,
+            frame=TICK,
+            side="last",
+            columns=trade_columns({"time_ns": rows.times_ns, "last": prices, "volume": sizes}),
+            where=rows.table.where,
+            file=file,
+            form=rows.form,
+            ignored=tuple(name for name in names if name not in (*kinds, "time")),
+            asset_class="crypto",
+            zone=ZONE,
+            inverse=is_coin_margined(symbol),
+            bytes_read=rows.bytes_read,
+        )
 
 
 def _columns(line: str) -> tuple[str, ...]:

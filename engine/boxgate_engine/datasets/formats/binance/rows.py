@@ -1,0 +1,83 @@
+"""The rows of a file of Binance, piece by piece, with their stamps in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from boxgate_engine.datasets.formats.binance.names import ZONE
+from boxgate_engine.datasets.formats.delimited import TEXT, TextTable, read_table
+from boxgate_engine.datasets.formats.pieces import pieces_of
+from boxgate_engine.datasets.formats.source import InputFile
+from boxgate_engine.datasets.formats.stamps import parse_stamps
+from boxgate_engine.errors import DataRefused
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Some rows of a file. times_ns: of the column of stamps. form: of the stamps. bytes_read: of the file so far."""
+
+    table: TextTable
+    times_ns: NDArray[np.int64]
+    form: str
+    bytes_read: int
+
+
+def rows_of(
+    file: InputFile,
+    names: Sequence[str],
+    kinds: Mapping[str, pl.DataType],
+    *,
+    time: str,
+    header: bool,
+    may_be_empty: frozenset[str] = frozenset(),
+) -> Iterator[Rows]:
+    """Yield the rows of a file, bounded in size.
+
+    names: of all columns. kinds: of those that are wanted beside the stamps. time: the column of stamps; all have the
+    unit of the first. header: there is a line of names. may_be_empty: as of `read_table`.
+    Raises DataRefused (DATA_FORMAT, DATA_VALUE, DATA_TZ).
+    """
+    fields: dict[str, pl.DataType | None] = {name: TEXT if name == time else kinds.get(name) for name in names}
+    first: pl.Series | None = None
+    for piece in pieces_of(file):
+        header_lines = int(header and piece.lines_before == 0)
+        if header_lines and b"\n" not in piece.text:  # The header alone.
+            continue
+        table = read_table(
+            piece.text,
+            file.label,
+            fields=fields,
+            separator=",",
+            header_lines=header_lines,
+            lines_before=piece.lines_before,
+            may_be_empty=may_be_empty,
+        )
+        stamps = table.columns[time]
+        first = stamps[:1] if first is None else first
+        place = _Place(table, time)
+        times_ns, form = parse_stamps(pl.concat([first, stamps]), ZONE, place)
+        yield Rows(table=table, times_ns=times_ns[1:], form=form, bytes_read=piece.bytes_read)
+    if first is None:
+        raise DataRefused(
+            "the file has no rows",
+            code="DATA_FORMAT",
+            where=file.label,
+            expected="rows of market data",
+            remedy="download it again",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Gives the place of a stamp; the first of the file stands before those of the table."""
+
+    table: TextTable
+    column: str
+
+    def __call__(self, row: int) -> str:
+        return self.table.where(max(row - 1, 0), self.column)
