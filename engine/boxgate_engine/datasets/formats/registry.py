@@ -13,6 +13,7 @@ from boxgate_engine.datasets.formats import (
     lean,
     mt4,
     mt5,
+    parquet_file,
     truefx,
 )
 from boxgate_engine.datasets.formats.binance import funding, klines, trades
@@ -21,6 +22,7 @@ from boxgate_engine.errors import DataRefused
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
+    parquet_file.FORMAT,
     funding.FORMAT,
     klines.FORMAT,
     trades.FORMAT,
