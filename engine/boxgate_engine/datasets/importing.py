@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -160,7 +161,7 @@ class _Reading:
         hashing = self._addition.dataset.pool.submit(lambda: file.sha256)
         checks: dict[Intake, FaultCheck] = {}
         repeated = False
-        for part in self._parts(file):
+        for part in _ahead(self._parts(file)):
             intake = self._intake(part)
             if intake not in checks:
                 checks[intake] = FaultCheck(part.zone or self._request.zone)
@@ -276,6 +277,15 @@ def _paths(given: Sequence[Path]) -> list[Path]:
             "no file was given", code="DATA_FORMAT", where="files", expected="at least one", remedy="name the files"
         )
     return paths
+
+
+def _ahead(parts: Iterator[SourcePart]) -> Iterator[SourcePart]:
+    """Yield the same parts, the next one being read meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        reading = thread.submit(next, parts, None)
+        while (part := reading.result()) is not None:
+            reading = thread.submit(next, parts, None)
+            yield part
 
 
 def _check(request: ImportRequest) -> None:

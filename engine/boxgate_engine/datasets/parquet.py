@@ -30,8 +30,7 @@ class ParquetFile:
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
-            compression="zstd",
-            compression_level=1,
+            compression="lz4",
             use_dictionary=False,
             use_byte_stream_split=list(names),
             write_statistics=False,
@@ -41,7 +40,7 @@ class ParquetFile:
 
     def add(self, columns: Mapping[str, Column]) -> None:
         """Write the next rows."""
-        arrays = [pa.array(columns[field.name]) for field in self._schema]
+        arrays = [_array(field.type, columns[field.name]) for field in self._schema]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
 
     def close(self) -> None:
@@ -119,6 +118,11 @@ def _read_file(folder: Path, file: StoredFile, names: tuple[str, ...]) -> dict[s
     if any(column.null_count for column in table.columns):
         raise _damaged(path, "the file holds nulls", "a value in every row")
     return {name: np.ascontiguousarray(table.column(name).to_numpy()) for name in names}
+
+
+def _array(kind: pa.DataType, values: Column) -> pa.Array:
+    """Return a view of a column; `pa.array` would load pandas for it."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def _undecodable(path: Path, error: Exception) -> DataDamaged:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, Final, cast
 
 from boxgate_engine.datasets.formats.archive import BYTES_MAX, RATIO_MAX, is_zip, only_member
-from boxgate_engine.datasets.formats.delimited import refuse_binary
+from boxgate_engine.datasets.formats.delimited import line_ends, refuse_binary
 from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.errors import DataRefused
 
@@ -56,7 +56,7 @@ def pieces_of(file: InputFile, piece_bytes: int | None = None) -> Iterator[Piece
             seen = True
             refuse_binary(text, file.label)
             yield Piece(text=text, lines_before=lines, bytes_read=bytes_read)
-            lines += text.count(b"\n") + 1
+            lines += line_ends(text) + 1
         else:
             rest = text + b"\n" + rest
     if rest.strip():

@@ -69,12 +69,18 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int6
             "give --tz UTC, an IANA name such as --tz Europe/Berlin, an offset such as --tz +2, or that of a broker "
             "such as --tz +2/+3@US; the exporting program states which",
         )
-    parsed = texts.str.to_datetime(form, time_unit="us", strict=False, time_zone="UTC" if has_offset else None)
-    parsed = pl.select(pl.when(~texts.str.contains(_SECOND_60)).then(parsed)).to_series()
+    has_fraction = "%.f" in form and _has_fraction(texts, form, has_offset)
+    # Where no stamp has a fraction, the form without one says the same, four times as fast.
+    exact = form if has_fraction else form.replace("%.f", "")
+    parsed = texts.str.to_datetime(exact, time_unit="us", strict=False, time_zone="UTC" if has_offset else None)
+    if texts.str.contains(":60" if ":" in form else _SECOND_60, literal=":" in form).any():
+        parsed = pl.select(pl.when(~texts.str.contains(_SECOND_60)).then(parsed)).to_series()
     _refuse_null(parsed, texts, where, f"a stamp like the first, {first!r}, that names a day and a time that exist")
     micros = np.ascontiguousarray(parsed.to_physical().to_numpy())
     _refuse_outside(micros, _TEXT_EARLIEST_NS // 1000, _LATEST_NS // 1000, texts, where)
-    times_ns = micros * 1000 + _nanoseconds(texts)
+    times_ns = micros * 1000
+    if has_fraction:
+        times_ns += _nanoseconds(texts)
     return (times_ns, f"{form} with offset") if has_offset else (to_utc(times_ns, zone or "UTC", where), form)
 
 
@@ -156,6 +162,14 @@ def _form(first: str, where: Where) -> tuple[str, bool]:
     elif match["packed"]:
         form += match["gap"] + ("%H%M%S%3f" if match["millis"] else "%H%M%S")
     return (form + "%#z", True) if match["zone"] else (form, False)
+
+
+def _has_fraction(texts: pl.Series, form: str, has_offset: bool) -> bool:
+    """True if any stamp has a fraction of a second, or may have one."""
+    length = len(form.replace("%.f", "").replace("%Y", "yyyy"))
+    if not has_offset and texts.str.len_bytes().max() == length == texts.str.len_bytes().min():
+        return False
+    return bool(texts.str.slice(len("2024-01-31")).str.contains(".", literal=True).any())
 
 
 def _nanoseconds(texts: pl.Series) -> Int64Array:
