@@ -10,6 +10,7 @@ from typing import Any, Final
 from boxgate_engine.config.model import ParamValue, RunConfig
 from boxgate_engine.timestamps import format_utc
 
+_LATER_COSTS: Final = frozenset({"fees", "slippage", "instruments"})
 _OPERATIONAL: Final[dict[str, Any]] = {
     "data_provider": True,
     "artifacts": True,
@@ -42,7 +43,10 @@ def resolve_config(
 
 def semantic_keys(config: RunConfig) -> dict[str, Any]:
     """Return the keys that make a result, as JSON values; `RunConfig.model_validate` reads them back."""
-    return config.model_dump(mode="json", exclude=_OPERATIONAL)
+    keys = config.model_dump(mode="json", exclude=_OPERATIONAL)
+    # Keys that came later and say nothing are left out: a config that does without them keeps its identity.
+    keys["costs"] = {name: value for name, value in keys["costs"].items() if name not in _LATER_COSTS or value}
+    return keys
 
 
 def _relative(part: str, folder: Path) -> str:
