@@ -13,19 +13,20 @@ from boxgate_engine.datasets.formats import (
     lean,
     mt4,
     mt5,
-    parquet_file,
     truefx,
 )
-from boxgate_engine.datasets.formats.binance import funding, klines, trades
+from boxgate_engine.datasets.formats.binance import funding, klines, stream, trades
+from boxgate_engine.datasets.formats.parquet import tables as parquet
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile
 from boxgate_engine.errors import DataRefused
 
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
-    parquet_file.FORMAT,
+    parquet.FORMAT,
     funding.FORMAT,
     klines.FORMAT,
     trades.FORMAT,
+    stream.FORMAT,
     mt5.FORMAT,
     mt4.FORMAT,
     dukascopy.FORMAT,

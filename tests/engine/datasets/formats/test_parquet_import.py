@@ -40,13 +40,16 @@ def test_nautilus_quotes_are_the_rows_of_the_file(
         assert columns[side].tolist() == [float(Decimal(n) / 10**9) for n in whole(table[f"{side}_price"])]
 
 
-def test_nautilus_bars_open_a_frame_before_their_stamp_which_is_their_close(store: Any, shared_data: Path) -> None:
+@pytest.mark.parametrize(("stated", "late_ns"), [({}, 0), ({"ts_event": "close_time"}, MINUTE_NS)])
+def test_the_stamps_of_nautilus_bars_are_opens_unless_they_are_said_to_be_closes(
+    store: Any, shared_data: Path, stated: dict[str, str], late_ns: int
+) -> None:
     path = shared_data / "nautilus/64-bit/bars.parquet"
     table = pq.read_table(path)
-    (stored,) = store.take(path, name="b").series
+    (stored,) = store.take(path, name="b", columns=stated).series
     assert (stored.symbol, stored.frame, stored.price_basis, stored.rows) == ("ADABTC", "M1", "LAST", 10)
     columns = store.open("b").series("ADABTC", "M1").columns
-    assert columns["open_ns"].tolist() == [ns - MINUTE_NS for ns in table["ts_event"].to_pylist()]
+    assert columns["open_ns"].tolist() == [ns - late_ns for ns in table["ts_event"].to_pylist()]
     for name in ("open", "high", "low", "close", "volume"):
         assert columns[name].tolist() == [float(Decimal(n) / 10**9) for n in whole(table[name])], name
 
@@ -146,6 +149,7 @@ def test_d15_a_file_that_unpacks_out_of_all_proportion_is_refused(store: Any, tm
         store.take(path, symbol="EURUSD", frame="M1", name="x")
 
 
+@pytest.mark.slow
 def test_d16_two_hundred_flipped_bytes_are_refused_or_harmless(store: Any, tmp_path: Path) -> None:
     path = write(tmp_path, bars(), write_page_checksum=True)
     good = path.read_bytes()
