@@ -20,7 +20,8 @@ from boxgate_engine.instruments import Instrument
 
 _DATASET_TAG: Final = b"boxgate.dataset/1\n"
 _SERIES_TAG: Final = b"boxgate.series/1\n"
-_CHUNK_ROWS: Final = 1 << 20
+_SLICE_ROWS: Final = 1 << 14
+"""So many values are hashed at a time: their copy without minus zeros stays in the processor's cache."""
 
 
 def dataset_hash(instruments: Iterable[Instrument], series_digests: Iterable[tuple[str, str, str]]) -> str:
@@ -44,8 +45,7 @@ def dataset_hash(instruments: Iterable[Instrument], series_digests: Iterable[tup
 def series_digest(content: SeriesContent) -> str:
     """Return the digest of one series: 64 lower-case hex digits of SHA-256 over names, types and values."""
     digest = SeriesDigest(tuple(content.columns))
-    for start in range(0, content.rows, _CHUNK_ROWS):
-        digest.add({name: values[start : start + _CHUNK_ROWS] for name, values in content.columns.items()})
+    digest.add(content.columns)
     return digest.result(content.symbol, content.frame, content.price_basis)
 
 
@@ -59,7 +59,9 @@ class SeriesDigest:
     def add(self, columns: Mapping[str, Column]) -> None:
         """Take the next rows of the series."""
         for name, state in self._columns.items():
-            state.update(_little_endian(name, columns[name]))
+            values = columns[name]
+            for start in range(0, len(values), _SLICE_ROWS):
+                state.update(_little_endian(name, values[start : start + _SLICE_ROWS]))
         self._rows += len(next(iter(columns.values())))
 
     def result(self, symbol: str, frame: str, price_basis: PriceBasis) -> str:

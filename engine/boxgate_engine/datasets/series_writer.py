@@ -18,7 +18,7 @@ from boxgate_engine.datasets.parquet import ParquetFile, file_sha256
 
 Columns = Mapping[str, Column]
 
-ROW_GROUP_ROWS: Final = 1 << 18
+ROW_GROUP_ROWS: Final = 1 << 17
 """Rows of a row group, and of what is in memory of a series at a time. The file does not depend on how rows arrive."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -25,10 +26,10 @@ from boxgate_engine.datasets.formats.column_names import (
     stated_names,
     stored_names,
 )
-from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, TextTable, place, read_table
+from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, place, read_table
 from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated
-from boxgate_engine.datasets.formats.stamps import parse_stamps, to_utc
+from boxgate_engine.datasets.formats.stamps import EPOCH_FORMS, parse_stamps, to_utc
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -62,32 +63,21 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     two_sided = not trades if frame == TICK else "bid_open" in read_names
     sources = {name: source_of(name, frame, two_sided) for name in stored_names(frame, read_names)}
     header_of = {meaning: name for name, meaning in meanings.items()}
-    first_stamp: pl.Series | None = None
+    first_stamp: str | None = None
+    form = ""
     for piece in chain([begin], pieces):
         header_lines = 1 if piece is begin and options.header else 0
         if header_lines and b"\n" not in piece.text:  # The header alone.
             continue
-        table = read_table(
-            piece.text,
-            file.label,
-            fields=fields,
-            separator=separator,
-            header_lines=header_lines,
-            lines_before=piece.lines_before,
-            decimal_comma=options.decimal == ",",
-        )
+        table = _read(piece, file.label, fields, separator, header_lines, options, whole_stamps=form in EPOCH_FORMS)
         where = partial(_where, file.label, table.first_line, sources, header_of)
         stamps = _stamps(table)
+        where_time = partial(_where, file.label, table.first_line, sources, header_of, column=TIME)
         if options.time_format is not None:
-            times_ns, form = _parse_stated(stamps, options.time_format, options.zone, partial(_time_where, where, 0))
-            first_stamp = stamps[:1]
-        elif first_stamp is None:
-            first_stamp = stamps[:1]
-            times_ns, form = parse_stamps(stamps, options.zone, partial(_time_where, where, 0))
+            times_ns, form = _parse_stated(stamps, options.time_format, options.zone, where_time)
         else:  # Stamps have the form of the file's first one.
-            stamps = pl.concat([first_stamp, stamps])
-            times_ns, form = parse_stamps(stamps, options.zone, partial(_time_where, where, -1))
-            times_ns = times_ns[1:]
+            times_ns, form = parse_stamps(stamps, options.zone, where_time, first_stamp)
+        first_stamp = first_stamp or str(stamps[0])
         columns: dict[str, Column] = {time_column(frame): times_ns}
         for name, source in sources.items():  # Only the volume may be missing; then none is known, and 0 is stored.
             columns[name] = table.numbers(source) if source in table.columns else np.zeros(table.rows)
@@ -106,6 +96,32 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
         )
     if first_stamp is None:
         raise _no_rows(file)
+
+
+def _read(
+    piece: Piece,
+    label: str,
+    fields: dict[str, pl.DataType | None],
+    separator: str,
+    header_lines: int,
+    options: ReadOptions,
+    *,
+    whole_stamps: bool,
+) -> TextTable:
+    """Return the rows of a piece. whole_stamps: the stamps are numbers, unless there is a fault or a space in them."""
+    read = partial(
+        read_table,
+        piece.text,
+        label,
+        separator=separator,
+        header_lines=header_lines,
+        lines_before=piece.lines_before,
+        decimal_comma=options.decimal == ",",
+    )
+    if whole_stamps and DATE not in fields:
+        with suppress(DataRefused):
+            return read(fields={**fields, TIME: WHOLE})
+    return read(fields=fields)
 
 
 def _check_options(options: ReadOptions) -> None:
@@ -188,10 +204,6 @@ def _where(
 ) -> str:
     source = sources.get(column or "", column)
     return place(label, first_line + row, header_of.get(source or "", source))
-
-
-def _time_where(where: Callable[[int, str | None], str], shift: int, row: int) -> str:
-    return where(row + shift, TIME)
 
 
 def _header(begin: Piece, file: InputFile, frame: str, options: ReadOptions) -> tuple[list[str], str]:

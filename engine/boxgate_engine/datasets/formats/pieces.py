@@ -16,7 +16,7 @@ from boxgate_engine.datasets.formats.delimited import line_ends, refuse_binary
 from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.errors import DataRefused
 
-PIECE_BYTES: Final = 16 << 20
+PIECE_BYTES: Final = 8 << 20
 """So much text is read at once."""
 
 _LINE_BYTES_MAX: Final = 1 << 20
@@ -42,28 +42,38 @@ def pieces_of(file: InputFile, piece_bytes: int | None = None) -> Iterator[Piece
     size = piece_bytes or PIECE_BYTES
     rest, lines, seen = b"", 0, False
     for data, bytes_read in _decoded(file, size):
-        rest += data
-        filled = rest.rstrip()
-        end = rest.find(b"\n", len(filled))
-        if end < 0 or not filled:  # The last line goes on, or there are but blank lines, which may be those at the end.
-            end = rest.rfind(b"\n", 0, len(filled))
-        if end < 0 or not filled:
+        text, rest = _whole_lines(rest, data)
+        if not text:
             if len(rest) > max(_LINE_BYTES_MAX, 2 * size):
                 raise _refused(file, "a line has more than a million bytes", "lines of market data")
             continue
-        text, rest = rest[:end], rest[end + 1 :]
-        if text.strip():
-            seen = True
-            refuse_binary(text, file.label)
-            yield Piece(text=text, lines_before=lines, bytes_read=bytes_read)
-            lines += line_ends(text) + 1
-        else:
-            rest = text + b"\n" + rest
+        seen = True
+        refuse_binary(text, file.label)
+        yield Piece(text=text, lines_before=lines, bytes_read=bytes_read)
+        lines += line_ends(text) + 1
     if rest.strip():
         refuse_binary(rest, file.label)
         yield Piece(text=rest.rstrip(), lines_before=lines, bytes_read=file.size)
     elif not seen:
         raise _refused(file, "the file is empty", "rows of market data")
+
+
+def _whole_lines(rest: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """Return (whole lines without the last line end, what is left) of what was left before and what comes.
+
+    Blank lines at an end are left too, for they may be those at the end of the file. No lines: nothing to give yet.
+    """
+    end = data.rfind(b"\n")
+    if end < 0:
+        return b"", rest + data
+    text = b"".join((rest, memoryview(data)[:end]))  # Copied once: these are the bulk of the file.
+    left = data[end:]
+    last = text[text.rfind(b"\n") + 1 :]
+    if not last.strip():
+        filled = len(text.rstrip())
+        end = text.find(b"\n", filled)
+        text, left = (text[:end], text[end:] + left) if filled and end >= 0 else (b"", text + left)
+    return text, left[1:] if text else left
 
 
 def _decoded(file: InputFile, size: int) -> Iterator[tuple[bytes, int]]:

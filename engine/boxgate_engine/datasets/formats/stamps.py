@@ -18,6 +18,9 @@ Where = Callable[[int], str]
 """Gives the place of a row, for errors."""
 
 _EPOCH_UNITS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+EPOCH_FORMS: Final = frozenset(f"epoch {unit}" for unit in _EPOCH_UNITS)
+"""Forms of stamps that are whole numbers."""
+
 _EARLIEST_NS: Final = 631_152_000 * 10**9
 """1990-01-01 UTC. Epoch numbers of the four units between 1990 and 2200 have no value in common."""
 _LATEST_NS: Final = 7_258_118_400 * 10**9
@@ -43,25 +46,23 @@ _DATE_FORMATS: Final = (
 _SECOND_60: Final = r":\d\d:60|^\d{8}[ T]?\d{4}60"
 
 
-def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int64Array, str]:
-    """Return (int64 ns UTC, the form that was recognised) of the stamps of one file.
+def parse_stamps(texts: pl.Series, zone: str | None, where: Where, first: str | None = None) -> tuple[Int64Array, str]:
+    """Return (int64 ns UTC, the form that was recognised) of the stamps of one file, or of its next rows.
 
     All stamps of a file have the form of the first: an epoch number in s, ms, us or ns (UTC; the unit is told by its
-    range), or a written-out date, with an offset from UTC or, for a naive one, in `zone`.
+    range), or a written-out date, with an offset from UTC or, for a naive one, in `zone`. texts: as they are written;
+    epoch numbers may be read already. first: the file's first stamp, where it is not among them.
     Raises DataRefused (DATA_TZ): naive without zone, unreadable, not a moment or two moments in the zone, out of range.
     """
-    texts = texts.str.strip_chars()
-    first = str(texts[0])
+    first = (str(texts[0]) if first is None else first).strip()
     if _WHOLE.fullmatch(first) and len(first) not in _COMPACT:
         if zone is not None and not is_utc(zone):
             raise _refused(
                 f"{first} counts from 1970 UTC, but the zone given is {zone}", where(0), "--tz UTC", "give --tz UTC"
             )
-        return _parse_epochs(texts, where)
+        return _parse_epochs(texts, first, where)
     form, has_offset = _form(first, where)
-    if has_offset:
-        texts = texts.str.replace(r" ?(?:Z|UTC|GMT)$", "+00:00").str.replace(r" ([+-]\d\d:?\d\d)$", "$1")
-    elif zone is None:
+    if not has_offset and zone is None:
         raise _refused(
             f"{first!r} names no time zone",
             where(0),
@@ -69,17 +70,27 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where) -> tuple[Int6
             "give --tz UTC, an IANA name such as --tz Europe/Berlin, an offset such as --tz +2, or that of a broker "
             "such as --tz +2/+3@US; the exporting program states which",
         )
-    has_fraction = "%.f" in form and _has_fraction(texts, form, has_offset)
-    # Where no stamp has a fraction, the form without one says the same, four times as fast.
-    exact = form if has_fraction else form.replace("%.f", "")
-    parsed = texts.str.to_datetime(exact, time_unit="us", strict=False, time_zone="UTC" if has_offset else None)
-    if texts.str.contains(":60" if ":" in form else _SECOND_60, literal=":" in form).any():
+    # Where no stamp has a fraction, the form without one says the same, and is read many times as fast.
+    bare = form.replace("%.f", "")
+    is_bare = not has_offset and bare[-1] in "dMS" and _all_have_length(texts, len(bare.replace("%Y", "yyyy")))
+    if not is_bare:
+        texts = texts.str.strip_chars()
+        if has_offset:
+            texts = texts.str.replace(r" ?(?:Z|UTC|GMT)$", "+00:00").str.replace(r" ([+-]\d\d:?\d\d)$", "$1")
+    parsed = texts.str.to_datetime(
+        bare if is_bare else form,
+        time_unit="us",
+        strict=False,
+        time_zone="UTC" if has_offset else None,
+        cache=False,
+    )
+    if not is_bare or texts.str.ends_with("60").any():
         parsed = pl.select(pl.when(~texts.str.contains(_SECOND_60)).then(parsed)).to_series()
     _refuse_null(parsed, texts, where, f"a stamp like the first, {first!r}, that names a day and a time that exist")
     micros = np.ascontiguousarray(parsed.to_physical().to_numpy())
     _refuse_outside(micros, _TEXT_EARLIEST_NS // 1000, _LATEST_NS // 1000, texts, where)
     times_ns = micros * 1000
-    if has_fraction:
+    if not is_bare:
         times_ns += _nanoseconds(texts)
     return (times_ns, f"{form} with offset") if has_offset else (to_utc(times_ns, zone or "UTC", where), form)
 
@@ -128,16 +139,19 @@ def refuse_long_days(opens_ns: Int64Array, duration_ns: int, zone: str, where: W
         )
 
 
-def _parse_epochs(texts: pl.Series, where: Where) -> tuple[Int64Array, str]:
+def _parse_epochs(texts: pl.Series, first: str, where: Where) -> tuple[Int64Array, str]:
     numbers = texts.cast(pl.Int64, strict=False)
+    if numbers.null_count():  # Perhaps for spaces around them, which are rare.
+        texts = texts.cast(pl.String).str.strip_chars()
+        numbers = texts.cast(pl.Int64, strict=False)
     _refuse_null(numbers, texts, where, "a whole number, as in the first row")
     values = np.ascontiguousarray(numbers.to_numpy())
     for unit, factor in _EPOCH_UNITS.items():
-        if _EARLIEST_NS <= int(values[0]) * factor < _LATEST_NS:
+        if _EARLIEST_NS <= int(first) * factor < _LATEST_NS:
             _refuse_outside(values, _EARLIEST_NS // factor, _LATEST_NS // factor, texts, where)
             return values * factor, f"epoch {unit}"
     raise _refused(
-        f"{texts[0]} is no time between 1990 and 2200 in s, ms, us or ns",
+        f"{first} is no time between 1990 and 2200 in s, ms, us or ns",
         where(0),
         "an epoch number between 1990 and 2200",
         "correct the column, or write the dates out",
@@ -164,12 +178,9 @@ def _form(first: str, where: Where) -> tuple[str, bool]:
     return (form + "%#z", True) if match["zone"] else (form, False)
 
 
-def _has_fraction(texts: pl.Series, form: str, has_offset: bool) -> bool:
-    """True if any stamp has a fraction of a second, or may have one."""
-    length = len(form.replace("%.f", "").replace("%Y", "yyyy"))
-    if not has_offset and texts.str.len_bytes().max() == length == texts.str.len_bytes().min():
-        return False
-    return bool(texts.str.slice(len("2024-01-31")).str.contains(".", literal=True).any())
+def _all_have_length(texts: pl.Series, length: int) -> bool:
+    lengths = texts.str.len_bytes()
+    return bool(lengths.min() == length == lengths.max())
 
 
 def _nanoseconds(texts: pl.Series) -> Int64Array:
