@@ -51,7 +51,7 @@ MUTANTS = (
     Mutant("adjust_only opens positions", "targets.py", "if signal.adjust_only and (signal.side == 0 or _sign(book.lots) != signal.side):", "if signal.adjust_only and signal.side == 0:"),
     Mutant("lots are rounded up", "grid.py", "    while grid_value(n, num, den) > qty:\n        n -= 1\n", ""),
     Mutant("margin ignores the other instruments", "fills.py", "elif sim.book[j].lots != 0:", "elif sim.book[j].lots != 0 and j < 0:"),
-    Mutant("margin ignores the leverage", "fills.py", "return notional / sim.rules[0].leverage <=", "return notional <="),
+    Mutant("margin ignores the leverage", "fills.py", "contract) / sim.specs[i].leverage", "contract)"),
     Mutant("excursion forgets the entry point", "fills.py", "    follow_position(book)\n    touch(book, bid, ask)\n    _write_fill(sim, i, side,", "    follow_position(book)\n    book.lowest = price\n    book.highest = price\n    _write_fill(sim, i, side,"),
     Mutant("average entry price ignores the old quantity", "fills.py", "entry_price = (book.entry_price * held + price * quantity) / held_after", "entry_price = (book.entry_price + price) / 2.0"),
     Mutant("brackets wait for the inside of the bar", "settle.py", "            _gap_bracket(sim, q.events[sim.executing[i]])\n", "            pass\n"),
