@@ -10,6 +10,7 @@ from rich.table import Table
 
 from boxgate_engine.datasets import ImportResult, Manifest, StoredSeries
 from boxgate_engine.datasets.content import FUNDING, knows_ask
+from boxgate_engine.frames import TICK
 from boxgate_server.cli.answer import JsonObject
 
 _HOUR_NS: Final = 3_600_000_000_000
@@ -87,7 +88,9 @@ def show_details(fields: JsonObject, console: Console) -> None:
     console.print(instruments)
     console.print(series)
     for one in fields["series"]:
-        console.print(f"{one['symbol']} {one['frame']}: {remarks(one['quality'])}", markup=False, soft_wrap=True)
+        trades = one["frame"] == TICK and one["price_basis"] == "LAST"
+        said = "trades, one price stands on both sides; " if trades else ""
+        console.print(f"{one['symbol']} {one['frame']}: {said}{remarks(one['quality'])}", markup=False, soft_wrap=True)
 
 
 def remarks(quality: dict[str, Any]) -> str:

@@ -56,7 +56,7 @@ class _OnGap(enum.StrEnum):
 def import_command(
     files: Annotated[list[Path], typer.Argument(help="Files, folders (all files below them) or quoted patterns.")],
     symbol: Annotated[str | None, typer.Option(help="Symbol; LEAN paths say it.")] = None,
-    frame: Annotated[str | None, typer.Option(help="M1 M5 M15 M30 H1 H4 D1 W1 or tick; LEAN paths say it.")] = None,
+    frame: Annotated[str | None, typer.Option(help="S1 M1 M5 M15 M30 H1 H4 D1 W1 or tick; many files say it.")] = None,
     tz: Annotated[str | None, typer.Option(help="Zone of stamps that name none: UTC, Europe/Berlin, +2/+3@US.")] = None,
     format: Annotated[str | None, typer.Option(help="csv, lean, …; told from the files if not given.")] = None,
     side: Annotated[_Side | None, typer.Option(help="Whose one-sided prices are (default bid).")] = None,
