@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import time_column
+from boxgate_engine.datasets.formats.first_fault import rows_before_fault
 from boxgate_engine.datasets.formats.source import SourcePart
 from boxgate_engine.datasets.formats.stamps import refuse_long_days
 from boxgate_engine.errors import DataRefused
@@ -20,7 +21,7 @@ _LOOKS_LIKE_ROWS_MIN = 10
 class FaultCheck:
     """Checks the rows of one file, part by part, as if they were one.
 
-    zone: of the stamps, None if they name it. Raises DataRefused: DATA_VALUE (not finite, price not positive, volume
+    zone: of the stamps, None if they name it. Refused are: DATA_VALUE (not finite, price not positive, volume
     negative, high or low not the extreme), DATA_ORDER (time falls), DATA_SCHEMA (bars closer than their frame, or all
     on the grid of a larger one), DATA_TZ.
     """
@@ -32,29 +33,46 @@ class FaultCheck:
         self._rows = 0
         self._larger: list[str] = []
 
-    def add(self, part: SourcePart) -> None:
-        """Take the next rows of the file."""
+    def add(self, part: SourcePart) -> tuple[SourcePart, DataRefused | None]:
+        """Take the next rows of the file. Returns those before the first fault, and its refusal."""
         if not part.rows:
-            return
+            return part, None
+        sound, refusal = part, None
+        try:
+            self._refuse(part)
+        except DataRefused:
+            count, refusal = rows_before_fault(part.rows, lambda rows: self._refuse(part.head(rows)))
+            sound = part.head(count)
+        else:
+            self._remember(part)
+        return sound, refusal
+
+    def _refuse(self, part: SourcePart) -> None:
         _refuse_values(part)
-        name = time_column(part.frame)
-        times_ns = part.columns[name].view(np.int64)
-        before_ns = int(times_ns[0]) if self._last_ns is None else self._last_ns
-        steps_ns = np.diff(times_ns, prepend=np.int64(before_ns))
+        steps_ns = self._steps_ns(part)
         _refuse_falling(part, steps_ns)
         if part.frame in FRAME_NS:
             _refuse_close(part, steps_ns)
-            if self._first is None:
-                step_ns = FRAME_NS[part.frame]
-                self._larger = [name for name, duration_ns in FRAME_NS.items() if duration_ns > step_ns]
-            self._larger = [name for name in self._larger if _on_grid(steps_ns[steps_ns > 0], name)]
         if part.frame in ("D1", "W1") and self._zone is not None:
+            times_ns = part.columns["open_ns"].view(np.int64)
             refuse_long_days(times_ns, FRAME_NS[part.frame], self._zone, lambda row: part.where(row, None))
+
+    def _remember(self, part: SourcePart) -> None:
         if self._first is None:
-            columns = {key: values[:1].copy() for key, values in part.columns.items()}
-            self._first = replace(part, columns=columns)
-        self._last_ns = int(times_ns[-1])
+            self._first = replace(part, columns={key: values[:1].copy() for key, values in part.columns.items()})
+            step_ns = FRAME_NS.get(part.frame)
+            self._larger = [name for name, duration_ns in FRAME_NS.items() if step_ns and duration_ns > step_ns]
+        if self._larger:
+            steps_ns = self._steps_ns(part)
+            self._larger = [name for name in self._larger if _on_grid(steps_ns[steps_ns > 0], name)]
+        self._last_ns = int(part.columns[time_column(part.frame)][-1])
         self._rows += part.rows
+
+    def _steps_ns(self, part: SourcePart) -> NDArray[np.int64]:
+        """Return the step from the row before to each row, zero for the first of the file."""
+        times_ns = part.columns[time_column(part.frame)].view(np.int64)
+        before_ns = int(times_ns[0]) if self._last_ns is None else self._last_ns
+        return np.diff(times_ns, prepend=np.int64(before_ns))
 
     def finish(self) -> None:
         """Say that the file is over: what holds for all its rows is checked."""
@@ -92,9 +110,8 @@ def _refuse_extremes(part: SourcePart, prefix: str) -> None:
 def _refuse_where(part: SourcePart, column: str, bad: NDArray[np.bool_], expected: str) -> None:
     if bad.any():
         row = int(np.argmax(bad))
-        more = int(np.count_nonzero(bad)) - 1
         raise DataRefused(
-            f"{column} is {part.columns[column][row]}" + (f", and {more} more rows like it" if more else ""),
+            f"{column} is {part.columns[column][row]}",
             code="DATA_VALUE",
             where=part.where(row, column),
             expected=expected,

@@ -167,11 +167,13 @@ class _Reading:
                 checks[intake] = FaultCheck(part.zone or self._request.zone)
                 if self._sizes[file.size] > 1:
                     repeated = self._is_repeated(part, hashing.result())
-            checks[intake].add(part)
+            sound, refusal = checks[intake].add(part)
             if repeated:
                 intake.add_repeated(part.rows)
             else:
-                intake.add(part)
+                intake.add(sound)
+            if refusal is not None:
+                raise refusal
             self._rows += part.rows
             self._report(part.bytes_read)
         for intake, check in checks.items():

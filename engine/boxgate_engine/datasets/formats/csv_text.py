@@ -6,7 +6,7 @@ import csv
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -26,9 +26,19 @@ from boxgate_engine.datasets.formats.column_names import (
     stated_names,
     stored_names,
 )
-from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, place, read_table
+from boxgate_engine.datasets.formats.delimited import (
+    NUMBER,
+    TEXT,
+    WHOLE,
+    TextTable,
+    line_ends,
+    place,
+    read_table,
+    refuse_binary,
+)
+from boxgate_engine.datasets.formats.first_fault import rows_before_fault
 from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
-from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, stated
+from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, Side, SourcePart, stated
 from boxgate_engine.datasets.formats.stamps import EPOCH_FORMS, parse_stamps, to_utc
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
@@ -49,6 +59,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     begin = next(pieces, None)
     if begin is None:
         raise _no_rows(file)
+    refuse_binary(begin.text.split(b"\n", 1)[0], file.label)
     header, separator = _header(begin, file, frame, options)
     place_of_header = place(file.label, begin.lines_before + 1)
     named = stated_names(header, options.columns, place_of_header)
@@ -62,40 +73,97 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     read_names = {name for name, kind in fields.items() if kind is not None}
     two_sided = not trades if frame == TICK else "bid_open" in read_names
     sources = {name: source_of(name, frame, two_sided) for name in stored_names(frame, read_names)}
-    header_of = {meaning: name for name, meaning in meanings.items()}
-    first_stamp: str | None = None
-    form = ""
+    rows = _Rows(
+        file=file,
+        options=options,
+        symbol=symbol,
+        frame=frame,
+        side=None if two_sided else side,
+        fields=fields,
+        separator=separator,
+        sources=sources,
+        header_of={meaning: name for name, meaning in meanings.items()},
+        ignored=tuple(sorted(name for name in header if name not in meanings)),
+    )
     for piece in chain([begin], pieces):
-        header_lines = 1 if piece is begin and options.header else 0
-        if header_lines and b"\n" not in piece.text:  # The header alone.
-            continue
-        table = _read(piece, file.label, fields, separator, header_lines, options, whole_stamps=form in EPOCH_FORMS)
-        where = partial(_where, file.label, table.first_line, sources, header_of)
+        yield from rows.parts(piece, header_lines=1 if piece is begin and options.header else 0)
+    if rows.first_stamp is None:
+        raise _no_rows(file)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Rows:
+    """Makes parts of the pieces of one file. sources: stored column -> meaning. first_stamp: of the file, when read."""
+
+    file: InputFile
+    options: ReadOptions
+    symbol: str
+    frame: str
+    side: Side | None
+    fields: dict[str, pl.DataType | None]
+    separator: str
+    sources: dict[str, str]
+    header_of: dict[str, str]
+    ignored: tuple[str, ...]
+    first_stamp: str | None = None
+    form: str = ""
+
+    def parts(self, piece: Piece, header_lines: int) -> Iterator[SourcePart]:
+        """Yield the rows of a piece; where one has a fault, those before it, and raise its refusal."""
+        lines = line_ends(piece.text) + 1
+        if lines <= header_lines:
+            return
+        try:
+            part = self._part(piece, header_lines)
+        except DataRefused:
+            ends = np.flatnonzero(np.frombuffer(piece.text, np.uint8) == ord("\n"))
+
+            def first(rows: int) -> SourcePart:
+                count = header_lines + rows
+                text = piece.text if count == lines else piece.text[: ends[count - 1]]
+                return self._part(replace(piece, text=text), header_lines)
+
+            sound, refusal = rows_before_fault(lines - header_lines, first)
+            if sound:
+                yield first(sound)
+            raise refusal from None
+        yield part
+
+    def _part(self, piece: Piece, header_lines: int) -> SourcePart:
+        options = self.options
+        table = _read(
+            piece,
+            self.file.label,
+            self.fields,
+            self.separator,
+            header_lines,
+            options,
+            whole_stamps=self.form in EPOCH_FORMS,
+        )
+        where = partial(_where, self.file.label, table.first_line, self.sources, self.header_of)
+        where_time = partial(where, column=TIME)
         stamps = _stamps(table)
-        where_time = partial(_where, file.label, table.first_line, sources, header_of, column=TIME)
         if options.time_format is not None:
             times_ns, form = _parse_stated(stamps, options.time_format, options.zone, where_time)
         else:  # Stamps have the form of the file's first one.
-            times_ns, form = parse_stamps(stamps, options.zone, where_time, first_stamp)
-        first_stamp = first_stamp or str(stamps[0])
-        columns: dict[str, Column] = {time_column(frame): times_ns}
-        for name, source in sources.items():  # Only the volume may be missing; then none is known, and 0 is stored.
+            times_ns, form = parse_stamps(stamps, options.zone, where_time, self.first_stamp)
+        self.first_stamp, self.form = self.first_stamp or str(stamps[0]), form
+        columns: dict[str, Column] = {time_column(self.frame): times_ns}
+        for name, source in self.sources.items():  # Only the volume may be missing: none is known, and 0 is stored.
             columns[name] = table.numbers(source) if source in table.columns else np.zeros(table.rows)
-        if trades:
+        if self.frame == TICK and self.side == "last":
             columns = trade_columns(columns)
-        yield SourcePart(
-            symbol=symbol,
-            frame=frame,
-            side=None if two_sided else side,
+        return SourcePart(
+            symbol=self.symbol,
+            frame=self.frame,
+            side=self.side,
             columns=columns,
             where=where,
-            file=file,
+            file=self.file,
             form=form,
-            ignored=tuple(sorted(name for name in header if name not in meanings)),
+            ignored=self.ignored,
             bytes_read=piece.bytes_read,
         )
-    if first_stamp is None:
-        raise _no_rows(file)
 
 
 def _read(

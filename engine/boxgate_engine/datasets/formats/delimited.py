@@ -89,6 +89,7 @@ def read_table(
     may_be_empty: names of those that need no value in every row; where there is none, there is null.
     Raises DataRefused: DATA_FORMAT (a line without the right number of fields, no rows), DATA_VALUE (empty, no number).
     """
+    refuse_binary(text, label)
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
     try:
         frame = _parse(
@@ -99,9 +100,11 @@ def read_table(
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
         _refuse_bad_line(text, label, len(fields), separator, header_lines, lines_before)
         frame = _parse_slowly(text, label, fields, separator, header_lines, lines_before, decimal_comma)
-    if not frame.height:
-        raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     lines = line_ends(text) + 1 - header_lines
+    if not frame.height:
+        if lines > 0:
+            _refuse_bad_line(text, label, len(fields), separator, header_lines, lines_before)
+        raise _format(label, "the file has no rows", "rows of market data", "download or export it again")
     needed = {name: kind for name, kind in wanted.items() if name not in may_be_empty}
     ragged = bool(may_be_empty) and _separators(text, separator, header_lines) != lines * (len(fields) - 1)
     if frame.height != lines or ragged or _has_null(frame, needed):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, Final, cast
 
 from boxgate_engine.datasets.formats.archive import BYTES_MAX, RATIO_MAX, is_zip, only_member
-from boxgate_engine.datasets.formats.delimited import line_ends, refuse_binary
+from boxgate_engine.datasets.formats.delimited import line_ends
 from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.errors import DataRefused
 
@@ -37,7 +37,7 @@ class Piece:
 def pieces_of(file: InputFile, piece_bytes: int | None = None) -> Iterator[Piece]:
     """Yield the text of a file, or of the one in a zip or gzip, without byte order mark and blank lines at its end.
 
-    Raises DataRefused (DATA_FORMAT) for what is binary, no text, damaged, packed out of all proportion or empty.
+    Raises DataRefused (DATA_FORMAT) for what is damaged, packed out of all proportion or empty.
     """
     size = piece_bytes or PIECE_BYTES
     rest, lines, seen = b"", 0, False
@@ -48,11 +48,9 @@ def pieces_of(file: InputFile, piece_bytes: int | None = None) -> Iterator[Piece
                 raise _refused(file, "a line has more than a million bytes", "lines of market data")
             continue
         seen = True
-        refuse_binary(text, file.label)
         yield Piece(text=text, lines_before=lines, bytes_read=bytes_read)
         lines += line_ends(text) + 1
     if rest.strip():
-        refuse_binary(rest, file.label)
         yield Piece(text=rest.rstrip(), lines_before=lines, bytes_read=file.size)
     elif not seen:
         raise _refused(file, "the file is empty", "rows of market data")

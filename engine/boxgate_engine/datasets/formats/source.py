@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
@@ -95,6 +95,10 @@ class SourcePart:
     def rows(self) -> int:
         """Number of rows."""
         return len(self.columns[time_column(self.frame)])
+
+    def head(self, rows: int) -> SourcePart:
+        """Return the first rows."""
+        return replace(self, columns={name: values[:rows] for name, values in self.columns.items()})
 
     @property
     def price_basis(self) -> PriceBasis:
