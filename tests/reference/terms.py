@@ -19,8 +19,8 @@ Prices = tuple[float, float, float, float]
 class ReferenceError(Exception):
     """The run fails: a signal or an event that can never be right.
 
-    code: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE, SPREAD_MISSING,
-    VOLUME_MISSING or RATE_MISSING.
+    code: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, SIGNAL_MIXED, ORDER_FIELDS, ORDER_ID,
+    ORDER_LOOP, PROTO_SCOPE, SPREAD_MISSING, VOLUME_MISSING, RATE_MISSING or CONFIG.
     """
 
     def __init__(self, code: str, what: str) -> None:
@@ -82,6 +82,9 @@ FundingStamps = tuple[tuple[int, float], ...]
 SwapStamps = tuple[tuple[int, int], ...]
 """Times in ns and nights, ascending."""
 
+Hours = tuple[tuple[int, int], ...]
+"""When a market is open: intervals [from, to) in ns, ascending, apart."""
+
 Spread = tuple[str] | tuple[str, float] | tuple[str, tuple[float, ...]]
 
 
@@ -94,6 +97,10 @@ class Rules:
     equivalents: groups of currencies that count as one.
     margin_mode: cross or isolated; maintenance and margin_call are fractions of the margin, 0 for none.
     path: ohlc, olhc, adaptive, pessimistic or optimistic ("real" is pessimistic on a tape of finer events).
+    orders: the session answers with intents, not with signals.
+    volume_limit: the share of an event's volume that its fills may take; None for no limit.
+    latency_ns, jitter_ns: fixed and random part of the latency, drawn by seed.
+    hours: by instrument; empty for no filter. day_ends: by instrument, ascending; empty for UTC midnights.
     """
 
     fees_bps: float = 0.0
@@ -116,6 +123,13 @@ class Rules:
     funding: tuple[FundingStamps, ...] = ()
     swap_terms: tuple[SwapTerms | None, ...] = ()
     swap_stamps: tuple[SwapStamps, ...] = ()
+    orders: bool = False
+    volume_limit: float | None = None
+    latency_ns: int = 0
+    jitter_ns: int = 0
+    seed: int = 0
+    hours: tuple[Hours, ...] = ()
+    day_ends: tuple[tuple[int, ...], ...] = ()
 
     def fees_of(self, instrument: int) -> Fees:
         """Return the tariff of an instrument."""
@@ -153,7 +167,7 @@ class Event:
 
 @dataclass(frozen=True)
 class SignalIn:
-    """A signal as the strategy states it, before the grid."""
+    """A signal as the strategy states it, before the grid. trail: distance of the trailing stop (risk.trail)."""
 
     instrument: int
     side: str
@@ -164,11 +178,53 @@ class SignalIn:
     valid_until_ns: int | None = None
     adjust_only: bool = False
     event_index_in_moment: int = 0
+    trail: float | None = None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """An order intent as the strategy states it, before the grid.
+
+    kind: SUBMIT, REPLACE, CANCEL or PROTECT. side: BUY or SELL. type: MARKET, LIMIT, STOP, STOP_LIMIT or
+    TRAILING_STOP. tif: GTC, DAY, GTD, IOC or FOK. trail: that of a TRAILING_STOP. sl, tp, risk_trail: the bracket
+    (risk). Fields that a kind does not have are left as they are here.
+    """
+
+    kind: str
+    instrument: int
+    client_id: str = ""
+    side: str = ""
+    type: str = ""
+    qty: float | None = None
+    price: float | None = None
+    stop_price: float | None = None
+    trail: float | None = None
+    tif: str = "GTC"
+    valid_until_ns: int | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    oco: str = ""
+    sl: float | None = None
+    tp: float | None = None
+    risk_trail: float | None = None
+    event_index_in_moment: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a moment of an ORDERS session. more: another one follows at the same moment."""
+
+    intents: tuple[Intent, ...] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True)
 class Fill:
-    """A row of fills; lots and spread_cost besides."""
+    """A row of fills; lots and spread_cost besides.
+
+    signal_seq: of the signal, or of the intent that submitted the order or stated the bracket. client_id: of the
+    order that filled; None for all other fills.
+    """
 
     seq: int
     time_ns: int
@@ -185,6 +241,7 @@ class Fill:
     path_dependent: bool
     lots: int
     spread_cost: float
+    client_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -247,6 +304,39 @@ class SignalRow:
 
 
 @dataclass(frozen=True)
+class OrderRow:
+    """A row of intents: values on the grid, and what became of it.
+
+    outcome: FILLED, CANCELLED, EXPIRED, REJECTED, WORKING, UNEXECUTED or DONE. reason: of CANCELLED and REJECTED.
+    valid_until_ns: of DAY the end of the day. filled_lots, filled_qty: of SUBMIT, else 0.
+    """
+
+    seq: int
+    time_ns: int
+    instrument: str
+    kind: str
+    client_id: str
+    side: str
+    type: str
+    qty: float | None
+    price: float | None
+    stop_price: float | None
+    trail: float | None
+    tif: str
+    valid_until_ns: int | None
+    reduce_only: bool
+    post_only: bool
+    oco: str
+    sl: float | None
+    tp: float | None
+    risk_trail: float | None
+    outcome: str
+    reason: str | None
+    filled_lots: int
+    filled_qty: float
+
+
+@dataclass(frozen=True)
 class OpenPosition:
     """A position that the end of the run left open."""
 
@@ -260,7 +350,7 @@ class OpenPosition:
 
 @dataclass(frozen=True)
 class PositionView:
-    """A position as the strategy sees it. side: BUY for long, SELL for short."""
+    """A position as the strategy sees it. side: BUY for long, SELL for short. trail_level: a mark."""
 
     position_id: int
     instrument: int
@@ -270,6 +360,26 @@ class PositionView:
     sl: float | None
     tp: float | None
     unrealised_pnl: float
+    trail: float | None = None
+    trail_level: float | None = None
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """A working order as the strategy sees it, in the order of the list. trail_level: a mark."""
+
+    client_id: str
+    instrument: int
+    side: str
+    type: str
+    qty: float
+    filled_qty: float
+    price: float | None
+    stop_price: float | None
+    trail: float | None
+    trail_level: float | None
+    triggered: bool
+    valid_until_ns: int | None
 
 
 @dataclass(frozen=True)
@@ -284,13 +394,16 @@ class TargetView:
     sl: float | None
     tp: float | None
     valid_until_ns: int | None
+    trail: float | None = None
 
 
 @dataclass(frozen=True)
 class Update:
-    """What became known of the account. kind: FILL, REJECTION, EXPIRY, LIQUIDATION, MARGIN_CALL, FUNDING or SWAP.
+    """What became known of the account.
 
-    A LIQUIDATION has the fields of a fill and stands in place of its FILL. amount: what FUNDING or SWAP moved.
+    kind: FILL, REJECTION, EXPIRY, CANCELLATION, LIQUIDATION, MARGIN_CALL, FUNDING or SWAP. A LIQUIDATION has the
+    fields of a fill and stands in place of its FILL. amount: what FUNDING or SWAP moved. client_id: of the order;
+    None for what is of no order. cancel_reason: INTENT, OCO, REDUCE_ONLY, IOC or FOK.
     """
 
     kind: str
@@ -304,6 +417,8 @@ class Update:
     fill_reason: str | None = None
     reject_reason: str | None = None
     amount: float | None = None
+    client_id: str | None = None
+    cancel_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -319,7 +434,10 @@ class Flow:
 
 @dataclass(frozen=True)
 class MomentView:
-    """What a decision is made from: the delivered events of a moment and the account after it was settled."""
+    """What a decision is made from: the delivered events of a moment and the account after it was settled.
+
+    round: 0, and one more for each answer marked `more`; orders and round are of ORDERS sessions, targets of others.
+    """
 
     seq: int
     time_ns: int
@@ -329,11 +447,13 @@ class MomentView:
     positions: list[PositionView]
     targets: list[TargetView]
     updates: list[Update]
+    orders: list[OrderView] = field(default_factory=list)
+    round: int = 0
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of a run. path_dependent_bars: bars whose two walks made different fills."""
+    """Counts of a run. signals: or intents. path_dependent_bars: bars whose two walks made different fills."""
 
     signals: int
     no_ops: int
@@ -355,4 +475,5 @@ class Result:
     counts: Counts
     open_positions: list[OpenPosition]
     flows: list[Flow] = field(default_factory=list)
+    orders: list[OrderRow] = field(default_factory=list)
     rules_fired: dict[str, int] = field(default_factory=dict, compare=False)
