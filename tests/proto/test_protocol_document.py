@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import EnumDescriptor
 
-from boxgate_proto.strategy.v1 import account_pb2, instrument_pb2, signal_pb2, strategy_pb2, visibility_pb2, window_pb2
+from boxgate_proto.strategy.v1 import (
+    account_pb2,
+    instrument_pb2,
+    order_pb2,
+    signal_pb2,
+    strategy_pb2,
+    visibility_pb2,
+    window_pb2,
+)
 
-_FILES = [
-    module.DESCRIPTOR for module in (account_pb2, instrument_pb2, signal_pb2, strategy_pb2, visibility_pb2, window_pb2)
-]
+_MODULES = (account_pb2, instrument_pb2, order_pb2, signal_pb2, strategy_pb2, visibility_pb2, window_pb2)
+_FILES = [module.DESCRIPTOR for module in _MODULES]
 _ENUMS = [enum for file in _FILES for enum in file.enum_types_by_name.values()]
 _RPCS = [method.name for method in strategy_pb2.DESCRIPTOR.services_by_name["Strategy"].methods]
 

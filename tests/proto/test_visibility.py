@@ -25,7 +25,15 @@ def test_the_answers_are_those_of_the_four_calls() -> None:
 
 def test_the_walk_reaches_nested_messages() -> None:
     reached = {message.name for answer in ANSWERS for message in messages(answer)}
-    assert {"Signal", "Risk", "SignalWindow", "ParameterSchema", "ParameterValue", "SeriesRequirement"} <= reached
+    assert {
+        "Signal",
+        "Risk",
+        "OrderIntent",
+        "SignalWindow",
+        "ParameterSchema",
+        "ParameterValue",
+        "SeriesRequirement",
+    } <= reached
 
 
 def test_what_names_the_inside_of_a_strategy_is_meta() -> None:
@@ -38,6 +46,9 @@ def test_what_names_the_inside_of_a_strategy_is_meta() -> None:
     }
     assert {
         "Signal.meta",
+        "OrderIntent.client_id",
+        "OrderIntent.oco",
+        "OrderIntent.meta",
         "ParameterSchema.doc",
         "DescribeResponse.series",
         "OnInitResponse.need_history",

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from boxgate_proto.strategy.v1 import order_pb2 as _order_pb2
 from boxgate_proto.strategy.v1 import signal_pb2 as _signal_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -31,15 +32,17 @@ class _AccountUpdateKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acc
     ACCOUNT_UPDATE_KIND_FILL: _AccountUpdateKind.ValueType  # 1
     """An order was executed."""
     ACCOUNT_UPDATE_KIND_REJECTION: _AccountUpdateKind.ValueType  # 2
-    """A target was refused; see reject_reason."""
+    """A target or an intent was refused; see reject_reason and intent_kind."""
     ACCOUNT_UPDATE_KIND_EXPIRY: _AccountUpdateKind.ValueType  # 3
-    """A target passed its valid_until_ns before it was reached."""
+    """A target or an order passed its valid_until_ns before it was reached."""
     ACCOUNT_UPDATE_KIND_FUNDING: _AccountUpdateKind.ValueType  # 4
     """Reserved: a funding payment."""
     ACCOUNT_UPDATE_KIND_LIQUIDATION: _AccountUpdateKind.ValueType  # 5
     """Reserved: the account was liquidated in part or whole."""
     ACCOUNT_UPDATE_KIND_SWAP: _AccountUpdateKind.ValueType  # 6
     """Reserved: an overnight swap."""
+    ACCOUNT_UPDATE_KIND_CANCELLATION: _AccountUpdateKind.ValueType  # 8
+    """An order ended before it was filled; see cancel_reason."""
 
 class AccountUpdateKind(_AccountUpdateKind, metaclass=_AccountUpdateKindEnumTypeWrapper):
     """AccountUpdateKind says what happened to the account."""
@@ -49,15 +52,17 @@ ACCOUNT_UPDATE_KIND_UNSPECIFIED: AccountUpdateKind.ValueType  # 0
 ACCOUNT_UPDATE_KIND_FILL: AccountUpdateKind.ValueType  # 1
 """An order was executed."""
 ACCOUNT_UPDATE_KIND_REJECTION: AccountUpdateKind.ValueType  # 2
-"""A target was refused; see reject_reason."""
+"""A target or an intent was refused; see reject_reason and intent_kind."""
 ACCOUNT_UPDATE_KIND_EXPIRY: AccountUpdateKind.ValueType  # 3
-"""A target passed its valid_until_ns before it was reached."""
+"""A target or an order passed its valid_until_ns before it was reached."""
 ACCOUNT_UPDATE_KIND_FUNDING: AccountUpdateKind.ValueType  # 4
 """Reserved: a funding payment."""
 ACCOUNT_UPDATE_KIND_LIQUIDATION: AccountUpdateKind.ValueType  # 5
 """Reserved: the account was liquidated in part or whole."""
 ACCOUNT_UPDATE_KIND_SWAP: AccountUpdateKind.ValueType  # 6
 """Reserved: an overnight swap."""
+ACCOUNT_UPDATE_KIND_CANCELLATION: AccountUpdateKind.ValueType  # 8
+"""An order ended before it was filled; see cancel_reason."""
 Global___AccountUpdateKind: _TypeAlias = AccountUpdateKind  # noqa: Y015
 
 class _FillReason:
@@ -71,7 +76,7 @@ class _FillReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FillReason
     FILL_REASON_ENTRY: _FillReason.ValueType  # 1
     """The position was opened or increased."""
     FILL_REASON_SIGNAL: _FillReason.ValueType  # 2
-    """A signal reduced or closed the position."""
+    """A signal or an order reduced or closed the position."""
     FILL_REASON_STOP_LOSS: _FillReason.ValueType  # 3
     """The stop loss was reached."""
     FILL_REASON_TAKE_PROFIT: _FillReason.ValueType  # 4
@@ -91,7 +96,7 @@ FILL_REASON_UNSPECIFIED: FillReason.ValueType  # 0
 FILL_REASON_ENTRY: FillReason.ValueType  # 1
 """The position was opened or increased."""
 FILL_REASON_SIGNAL: FillReason.ValueType  # 2
-"""A signal reduced or closed the position."""
+"""A signal or an order reduced or closed the position."""
 FILL_REASON_STOP_LOSS: FillReason.ValueType  # 3
 """The stop loss was reached."""
 FILL_REASON_TAKE_PROFIT: FillReason.ValueType  # 4
@@ -113,7 +118,7 @@ class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectRe
     REJECT_REASON_UNSPECIFIED: _RejectReason.ValueType  # 0
     """Set on updates that are no rejection."""
     REJECT_REASON_INSUFFICIENT_MARGIN: _RejectReason.ValueType  # 1
-    """The increasing part of the target needs more margin than the equity allows."""
+    """The increasing part needs more margin than the equity allows."""
     REJECT_REASON_QTY_BELOW_MINIMUM: _RejectReason.ValueType  # 2
     """The quantity is below the smallest one after rounding to the lot grid."""
     REJECT_REASON_STOP_LOSS_SIDE: _RejectReason.ValueType  # 3
@@ -121,17 +126,27 @@ class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectRe
     REJECT_REASON_TAKE_PROFIT_SIDE: _RejectReason.ValueType  # 4
     """The take profit is on the wrong side of the limit price or the last mark."""
     REJECT_REASON_MARKET_CLOSED: _RejectReason.ValueType  # 5
-    """Reserved: the market is closed."""
+    """The market is closed."""
     REJECT_REASON_SHORT_NOT_ALLOWED: _RejectReason.ValueType  # 6
     """A cash account cannot be short."""
+    REJECT_REASON_STOP_PRICE_SIDE: _RejectReason.ValueType  # 10
+    """The market has reached the stop_price of a STOP or STOP_LIMIT already."""
+    REJECT_REASON_POST_ONLY: _RejectReason.ValueType  # 11
+    """A post_only order would fill at once."""
+    REJECT_REASON_TOO_MANY_ORDERS: _RejectReason.ValueType  # 12
+    """The instrument has as many orders as it may have."""
+    REJECT_REASON_ORDER_NOT_WORKING: _RejectReason.ValueType  # 13
+    """REPLACE or CANCEL of an order that neither works nor waits."""
+    REJECT_REASON_NO_POSITION: _RejectReason.ValueType  # 14
+    """PROTECT where there is no position."""
 
 class RejectReason(_RejectReason, metaclass=_RejectReasonEnumTypeWrapper):
-    """RejectReason says why a target was refused."""
+    """RejectReason says why a target or an intent was refused."""
 
 REJECT_REASON_UNSPECIFIED: RejectReason.ValueType  # 0
 """Set on updates that are no rejection."""
 REJECT_REASON_INSUFFICIENT_MARGIN: RejectReason.ValueType  # 1
-"""The increasing part of the target needs more margin than the equity allows."""
+"""The increasing part needs more margin than the equity allows."""
 REJECT_REASON_QTY_BELOW_MINIMUM: RejectReason.ValueType  # 2
 """The quantity is below the smallest one after rounding to the lot grid."""
 REJECT_REASON_STOP_LOSS_SIDE: RejectReason.ValueType  # 3
@@ -139,9 +154,19 @@ REJECT_REASON_STOP_LOSS_SIDE: RejectReason.ValueType  # 3
 REJECT_REASON_TAKE_PROFIT_SIDE: RejectReason.ValueType  # 4
 """The take profit is on the wrong side of the limit price or the last mark."""
 REJECT_REASON_MARKET_CLOSED: RejectReason.ValueType  # 5
-"""Reserved: the market is closed."""
+"""The market is closed."""
 REJECT_REASON_SHORT_NOT_ALLOWED: RejectReason.ValueType  # 6
 """A cash account cannot be short."""
+REJECT_REASON_STOP_PRICE_SIDE: RejectReason.ValueType  # 10
+"""The market has reached the stop_price of a STOP or STOP_LIMIT already."""
+REJECT_REASON_POST_ONLY: RejectReason.ValueType  # 11
+"""A post_only order would fill at once."""
+REJECT_REASON_TOO_MANY_ORDERS: RejectReason.ValueType  # 12
+"""The instrument has as many orders as it may have."""
+REJECT_REASON_ORDER_NOT_WORKING: RejectReason.ValueType  # 13
+"""REPLACE or CANCEL of an order that neither works nor waits."""
+REJECT_REASON_NO_POSITION: RejectReason.ValueType  # 14
+"""PROTECT where there is no position."""
 Global___RejectReason: _TypeAlias = RejectReason  # noqa: Y015
 
 @_typing.final
@@ -157,6 +182,7 @@ class Position(_message.Message):
     ENTRY_PRICE_FIELD_NUMBER: _builtins.int
     SL_FIELD_NUMBER: _builtins.int
     TP_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     position_id: _builtins.int
     """Required. Unique in the session; a reversal opens a new one."""
     instrument: _builtins.int
@@ -171,6 +197,8 @@ class Position(_message.Message):
     """Absent means no stop loss."""
     tp: _builtins.float
     """Absent means no take profit."""
+    trail: _builtins.float
+    """Absent means no trailing stop. Distance; where it stands is a mark."""
     def __init__(
         self,
         *,
@@ -181,25 +209,32 @@ class Position(_message.Message):
         entry_price: _builtins.float = ...,
         sl: _builtins.float | None = ...,
         tp: _builtins.float | None = ...,
+        trail: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "sl", b"sl", "tp", b"tp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "entry_price", b"entry_price", "instrument", b"instrument", "position_id", b"position_id", "qty", b"qty", "side", b"side", "sl", b"sl", "tp", b"tp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "entry_price", b"entry_price", "instrument", b"instrument", "position_id", b"position_id", "qty", b"qty", "side", b"side", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__sl: _TypeAlias = _typing.Literal["sl"]  # noqa: Y015
     _WhichOneofArgType__sl: _TypeAlias = _typing.Literal["_sl", b"_sl"]  # noqa: Y015
     _WhichOneofReturnType__tp: _TypeAlias = _typing.Literal["tp"]  # noqa: Y015
     _WhichOneofArgType__tp: _TypeAlias = _typing.Literal["_tp", b"_tp"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sl) -> _WhichOneofReturnType__sl | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tp) -> _WhichOneofReturnType__tp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
 
 Global___Position: _TypeAlias = Position  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
-    """Order is what still works for an instrument: the part of its target that the position has not reached."""
+    """Order is what still works for an instrument: the part of its target that the position has not reached, and in a
+    session with ORDERS each order that works or waits.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -209,18 +244,56 @@ class Order(_message.Message):
     QTY_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    FILLED_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    TIF_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
+    OCO_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    TRIGGERED_FIELD_NUMBER: _builtins.int
+    QUEUED_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
-    """Required. Unique in the session."""
+    """Required. Unique in the session. With ORDERS the name that the sidecar gave it."""
     instrument: _builtins.int
     """Required. Index in OnInitRequest.instruments."""
     side: _signal_pb2.Side.ValueType
     """Required. Direction of the order, not of the target."""
     qty: _builtins.float
-    """Required. Base units, > 0."""
+    """Required. What is still to be filled, base units, > 0."""
     price: _builtins.float
-    """Absent means a market order."""
+    """Absent means no limit."""
     valid_until_ns: _builtins.int
-    """Absent means no expiry. Tape time, nanoseconds since 1970-01-01 UTC."""
+    """Absent means no expiry. Tape time, nanoseconds since 1970-01-01 UTC. For DAY the end of the day."""
+    type: _order_pb2.OrderType.ValueType
+    """With ORDERS, like all that follows."""
+    stop_price: _builtins.float
+    """Absent but for STOP and STOP_LIMIT."""
+    trail: _builtins.float
+    """Absent but for TRAILING_STOP. Distance; where it stands is a mark."""
+    filled: _builtins.float
+    """Base units that were filled; filled and qty together are what it shall fill in all."""
+    average_price: _builtins.float
+    """Average price of what was filled, 0 if nothing was."""
+    tif: _order_pb2.TimeInForce.ValueType
+    """Required."""
+    reduce_only: _builtins.bool
+    """As submitted."""
+    post_only: _builtins.bool
+    """As submitted."""
+    oco: _builtins.str
+    """As submitted; empty for none."""
+    triggered: _builtins.bool
+    """True for a STOP_LIMIT that is a LIMIT by now."""
+    queued: _builtins.bool
+    """True: it was accepted and has not met a bar or tick yet."""
+    @_builtins.property
+    def risk(self) -> _signal_pb2.Risk:
+        """As submitted; absent for none."""
+
     def __init__(
         self,
         *,
@@ -230,17 +303,37 @@ class Order(_message.Message):
         qty: _builtins.float = ...,
         price: _builtins.float | None = ...,
         valid_until_ns: _builtins.int | None = ...,
+        type: _order_pb2.OrderType.ValueType = ...,
+        stop_price: _builtins.float | None = ...,
+        trail: _builtins.float | None = ...,
+        filled: _builtins.float = ...,
+        average_price: _builtins.float = ...,
+        tif: _order_pb2.TimeInForce.ValueType = ...,
+        reduce_only: _builtins.bool = ...,
+        post_only: _builtins.bool = ...,
+        oco: _builtins.str = ...,
+        risk: _signal_pb2.Risk | None = ...,
+        triggered: _builtins.bool = ...,
+        queued: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_valid_until_ns", b"_valid_until_ns", "price", b"price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "price", b"price", "risk", b"risk", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_valid_until_ns", b"_valid_until_ns", "client_id", b"client_id", "instrument", b"instrument", "price", b"price", "qty", b"qty", "side", b"side", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "average_price", b"average_price", "client_id", b"client_id", "filled", b"filled", "instrument", b"instrument", "oco", b"oco", "post_only", b"post_only", "price", b"price", "qty", b"qty", "queued", b"queued", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "triggered", b"triggered", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
+    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
     _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
     _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
@@ -260,6 +353,7 @@ class StandingTarget(_message.Message):
     SL_FIELD_NUMBER: _builtins.int
     TP_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     instrument: _builtins.int
     """Required. Index in OnInitRequest.instruments."""
     side: _signal_pb2.Side.ValueType
@@ -276,6 +370,8 @@ class StandingTarget(_message.Message):
     """Absent means no take profit."""
     valid_until_ns: _builtins.int
     """Absent means no expiry."""
+    trail: _builtins.float
+    """Absent means no trailing stop."""
     def __init__(
         self,
         *,
@@ -287,10 +383,11 @@ class StandingTarget(_message.Message):
         sl: _builtins.float | None = ...,
         tp: _builtins.float | None = ...,
         valid_until_ns: _builtins.int | None = ...,
+        trail: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_sl", b"_sl", "_tp", b"_tp", "_valid_until_ns", b"_valid_until_ns", "price", b"price", "sl", b"sl", "tp", b"tp", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "price", b"price", "sl", b"sl", "tp", b"tp", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_sl", b"_sl", "_tp", b"_tp", "_valid_until_ns", b"_valid_until_ns", "instrument", b"instrument", "price", b"price", "qty_granted", b"qty_granted", "qty_requested", b"qty_requested", "side", b"side", "sl", b"sl", "tp", b"tp", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "instrument", b"instrument", "price", b"price", "qty_granted", b"qty_granted", "qty_requested", b"qty_requested", "side", b"side", "sl", b"sl", "tp", b"tp", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
@@ -298,6 +395,8 @@ class StandingTarget(_message.Message):
     _WhichOneofArgType__sl: _TypeAlias = _typing.Literal["_sl", b"_sl"]  # noqa: Y015
     _WhichOneofReturnType__tp: _TypeAlias = _typing.Literal["tp"]  # noqa: Y015
     _WhichOneofArgType__tp: _TypeAlias = _typing.Literal["_tp", b"_tp"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
     _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
     _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
     @_typing.overload
@@ -306,6 +405,8 @@ class StandingTarget(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sl) -> _WhichOneofReturnType__sl | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tp) -> _WhichOneofReturnType__tp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
@@ -327,6 +428,9 @@ class AccountUpdate(_message.Message):
     FEE_FIELD_NUMBER: _builtins.int
     FILL_REASON_FIELD_NUMBER: _builtins.int
     REJECT_REASON_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    INTENT_KIND_FIELD_NUMBER: _builtins.int
+    CANCEL_REASON_FIELD_NUMBER: _builtins.int
     kind: Global___AccountUpdateKind.ValueType
     """Required."""
     instrument: _builtins.int
@@ -347,6 +451,12 @@ class AccountUpdate(_message.Message):
     """For FILL."""
     reject_reason: Global___RejectReason.ValueType
     """For REJECTION."""
+    client_id: _builtins.str
+    """With ORDERS: the order that it is about; empty if it is about none, such as the fill of a bracket."""
+    intent_kind: _order_pb2.OrderIntentKind.ValueType
+    """With ORDERS, for REJECTION: kind of the intent that was refused."""
+    cancel_reason: _order_pb2.CancelReason.ValueType
+    """For CANCELLATION."""
     def __init__(
         self,
         *,
@@ -360,10 +470,13 @@ class AccountUpdate(_message.Message):
         fee: _builtins.float = ...,
         fill_reason: Global___FillReason.ValueType = ...,
         reject_reason: Global___RejectReason.ValueType = ...,
+        client_id: _builtins.str = ...,
+        intent_kind: _order_pb2.OrderIntentKind.ValueType = ...,
+        cancel_reason: _order_pb2.CancelReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "kind", b"kind", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "client_id", b"client_id", "fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "intent_kind", b"intent_kind", "kind", b"kind", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,11 +504,11 @@ class Account(_message.Message):
 
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
-        """Working orders, by instrument index."""
+        """What works, by instrument index; with ORDERS each order that works or waits, in the order of the engine's list."""
 
     @_builtins.property
     def targets(self) -> _containers.RepeatedCompositeFieldContainer[Global___StandingTarget]:
-        """One per instrument, by instrument index."""
+        """One per instrument, by instrument index; none with ORDERS."""
 
     @_builtins.property
     def updates(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountUpdate]:
@@ -427,35 +540,72 @@ class InstrumentMarks(_message.Message):
 
     INSTRUMENT_FIELD_NUMBER: _builtins.int
     UNREALISED_PNL_FIELD_NUMBER: _builtins.int
+    TRAIL_LEVEL_FIELD_NUMBER: _builtins.int
     instrument: _builtins.int
     """Required. Index in OnInitRequest.instruments."""
     @_builtins.property
     def unrealised_pnl(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Account currency; one entry per event of the window."""
 
+    @_builtins.property
+    def trail_level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Where the trailing stop of the position stands, one entry per event; NaN while there is none, empty without trail."""
+
     def __init__(
         self,
         *,
         instrument: _builtins.int = ...,
         unrealised_pnl: _abc.Iterable[_builtins.float] | None = ...,
+        trail_level: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument", "unrealised_pnl", b"unrealised_pnl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument", "trail_level", b"trail_level", "unrealised_pnl", b"unrealised_pnl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstrumentMarks: _TypeAlias = InstrumentMarks  # noqa: Y015
 
 @_typing.final
+class OrderMarks(_message.Message):
+    """OrderMarks is where one TRAILING_STOP stands at each event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Required."""
+    @_builtins.property
+    def level(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Quote currency; one entry per event of the window, NaN while it has none."""
+
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        level: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "level", b"level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderMarks: _TypeAlias = OrderMarks  # noqa: Y015
+
+@_typing.final
 class Marks(_message.Message):
-    """Marks are valued at each event of a window and never end one."""
+    """Marks are valued at each event of a window and never end one. A window of count 0 has one entry of each: as they are
+    now.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     EQUITY_FIELD_NUMBER: _builtins.int
     FREE_MARGIN_FIELD_NUMBER: _builtins.int
     INSTRUMENTS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def equity(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Account currency; one entry per event of the window."""
@@ -468,16 +618,21 @@ class Marks(_message.Message):
     def instruments(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstrumentMarks]:
         """One per instrument that has a position during the window."""
 
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderMarks]:
+        """With ORDERS: one per TRAILING_STOP that works."""
+
     def __init__(
         self,
         *,
         equity: _abc.Iterable[_builtins.float] | None = ...,
         free_margin: _abc.Iterable[_builtins.float] | None = ...,
         instruments: _abc.Iterable[Global___InstrumentMarks] | None = ...,
+        orders: _abc.Iterable[Global___OrderMarks] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "free_margin", b"free_margin", "instruments", b"instruments"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["equity", b"equity", "free_margin", b"free_margin", "instruments", b"instruments", "orders", b"orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from boxgate_proto.strategy.v1 import order_pb2 as boxgate_dot_strategy_dot_v1_dot_order__pb2
 from boxgate_proto.strategy.v1 import visibility_pb2 as boxgate_dot_strategy_dot_v1_dot_visibility__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n boxgate/strategy/v1/signal.proto\x12\x13\x62oxgate.strategy.v1\x1a$boxgate/strategy/v1/visibility.proto\x1a\x1cgoogle/protobuf/struct.proto\"B\n\x04Risk\x12\x15\n\x02sl\x18\x01 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x88\x01\x01\x12\x15\n\x02tp\x18\x02 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x01\x88\x01\x01\x42\x05\n\x03_slB\x05\n\x03_tp\"\xe3\x02\n\x06Signal\x12\x19\n\x0b\x65vent_index\x18\x01 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x18\n\ninstrument\x18\x02 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12-\n\x04side\x18\x03 \x01(\x0e\x32\x19.boxgate.strategy.v1.SideB\x04\xa8\xd4\x18\x01\x12\x16\n\x03qty\x18\x04 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x88\x01\x01\x12\x18\n\x05price\x18\x05 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x01\x88\x01\x01\x12-\n\x04risk\x18\x06 \x01(\x0b\x32\x19.boxgate.strategy.v1.RiskB\x04\xa8\xd4\x18\x01\x12!\n\x0evalid_until_ns\x18\x07 \x01(\x10\x42\x04\xa8\xd4\x18\x01H\x02\x88\x01\x01\x12\x19\n\x0b\x61\x64just_only\x18\x08 \x01(\x08\x42\x04\xa8\xd4\x18\x01\x12+\n\x04meta\x18\t \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xa8\xd4\x18\x02\x42\x06\n\x04_qtyB\x08\n\x06_priceB\x11\n\x0f_valid_until_nsJ\x04\x08\x14\x10(\"\x87\x01\n\x0cSignalWindow\x12\x17\n\tfirst_seq\x18\x01 \x01(\x10\x42\x04\xa8\xd4\x18\x01\x12\x16\n\x08\x63onsumed\x18\x02 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x32\n\x07signals\x18\x03 \x03(\x0b\x32\x1b.boxgate.strategy.v1.SignalB\x04\xa8\xd4\x18\x01\x12\x12\n\x04more\x18\x04 \x01(\x08\x42\x04\xa8\xd4\x18\x01*H\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02\x12\r\n\tSIDE_FLAT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n boxgate/strategy/v1/signal.proto\x12\x13\x62oxgate.strategy.v1\x1a\x1f\x62oxgate/strategy/v1/order.proto\x1a$boxgate/strategy/v1/visibility.proto\x1a\x1cgoogle/protobuf/struct.proto\"f\n\x04Risk\x12\x15\n\x02sl\x18\x01 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x88\x01\x01\x12\x15\n\x02tp\x18\x02 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x01\x88\x01\x01\x12\x18\n\x05trail\x18\x03 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x02\x88\x01\x01\x42\x05\n\x03_slB\x05\n\x03_tpB\x08\n\x06_trail\"\xe3\x02\n\x06Signal\x12\x19\n\x0b\x65vent_index\x18\x01 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x18\n\ninstrument\x18\x02 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12-\n\x04side\x18\x03 \x01(\x0e\x32\x19.boxgate.strategy.v1.SideB\x04\xa8\xd4\x18\x01\x12\x16\n\x03qty\x18\x04 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x88\x01\x01\x12\x18\n\x05price\x18\x05 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x01\x88\x01\x01\x12-\n\x04risk\x18\x06 \x01(\x0b\x32\x19.boxgate.strategy.v1.RiskB\x04\xa8\xd4\x18\x01\x12!\n\x0evalid_until_ns\x18\x07 \x01(\x10\x42\x04\xa8\xd4\x18\x01H\x02\x88\x01\x01\x12\x19\n\x0b\x61\x64just_only\x18\x08 \x01(\x08\x42\x04\xa8\xd4\x18\x01\x12+\n\x04meta\x18\t \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xa8\xd4\x18\x02\x42\x06\n\x04_qtyB\x08\n\x06_priceB\x11\n\x0f_valid_until_nsJ\x04\x08\x14\x10(\"\x9c\x05\n\x0bOrderIntent\x12\x19\n\x0b\x65vent_index\x18\x01 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x38\n\x04kind\x18\x02 \x01(\x0e\x32$.boxgate.strategy.v1.OrderIntentKindB\x04\xa8\xd4\x18\x01\x12\x18\n\ninstrument\x18\x03 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x17\n\tclient_id\x18\x04 \x01(\tB\x04\xa8\xd4\x18\x02\x12-\n\x04side\x18\x05 \x01(\x0e\x32\x19.boxgate.strategy.v1.SideB\x04\xa8\xd4\x18\x01\x12\x32\n\x04type\x18\x06 \x01(\x0e\x32\x1e.boxgate.strategy.v1.OrderTypeB\x04\xa8\xd4\x18\x01\x12\x16\n\x03qty\x18\x07 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x00\x88\x01\x01\x12\x18\n\x05price\x18\x08 \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x01\x88\x01\x01\x12\x1d\n\nstop_price\x18\t \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x02\x88\x01\x01\x12\x18\n\x05trail\x18\n \x01(\x01\x42\x04\xa8\xd4\x18\x01H\x03\x88\x01\x01\x12\x33\n\x03tif\x18\x0b \x01(\x0e\x32 .boxgate.strategy.v1.TimeInForceB\x04\xa8\xd4\x18\x01\x12!\n\x0evalid_until_ns\x18\x0c \x01(\x10\x42\x04\xa8\xd4\x18\x01H\x04\x88\x01\x01\x12\x19\n\x0breduce_only\x18\r \x01(\x08\x42\x04\xa8\xd4\x18\x01\x12\x17\n\tpost_only\x18\x0e \x01(\x08\x42\x04\xa8\xd4\x18\x01\x12\x11\n\x03oco\x18\x0f \x01(\tB\x04\xa8\xd4\x18\x02\x12-\n\x04risk\x18\x10 \x01(\x0b\x32\x19.boxgate.strategy.v1.RiskB\x04\xa8\xd4\x18\x01\x12+\n\x04meta\x18\x11 \x01(\x0b\x32\x17.google.protobuf.StructB\x04\xa8\xd4\x18\x02\x42\x06\n\x04_qtyB\x08\n\x06_priceB\r\n\x0b_stop_priceB\x08\n\x06_trailB\x11\n\x0f_valid_until_ns\"\xc0\x01\n\x0cSignalWindow\x12\x17\n\tfirst_seq\x18\x01 \x01(\x10\x42\x04\xa8\xd4\x18\x01\x12\x16\n\x08\x63onsumed\x18\x02 \x01(\x07\x42\x04\xa8\xd4\x18\x01\x12\x32\n\x07signals\x18\x03 \x03(\x0b\x32\x1b.boxgate.strategy.v1.SignalB\x04\xa8\xd4\x18\x01\x12\x12\n\x04more\x18\x04 \x01(\x08\x42\x04\xa8\xd4\x18\x01\x12\x37\n\x07intents\x18\x05 \x03(\x0b\x32 .boxgate.strategy.v1.OrderIntentB\x04\xa8\xd4\x18\x01*H\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02\x12\r\n\tSIDE_FLAT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RISK'].fields_by_name['sl']._serialized_options = b'\250\324\030\001'
   _globals['_RISK'].fields_by_name['tp']._loaded_options = None
   _globals['_RISK'].fields_by_name['tp']._serialized_options = b'\250\324\030\001'
+  _globals['_RISK'].fields_by_name['trail']._loaded_options = None
+  _globals['_RISK'].fields_by_name['trail']._serialized_options = b'\250\324\030\001'
   _globals['_SIGNAL'].fields_by_name['event_index']._loaded_options = None
   _globals['_SIGNAL'].fields_by_name['event_index']._serialized_options = b'\250\324\030\001'
   _globals['_SIGNAL'].fields_by_name['instrument']._loaded_options = None
@@ -55,6 +58,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNAL'].fields_by_name['adjust_only']._serialized_options = b'\250\324\030\001'
   _globals['_SIGNAL'].fields_by_name['meta']._loaded_options = None
   _globals['_SIGNAL'].fields_by_name['meta']._serialized_options = b'\250\324\030\002'
+  _globals['_ORDERINTENT'].fields_by_name['event_index']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['event_index']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['kind']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['kind']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['instrument']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['instrument']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['client_id']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['client_id']._serialized_options = b'\250\324\030\002'
+  _globals['_ORDERINTENT'].fields_by_name['side']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['side']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['type']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['type']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['qty']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['qty']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['price']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['price']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['stop_price']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['stop_price']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['trail']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['trail']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['tif']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['tif']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['valid_until_ns']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['valid_until_ns']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['reduce_only']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['reduce_only']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['post_only']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['post_only']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['oco']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['oco']._serialized_options = b'\250\324\030\002'
+  _globals['_ORDERINTENT'].fields_by_name['risk']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['risk']._serialized_options = b'\250\324\030\001'
+  _globals['_ORDERINTENT'].fields_by_name['meta']._loaded_options = None
+  _globals['_ORDERINTENT'].fields_by_name['meta']._serialized_options = b'\250\324\030\002'
   _globals['_SIGNALWINDOW'].fields_by_name['first_seq']._loaded_options = None
   _globals['_SIGNALWINDOW'].fields_by_name['first_seq']._serialized_options = b'\250\324\030\001'
   _globals['_SIGNALWINDOW'].fields_by_name['consumed']._loaded_options = None
@@ -63,12 +100,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SIGNALWINDOW'].fields_by_name['signals']._serialized_options = b'\250\324\030\001'
   _globals['_SIGNALWINDOW'].fields_by_name['more']._loaded_options = None
   _globals['_SIGNALWINDOW'].fields_by_name['more']._serialized_options = b'\250\324\030\001'
-  _globals['_SIDE']._serialized_start=689
-  _globals['_SIDE']._serialized_end=761
-  _globals['_RISK']._serialized_start=125
-  _globals['_RISK']._serialized_end=191
-  _globals['_SIGNAL']._serialized_start=194
-  _globals['_SIGNAL']._serialized_end=549
-  _globals['_SIGNALWINDOW']._serialized_start=552
-  _globals['_SIGNALWINDOW']._serialized_end=687
+  _globals['_SIGNALWINDOW'].fields_by_name['intents']._loaded_options = None
+  _globals['_SIGNALWINDOW'].fields_by_name['intents']._serialized_options = b'\250\324\030\001'
+  _globals['_SIDE']._serialized_start=1486
+  _globals['_SIDE']._serialized_end=1558
+  _globals['_RISK']._serialized_start=158
+  _globals['_RISK']._serialized_end=260
+  _globals['_SIGNAL']._serialized_start=263
+  _globals['_SIGNAL']._serialized_end=618
+  _globals['_ORDERINTENT']._serialized_start=621
+  _globals['_ORDERINTENT']._serialized_end=1289
+  _globals['_SIGNALWINDOW']._serialized_start=1292
+  _globals['_SIGNALWINDOW']._serialized_end=1484
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from boxgate_proto.strategy.v1 import order_pb2 as _order_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -36,7 +37,7 @@ class _SideEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Side.ValueType],
     """Hold nothing."""
 
 class Side(_Side, metaclass=_SideEnumTypeWrapper):
-    """Side is what a signal asks for."""
+    """Side is what a signal asks for, and the direction of an order."""
 
 SIDE_UNSPECIFIED: Side.ValueType  # 0
 """Invalid in a signal: it is never read as FLAT."""
@@ -50,34 +51,42 @@ Global___Side: _TypeAlias = Side  # noqa: Y015
 
 @_typing.final
 class Risk(_message.Message):
-    """Risk is the bracket of a position: one cancels the other."""
+    """Risk is the bracket of a position: the first that is met closes it, the others go with it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SL_FIELD_NUMBER: _builtins.int
     TP_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     sl: _builtins.float
     """Absent means no stop loss. Price in quote currency, > 0."""
     tp: _builtins.float
     """Absent means no take profit. Price in quote currency, > 0."""
+    trail: _builtins.float
+    """Absent means no trailing stop. Distance of the stop loss that follows the market, quote currency, > 0."""
     def __init__(
         self,
         *,
         sl: _builtins.float | None = ...,
         tp: _builtins.float | None = ...,
+        trail: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "sl", b"sl", "tp", b"tp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "sl", b"sl", "tp", b"tp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__sl: _TypeAlias = _typing.Literal["sl"]  # noqa: Y015
     _WhichOneofArgType__sl: _TypeAlias = _typing.Literal["_sl", b"_sl"]  # noqa: Y015
     _WhichOneofReturnType__tp: _TypeAlias = _typing.Literal["tp"]  # noqa: Y015
     _WhichOneofArgType__tp: _TypeAlias = _typing.Literal["_tp", b"_tp"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sl) -> _WhichOneofReturnType__sl | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tp) -> _WhichOneofReturnType__tp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
 
 Global___Risk: _TypeAlias = Risk  # noqa: Y015
 
@@ -151,6 +160,119 @@ class Signal(_message.Message):
 Global___Signal: _TypeAlias = Signal  # noqa: Y015
 
 @_typing.final
+class OrderIntent(_message.Message):
+    """OrderIntent is what a session with ORDERS answers instead of signals; the kinds say which fields they take."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_INDEX_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    QTY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    TIF_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    REDUCE_ONLY_FIELD_NUMBER: _builtins.int
+    POST_ONLY_FIELD_NUMBER: _builtins.int
+    OCO_FIELD_NUMBER: _builtins.int
+    RISK_FIELD_NUMBER: _builtins.int
+    META_FIELD_NUMBER: _builtins.int
+    event_index: _builtins.int
+    """Required. Index of the event in its window, in [0, count)."""
+    kind: _order_pb2.OrderIntentKind.ValueType
+    """Required."""
+    instrument: _builtins.int
+    """Required for SUBMIT and PROTECT: index in OnInitRequest.instruments. The others take that of their order."""
+    client_id: _builtins.str
+    """Required but for PROTECT. The order: its name, unique in the session, 1 to 64 of A-Z a-z 0-9 _ . : -
+    The gateway finds the order by it and publishes a number instead.
+    """
+    side: Global___Side.ValueType
+    """Required for SUBMIT: BUY or SELL."""
+    type: _order_pb2.OrderType.ValueType
+    """Required for SUBMIT."""
+    qty: _builtins.float
+    """Required for SUBMIT and REPLACE: what the order shall fill in all, base units, > 0. Rounded toward zero to the lot
+    grid.
+    """
+    price: _builtins.float
+    """Required for LIMIT and STOP_LIMIT. Quote currency, > 0. Rounded to the nearest tick."""
+    stop_price: _builtins.float
+    """Required for STOP and STOP_LIMIT. Quote currency, > 0. Rounded to the nearest tick."""
+    trail: _builtins.float
+    """Required for TRAILING_STOP. Distance, quote currency, > 0. Rounded to the nearest tick."""
+    tif: _order_pb2.TimeInForce.ValueType
+    """For SUBMIT and REPLACE; unspecified is GTC."""
+    valid_until_ns: _builtins.int
+    """Required for GTD. Tape time, nanoseconds since 1970-01-01 UTC."""
+    reduce_only: _builtins.bool
+    """For SUBMIT. True: the order never opens, enlarges or reverses a position."""
+    post_only: _builtins.bool
+    """For SUBMIT of a LIMIT. True: the order is refused where it would fill at once."""
+    oco: _builtins.str
+    """For SUBMIT. Empty, or the name of a group of orders of one instrument: the first that fills ends the others."""
+    @_builtins.property
+    def risk(self) -> Global___Risk:
+        """For SUBMIT: the bracket of the position that it opens or enlarges. For PROTECT: that of the position from now on."""
+
+    @_builtins.property
+    def meta(self) -> _struct_pb2.Struct:
+        """Optional. Anything the author wants to see in a debug run."""
+
+    def __init__(
+        self,
+        *,
+        event_index: _builtins.int = ...,
+        kind: _order_pb2.OrderIntentKind.ValueType = ...,
+        instrument: _builtins.int = ...,
+        client_id: _builtins.str = ...,
+        side: Global___Side.ValueType = ...,
+        type: _order_pb2.OrderType.ValueType = ...,
+        qty: _builtins.float | None = ...,
+        price: _builtins.float | None = ...,
+        stop_price: _builtins.float | None = ...,
+        trail: _builtins.float | None = ...,
+        tif: _order_pb2.TimeInForce.ValueType = ...,
+        valid_until_ns: _builtins.int | None = ...,
+        reduce_only: _builtins.bool = ...,
+        post_only: _builtins.bool = ...,
+        oco: _builtins.str = ...,
+        risk: Global___Risk | None = ...,
+        meta: _struct_pb2.Struct | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_qty", b"_qty", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "meta", b"meta", "price", b"price", "qty", b"qty", "risk", b"risk", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_qty", b"_qty", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "client_id", b"client_id", "event_index", b"event_index", "instrument", b"instrument", "kind", b"kind", "meta", b"meta", "oco", b"oco", "post_only", b"post_only", "price", b"price", "qty", b"qty", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
+    _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__qty: _TypeAlias = _typing.Literal["qty"]  # noqa: Y015
+    _WhichOneofArgType__qty: _TypeAlias = _typing.Literal["_qty", b"_qty"]  # noqa: Y015
+    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
+    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__qty) -> _WhichOneofReturnType__qty | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
+
+Global___OrderIntent: _TypeAlias = OrderIntent  # noqa: Y015
+
+@_typing.final
 class SignalWindow(_message.Message):
     """SignalWindow answers one EventWindow."""
 
@@ -160,15 +282,22 @@ class SignalWindow(_message.Message):
     CONSUMED_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    INTENTS_FIELD_NUMBER: _builtins.int
     first_seq: _builtins.int
     """Required. The first_seq of the window that is answered."""
     consumed: _builtins.int
     """Required. Index of the last answered event + 1, on a moment boundary; always count without FEEDBACK."""
     more: _builtins.bool
-    """Reserved for ORDERS: the answer is unfinished. True is refused in a session without it."""
+    """True: the answer is unfinished. Its intents take effect at once, and a window of count 0 with the account as it is
+    then comes back, to be answered again. Needs ORDERS and FEEDBACK.
+    """
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]:
-        """Signals by event_index, any number per event."""
+        """Signals by event_index, any number per event. None in a session with ORDERS."""
+
+    @_builtins.property
+    def intents(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderIntent]:
+        """With ORDERS: intents by event_index, any number per event. None in a session without it."""
 
     def __init__(
         self,
@@ -177,10 +306,11 @@ class SignalWindow(_message.Message):
         consumed: _builtins.int = ...,
         signals: _abc.Iterable[Global___Signal] | None = ...,
         more: _builtins.bool = ...,
+        intents: _abc.Iterable[Global___OrderIntent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "first_seq", b"first_seq", "more", b"more", "signals", b"signals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "first_seq", b"first_seq", "intents", b"intents", "more", b"more", "signals", b"signals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

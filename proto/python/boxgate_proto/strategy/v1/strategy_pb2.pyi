@@ -37,7 +37,7 @@ class _CapabilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Capability
     CAPABILITY_TICKS: _Capability.ValueType  # 2
     """The sidecar accepts tick events."""
     CAPABILITY_ORDERS: _Capability.ValueType  # 3
-    """Reserved: order intents instead of targets."""
+    """Order intents instead of targets."""
     CAPABILITY_HEDGING: _Capability.ValueType  # 4
     """Reserved: several positions per instrument."""
     CAPABILITY_HOST_HISTORY: _Capability.ValueType  # 5
@@ -59,7 +59,7 @@ CAPABILITY_FEEDBACK: Capability.ValueType  # 1
 CAPABILITY_TICKS: Capability.ValueType  # 2
 """The sidecar accepts tick events."""
 CAPABILITY_ORDERS: Capability.ValueType  # 3
-"""Reserved: order intents instead of targets."""
+"""Order intents instead of targets."""
 CAPABILITY_HEDGING: Capability.ValueType  # 4
 """Reserved: several positions per instrument."""
 CAPABILITY_HOST_HISTORY: Capability.ValueType  # 5

@@ -29,7 +29,9 @@ class _VisibilityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Visibility
     VISIBILITY_PUBLIC: _Visibility.ValueType  # 1
     """The gateway checks the value, puts it on the grid and may publish it in both modes."""
     VISIBILITY_META: _Visibility.ValueType  # 2
-    """Kept in debug only; in prod the gateway never reads it past decoding."""
+    """Kept in debug only; in prod the gateway never reads it past decoding, but for the names by which intents find
+    their order and group: these it compares and never publishes.
+    """
 
 class Visibility(_Visibility, metaclass=_VisibilityEnumTypeWrapper):
     """Visibility says what prod mode does with a field of a sidecar's answer."""
@@ -39,7 +41,9 @@ VISIBILITY_UNSPECIFIED: Visibility.ValueType  # 0
 VISIBILITY_PUBLIC: Visibility.ValueType  # 1
 """The gateway checks the value, puts it on the grid and may publish it in both modes."""
 VISIBILITY_META: Visibility.ValueType  # 2
-"""Kept in debug only; in prod the gateway never reads it past decoding."""
+"""Kept in debug only; in prod the gateway never reads it past decoding, but for the names by which intents find
+their order and group: these it compares and never publishes.
+"""
 Global___Visibility: _TypeAlias = Visibility  # noqa: Y015
 
 VISIBILITY_FIELD_NUMBER: _builtins.int

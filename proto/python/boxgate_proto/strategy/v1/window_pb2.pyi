@@ -141,7 +141,7 @@ Global___TickColumns: _TypeAlias = TickColumns  # noqa: Y015
 
 @_typing.final
 class EventWindow(_message.Message):
-    """EventWindow carries whole, consecutive moments. A message stays under 4 MiB.
+    """EventWindow carries whole, consecutive moments, or nothing but the account behind an answer marked `more`. A message stays under 4 MiB.
     The number of events and the events behind the current one are future information.
     """
 
@@ -159,7 +159,7 @@ class EventWindow(_message.Message):
     first_seq: _builtins.int
     """Required. Number of the first event; negative in warm-up, the first event of the tape is 0."""
     count: _builtins.int
-    """Required. Number of events."""
+    """Number of events; 0 behind an answer marked `more`, with the first_seq of the window that it answered."""
     warmup: _builtins.bool
     """True before the tape: everything is consumed, signals are discarded and counted."""
     @_builtins.property
