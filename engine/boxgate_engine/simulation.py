@@ -33,10 +33,15 @@ from boxgate_engine.kernel.records import (
     SLIP_IMPACT,
     SLIP_TICKS,
     SLIP_VOLUME_SHARE,
+    STAMP,
+    SWAP_ANNUAL_RATE,
+    SWAP_MONEY_PER_LOT,
+    SWAP_POINTS,
     TRADE_ROW,
     UNEXECUTED,
     UPDATE_ROW,
     Floats,
+    Integers,
     Quotes,
     Records,
     Sim,
@@ -62,6 +67,9 @@ SLIPPAGE_MODELS: Final = {
 }
 """Number of each model of `costs.slippage`."""
 
+SWAP_MODELS: Final = {"points": SWAP_POINTS, "money_per_lot": SWAP_MONEY_PER_LOT, "annual_rate": SWAP_ANNUAL_RATE}
+"""Number of each model of `costs.swap`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TradingCosts:
@@ -82,12 +90,56 @@ class TradingCosts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MarginRules:
+    """When positions are closed by force. mode: cross or isolated.
+
+    maintenance, call: shares of the margin below which positions are liquidated and the account is called; 0 for never
+    (isolated positions are liquidated all the same). fee_bps: of the notional of a liquidation, beside the usual fee.
+    """
+
+    mode: str = "cross"
+    maintenance: float = 0.0
+    call: float = 0.0
+    fee_bps: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLegs:
+    """The rate from a quote currency to the account's: the mid of an instrument, or the product of two.
+
+    first, second: index of the instrument, second None for one leg. first_inverse, second_inverse: 1 / mid is taken.
+    """
+
+    first: int
+    first_inverse: bool = False
+    second: int | None = None
+    second_inverse: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwapTerms:
+    """What one night gives a position; positive is received. model: a key of SWAP_MODELS.
+
+    long, short: ticks (points), account currency per lot_qty (money_per_lot) or share of the notional (annual_rate).
+    """
+
+    model: str
+    long: float
+    short: float
+    lot_qty: float = 100_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountRules:
     """Assumptions of a run. cash: account currency. path: a key of PATHS.
 
     leverage: notional per margin, one for each instrument or one for all.
 
     costs: one for each instrument, or one for all.
+
+    The others have one entry for each instrument, or none at all. rates: None where the quote currency is the
+    account's. funding: times and rates. swap_stamps: times and numbers of nights. Times are int64 ns, ascending; those
+    at or before the start of the run do not count.
     """
 
     cash: float
@@ -95,6 +147,11 @@ class AccountRules:
     cash_account: bool = False
     costs: TradingCosts | Sequence[TradingCosts] = TradingCosts()
     path: str = "pessimistic"
+    margin: MarginRules = MarginRules()
+    rates: Sequence[RateLegs | None] = ()
+    funding: Sequence[tuple[Integers, Floats]] = ()
+    swap: Sequence[SwapTerms | None] = ()
+    swap_stamps: Sequence[tuple[Integers, Integers]] = ()
 
 
 class Simulation:
@@ -113,17 +170,20 @@ class Simulation:
         account = np.zeros(1, ACCOUNT)
         account["cash"] = rules.cash
         account["next_position_id"] = 1
-        record = np.zeros(1, RULES)
-        record["path"] = PATHS[rules.path]
-        record["cash_account"] = rules.cash_account
+        specs = _specs(instruments, rules)
+        book["unit"] = np.where(specs["rate_first"] < 0, specs["contract"], 0.0)
+        funding, specs["funding_end"] = _stamps(rules.funding, count, start_ns)
+        swap, specs["swap_end"] = _stamps(rules.swap_stamps if rules.swap else (), count, start_ns)
+        for field, end in (("next_funding", "funding_end"), ("next_swap", "swap_end")):
+            book[field][1:] = specs[end][:-1]
         self.instruments = tuple(instruments)
         self.initial_cash = rules.cash
         self.rounded = 0
         self._sim = Sim(
             book,
-            _specs(instruments, rules),
+            specs,
             account,
-            record,
+            _rules(rules, stamped=bool(len(funding) + len(swap))),
             np.zeros(0, SIGNAL_ROW),
             np.zeros(0, FILL_ROW),
             np.zeros(0, TRADE_ROW),
@@ -131,6 +191,8 @@ class Simulation:
             np.zeros(1024, EQUITY_ROW),
             np.zeros(count, np.int64),
             np.zeros(FILLS_PER_INSTRUMENT_MAX, FILL_ROW),
+            funding,
+            swap,
         )
         first = self._sim.equity[0]
         first["time_ns"] = start_ns
@@ -237,7 +299,49 @@ def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:
         spec["fee_min"] = cost.minimum
         spec["slip_model"] = SLIPPAGE_MODELS[cost.slippage_model]
         spec["slip_value"] = cost.slippage
+    specs["rate_first"] = specs["rate_second"] = -1
+    for spec, legs in zip(specs, rules.rates or [None] * len(instruments), strict=True):
+        if legs is not None:
+            spec["rate_first"], spec["rate_first_inverse"] = legs.first, legs.first_inverse
+            spec["rate_second"] = -1 if legs.second is None else legs.second
+            spec["rate_second_inverse"] = legs.second_inverse
+    for spec, swap in zip(specs, rules.swap or [None] * len(instruments), strict=True):
+        if swap is not None:
+            spec["swap_model"] = SWAP_MODELS[swap.model]
+            spec["swap_long"], spec["swap_short"], spec["swap_lot_qty"] = swap.long, swap.short, swap.lot_qty
     return specs
+
+
+def _rules(rules: AccountRules, *, stamped: bool) -> Records:
+    margin = rules.margin
+    record = np.zeros(1, RULES)
+    record["path"] = PATHS[rules.path]
+    record["cash_account"] = rules.cash_account
+    record["isolated"] = margin.mode == "isolated"
+    record["maintenance"] = margin.maintenance
+    record["margin_call"] = margin.call
+    record["liquidation_fee_bps"] = margin.fee_bps
+    record["liquidates"] = margin.mode == "isolated" or margin.maintenance > 0.0
+    converts = any(legs is not None for legs in rules.rates)
+    record["active"] = stamped or converts or margin.call > 0.0 or bool(record["liquidates"][0])
+    return record
+
+
+def _stamps(
+    series: Sequence[tuple[Integers, Floats | Integers]], count: int, start_ns: int
+) -> tuple[Records, Integers]:
+    """Return the STAMP records after the start, grouped by instrument, and where each instrument's end."""
+    ends = np.zeros(count, np.int64)
+    parts = [np.zeros(0, STAMP)]
+    for i in range(count):
+        if series:
+            times, values = (np.asarray(column) for column in series[i])
+            part = np.zeros(int((times > start_ns).sum()), STAMP)
+            part["time_ns"] = times[times > start_ns]
+            part["value"] = values[times > start_ns]
+            parts.append(part)
+        ends[i] = sum(map(len, parts))
+    return np.concatenate(parts), ends
 
 
 @dataclass(frozen=True, eq=False)
