@@ -15,7 +15,7 @@ from numba import njit
 
 from boxgate_engine.errors import SignalError
 from boxgate_engine.instruments import Instrument
-from boxgate_engine.kernel.grid import grid_value, lots_within, nearest_tick
+from boxgate_engine.kernel.grid import grid_value, lots_within, nearest_price
 from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Records
 
 BUY: Final = 1
@@ -26,6 +26,9 @@ FLAT: Final = 3
 STEPS_MAX: Final = 2**53
 """Grid values n·num ÷ den have n·num below it: beyond, they are no longer exact and neighbours are one double."""
 
+_PRICES: Final = ("price", "sl", "tp", "trail")
+"""Fields on the tick grid; trail is a distance and obeys the same rules."""
+
 RAW_SIGNAL: Final = np.dtype(
     [
         ("event", "i8"),
@@ -35,12 +38,14 @@ RAW_SIGNAL: Final = np.dtype(
         ("has_price", "?"),
         ("has_sl", "?"),
         ("has_tp", "?"),
+        ("has_trail", "?"),
         ("has_until", "?"),
         ("adjust_only", "?"),
         ("qty", "f8"),
         ("price", "f8"),
         ("sl", "f8"),
         ("tp", "f8"),
+        ("trail", "f8"),
         ("valid_until_ns", "i8"),
     ]
 )
@@ -68,11 +73,8 @@ def take_signals(
     order = np.lexsort((np.arange(len(raw)), raw["event"], raw["instrument"], moment[raw["event"]]))
     signals = np.zeros(len(raw), SIGNAL_ROW)
     rounded = _on_grid(raw[order], specs, signals)
-    off_grid = np.flatnonzero(
-        (raw[order]["has_price"] & (signals["price"] <= 0))
-        | (raw[order]["has_sl"] & (signals["sl"] <= 0))
-        | (raw[order]["has_tp"] & (signals["tp"] <= 0))
-    )
+    vanished = [raw[order][f"has_{name}"] & (signals[name] <= 0) for name in _PRICES]
+    off_grid = np.flatnonzero(np.any(vanished, axis=0))
     if len(off_grid):
         row = raw[order[off_grid[0]]]
         raise _fault("a price is less than half a tick", row, seq, instruments, "prices > 0", code="SIGNAL_RANGE")
@@ -99,7 +101,7 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
         (foreign, "PROTO_SCOPE", "unknown instrument", scope),
         (~np.isin(raw["side"], (BUY, SELL, FLAT)), "SIGNAL_ENUM", "unknown side", "BUY, SELL or FLAT"),
     ]
-    for name in ("qty", "price", "sl", "tp"):
+    for name in ("qty", *_PRICES):
         bad = raw[f"has_{name}"] & ~np.isfinite(raw[name])
         checks.append((bad, "SIGNAL_NOT_FINITE", f"{name} is not a finite number", f"a finite {name}"))
     negative = raw["has_qty"] & (raw["qty"] < 0)
@@ -108,9 +110,10 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
         (negative, "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
         (~flat & ~sized, "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
         (flat & sized, "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
-        (flat & (raw["has_sl"] | raw["has_tp"]), "SIGNAL_RANGE", "FLAT carries a risk", "no sl and tp for FLAT"),
     ]
-    for name in ("price", "sl", "tp"):
+    risk = raw["has_sl"] | raw["has_tp"] | raw["has_trail"]
+    checks.append((flat & risk, "SIGNAL_RANGE", "FLAT carries a risk", "no sl, tp and trail for FLAT"))
+    for name in _PRICES:
         low = raw[f"has_{name}"] & (raw[name] <= 0)
         checks.append((low, "SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent"))
     both = raw["has_sl"] & raw["has_tp"]
@@ -120,7 +123,7 @@ def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequenc
     lot_dens = np.array([float(i.lot_size.denominator) for i in instruments])
     tick_dens = np.array([float(i.tick_size.denominator) for i in instruments])
     known = np.clip(raw["instrument"], 0, len(instruments) - 1)
-    for name, dens in (("qty", lot_dens), ("price", tick_dens), ("sl", tick_dens), ("tp", tick_dens)):
+    for name, dens in (("qty", lot_dens), *((name, tick_dens) for name in _PRICES)):
         with np.errstate(invalid="ignore", over="ignore"):
             beyond = raw[f"has_{name}"] & (raw[name] * dens[known] >= STEPS_MAX)
         checks.append((beyond, "SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}"))
@@ -173,16 +176,17 @@ def _on_grid(raw: Records, specs: Records, signals: Records) -> int:
             signal.lots = lots_within(answer.qty, spec.lot_num, spec.lot_den)
             changed = grid_value(signal.lots, spec.lot_num, spec.lot_den) != answer.qty
         if answer.has_price:
-            signal.price = grid_value(
-                nearest_tick(answer.price, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den
-            )
+            signal.price = nearest_price(answer.price, spec.tick_num, spec.tick_den)
             changed = changed or signal.price != answer.price
         if answer.has_sl:
-            signal.sl = grid_value(nearest_tick(answer.sl, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            signal.sl = nearest_price(answer.sl, spec.tick_num, spec.tick_den)
             changed = changed or signal.sl != answer.sl
         if answer.has_tp:
-            signal.tp = grid_value(nearest_tick(answer.tp, spec.tick_num, spec.tick_den), spec.tick_num, spec.tick_den)
+            signal.tp = nearest_price(answer.tp, spec.tick_num, spec.tick_den)
             changed = changed or signal.tp != answer.tp
+        if answer.has_trail:
+            signal.trail = nearest_price(answer.trail, spec.tick_num, spec.tick_den)
+            changed = changed or signal.trail != answer.trail
         if changed:
             rounded += 1
     return rounded

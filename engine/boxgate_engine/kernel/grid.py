@@ -34,6 +34,12 @@ def nearest_tick(price: float, num: int, den: int) -> int:
 
 
 @njit(cache=True)
+def nearest_price(price: float, num: int, den: int) -> float:
+    """Return the nearest grid price, ties to even; 0.0 for less than half a tick."""
+    return grid_value(nearest_tick(price, num, den), num, den)
+
+
+@njit(cache=True)
 def round_up(price: float, num: int, den: int) -> float:
     """Return the smallest grid price >= price: what a buyer pays."""
     n = nearest_tick(price, num, den)

@@ -121,12 +121,14 @@ def _public_values(signal: Signal) -> tuple[Any, ...]:
         signal.HasField("price"),
         has_risk and risk.HasField("sl"),
         has_risk and risk.HasField("tp"),
+        has_risk and risk.HasField("trail"),
         signal.HasField("valid_until_ns"),
         signal.adjust_only,
         signal.qty,
         signal.price,
         risk.sl if has_risk else 0.0,
         risk.tp if has_risk else 0.0,
+        risk.trail if has_risk else 0.0,
         signal.valid_until_ns,
     )
 

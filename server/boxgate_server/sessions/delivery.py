@@ -207,6 +207,14 @@ class Delivery:
         signals, rounded, order = take_signals(
             answer.signals, simulation.specs, simulation.instruments, seq=seq, moment=moment
         )
+        trails = np.flatnonzero(signals["trail"] > 0)
+        if len(trails):
+            raise protocol_error(
+                "TRAIL_NOT_OFFERED",
+                "a signal asks for a trailing stop, which this engine does not have",
+                seq=int(seq[signals["event"][trails[0]]]),
+                expected="a risk of sl and tp",
+            )
         simulation.rounded += rounded
         signals["event"] = index[signals["event"]]
         if answer.meta is not None:

@@ -48,7 +48,7 @@ def raw_of(rows: Sequence[Row]) -> np.ndarray:
     for record, row in zip(raw, rows, strict=True):
         for name in ("event", "instrument", "side", "adjust_only"):
             record[name] = row.get(name, 0)
-        for name in ("qty", "price", "sl", "tp"):
+        for name in ("qty", "price", "sl", "tp", "trail"):
             if row.get(name) is not None:
                 record[f"has_{name}"] = True
                 record[name] = row[name]
@@ -83,6 +83,7 @@ def right_rows(draw: st.DrawFn, count: int) -> list[Row]:
         if side != FLAT:
             row["qty"] = draw(st.floats(1e-9, 1e9) | st.integers(1, 10**6).map(float))
             levels = draw(st.lists(st.floats(30.0, 1e6), min_size=2, max_size=2, unique=True).map(sorted))
+            row["trail"] = draw(prices)
             row["sl"], row["tp"] = levels if side == BUY else reversed(levels)
             row[draw(st.sampled_from(["sl", "tp", "qty"]))] = (
                 draw(st.floats(30.0, 1e6)) if draw(st.booleans()) else 50.0
@@ -110,7 +111,7 @@ def test_signals_are_put_on_the_grid_and_in_order(data: st.DataObject, pairs: li
         assert signal["side"] == {BUY: 1, SELL: -1, FLAT: 0}[row["side"]]
         assert signal["adjust_only"] == row["adjust_only"]
         assert signal["valid_until_ns"] == (NO_EXPIRY if row["valid_until_ns"] is None else row["valid_until_ns"])
-        expected = {name: row.get(name) and nearest_tick(row[name], tick) for name in ("price", "sl", "tp")}
+        expected = {name: row.get(name) and nearest_tick(row[name], tick) for name in ("price", "sl", "tp", "trail")}
         assert {name: signal[name] or None for name in expected} == expected
         lots = lots_of(row["qty"], lot) if row.get("qty") else 0
         assert signal["lots"] == lots
@@ -145,6 +146,8 @@ FAULTS: dict[str, tuple[Row, str]] = {
     "not finite": ({"price": math.nan}, "SIGNAL_NOT_FINITE"),
     "negative": ({"qty": -1.0}, "SIGNAL_RANGE"),
     "huge": ({"price": 1e300}, "SIGNAL_RANGE"),
+    "no distance": ({"trail": 0.0}, "SIGNAL_RANGE"),
+    "endless distance": ({"trail": math.inf}, "SIGNAL_NOT_FINITE"),
     "crossed": ({"sl": 60.0, "tp": 50.0}, "SIGNAL_RISK_SIDE"),
 }
 
@@ -177,6 +180,19 @@ def test_values_end_where_grid_values_stop_being_exact(lot: Fraction, name: str)
         with pytest.raises(SignalError) as caught:
             take([{"side": BUY, "qty": 1e3, name: value}], instruments)
         assert caught.value.error_code == "SIGNAL_RANGE"
+
+
+@pytest.mark.parametrize("name", ["price", "sl", "tp", "trail"])
+def test_what_is_less_than_half_a_tick_is_refused(name: str) -> None:
+    with pytest.raises(SignalError) as caught:
+        take([{"side": BUY, "qty": 1.0, name: 0.4}], instruments_of([(Fraction(1), Fraction(1))]))
+    assert caught.value.error_code == "SIGNAL_RANGE"
+
+
+def test_flat_has_no_trail() -> None:
+    with pytest.raises(SignalError) as caught:
+        take([{"side": FLAT, "trail": 5.0}], instruments_of([(Fraction(1), Fraction(1))]))
+    assert caught.value.error_code == "SIGNAL_RANGE"
 
 
 def test_no_signal_is_no_work() -> None:

@@ -153,7 +153,7 @@ def signals(draw: st.DrawFn) -> signal_pb2.Signal:
             setattr(signal, name, value)
     if draw(st.booleans()):
         signal.risk.SetInParent()
-        for name in ("sl", "tp"):
+        for name in ("sl", "tp", "trail"):
             value = draw(optional_numbers)
             if value is not None:
                 setattr(signal.risk, name, value)
@@ -192,7 +192,7 @@ def test_an_answer_is_rebuilt_from_its_public_values(
             assert (record["side"], record["adjust_only"]) == (signal.side, signal.adjust_only)
             assert_optional(record, "qty", signal.qty if signal.HasField("qty") else None)
             assert_optional(record, "price", signal.price if signal.HasField("price") else None)
-            for name in ("sl", "tp"):
+            for name in ("sl", "tp", "trail"):
                 has = signal.HasField("risk") and signal.risk.HasField(name)
                 assert_optional(record, name, getattr(signal.risk, name) if has else None)
             assert record["has_until"] == signal.HasField("valid_until_ns")
