@@ -6,10 +6,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from terms import Fill, Flow, Rules, SignalIn, Spec, Trade, Update
+from terms import Fill, Flow, Intent, Rules, SignalIn, Spec, Trade, Update
 
 Point = tuple[float, float]
 """A bid and an ask at one instant."""
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What closes a position: stop loss, take profit, distance of the trailing stop. record: what stated it."""
+
+    sl: float | None = None
+    tp: float | None = None
+    trail: float | None = None
+    record: int | None = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,11 @@ class Target:
     tp: float | None = None
     valid_until_ns: int | None = None
     record: int | None = None
+    trail: float | None = None
+
+    @property
+    def bracket(self) -> Bracket:
+        return Bracket(self.sl, self.tp, self.trail, self.record)
 
     @property
     def signed_lots(self) -> int:
@@ -61,10 +76,58 @@ class Position:
     margin: float = 0.0
     funding_pool: float = 0.0
     swap_pool: float = 0.0
+    trail: float | None = None
+    trail_level: float | None = None
 
     @property
     def side(self) -> str:
         return "BUY" if self.lots > 0 else "SELL"
+
+
+@dataclass
+class WorkingOrder:
+    """An order that works. record: index of its SUBMIT. level: of a TRAILING_STOP, None while it has none.
+
+    triggered: a STOP_LIMIT that is a LIMIT from now on, a STOP or TRAILING_STOP that is a MARKET order from now on.
+    idle: it was met in this event and got no lots of the volume.
+    """
+
+    record: int
+    client_id: str
+    buy: bool
+    type: str
+    lots: int
+    price: float | None
+    stop_price: float | None
+    trail: float | None
+    tif: str
+    valid_until_ns: int | None
+    reduce_only: bool
+    post_only: bool
+    oco: str
+    bracket: Bracket
+    filled: int = 0
+    level: float | None = None
+    triggered: bool = False
+    idle: bool = False
+
+    @property
+    def open_lots(self) -> int:
+        return self.lots - self.filled
+
+    @property
+    def acts_as(self) -> str:
+        if self.triggered:
+            return "LIMIT" if self.type == "STOP_LIMIT" else "MARKET"
+        return self.type
+
+
+@dataclass(frozen=True)
+class QueuedIntent:
+    """An intent that waits for the first bar it may meet. record: its index."""
+
+    time_ns: int
+    record: int
 
 
 @dataclass
@@ -73,6 +136,9 @@ class Book:
 
     mark: last bid and ask. events: its execution events so far. volume: of the last of them.
     rate: from its quote currency to the account's, 0.0 while unknown.
+    orders, intents: of ORDERS sessions, what works and what waits. lots_left: of the volume of this event, None
+    without a limit. idle: the working target's limit was met in this event and got no lots.
+    decided_ns: T of the last decision.
     """
 
     position: Position | None = None
@@ -83,6 +149,11 @@ class Book:
     events: int = 0
     volume: float | None = None
     rate: float = 1.0
+    orders: list[WorkingOrder] = field(default_factory=list)
+    intents: list[QueuedIntent] = field(default_factory=list)
+    lots_left: int | None = None
+    idle: bool = False
+    decided_ns: int = 0
 
     @property
     def lots(self) -> int:
@@ -95,7 +166,8 @@ class Book:
 
     def copy(self) -> Book:
         position = replace(self.position) if self.position else None
-        return replace(self, position=position, queue=list(self.queue))
+        orders = [replace(order) for order in self.orders]
+        return replace(self, position=position, queue=list(self.queue), orders=orders, intents=list(self.intents))
 
 
 @dataclass(frozen=True)
@@ -109,9 +181,24 @@ class Record:
     rounded: bool
 
 
+@dataclass(frozen=True)
+class IntentRecord:
+    """An intent on the grid; its valid_until_ns is that in force."""
+
+    seq: int
+    time_ns: int
+    intent: Intent
+    lots: int
+    rounded: bool
+
+
 @dataclass
 class State:
-    """The whole account. outcomes: one per record, None while it is open."""
+    """The whole account. outcomes: one per record, None while it is open.
+
+    intents and what follows up to submitted: of ORDERS sessions. filled: lots by SUBMIT. submitted: index of the
+    SUBMIT of each client id.
+    """
 
     specs: Sequence[Spec]
     rules: Rules
@@ -120,6 +207,11 @@ class State:
     records: list[Record] = field(default_factory=list)
     outcomes: list[str | None] = field(default_factory=list)
     reject_reasons: list[str | None] = field(default_factory=list)
+    intents: list[IntentRecord] = field(default_factory=list)
+    intent_outcomes: list[str | None] = field(default_factory=list)
+    intent_reasons: list[str | None] = field(default_factory=list)
+    filled: list[int] = field(default_factory=list)
+    submitted: dict[str, int] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
@@ -138,6 +230,9 @@ class State:
             books=[book.copy() for book in self.books],
             outcomes=list(self.outcomes),
             reject_reasons=list(self.reject_reasons),
+            intent_outcomes=list(self.intent_outcomes),
+            intent_reasons=list(self.intent_reasons),
+            filled=list(self.filled),
             fills=list(self.fills),
             trades=list(self.trades),
             updates=list(self.updates),

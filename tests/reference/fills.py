@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
-from account import Book, Point, Position, Spot, State, Target
+from account import Book, Bracket, Point, Position, Spot, State
 from grids import against_the_trader, grid_value
 from rates import unit_value
 from tape import marking
-from targets import follow, give_bracket
+from targets import follow
 from terms import Fill, Trade, Update
+from trails import give_bracket
 
 
 def reduce_position(
@@ -71,7 +72,7 @@ def reduce_position(
 
 
 def increase_position(
-    state: State, instrument: int, lots: int, raw: float, spot: Spot, kind: str, target: Target
+    state: State, instrument: int, lots: int, raw: float, spot: Spot, kind: str, bracket: Bracket
 ) -> str | None:
     """§6, increase: check, then cash, average entry, pools and bracket. lots: signed. Returns why it was rejected."""
     book = state.books[instrument]
@@ -128,9 +129,9 @@ def increase_position(
     old.margin = margin
     old.path_dependent = old.path_dependent or spot.path_dependent
     take_in(book, spot.point)
-    give_bracket(old, target)
+    give_bracket(state, instrument, bracket, spot.point)
     follow(book)
-    log_fill(state, instrument, buy, abs(lots), price, raw, fee, slippage, kind, "ENTRY", target.record, spot)
+    log_fill(state, instrument, buy, abs(lots), price, raw, fee, slippage, kind, "ENTRY", bracket.record, spot)
     return None
 
 
@@ -244,6 +245,10 @@ def log_fill(
     qty, value = grid_value(lots, spec.lot), unit_value(state, instrument)
     taker = kind != "LIMIT"
     bid, ask = spot.point
+    client_id = None
+    if state.rules.orders and reason in ("ENTRY", "SIGNAL"):
+        assert record is not None
+        client_id = state.intents[record].intent.client_id
     fill = Fill(
         seq=spot.seq,
         time_ns=spot.time_ns,
@@ -256,14 +261,31 @@ def log_fill(
         slippage=slippage,
         liquidity="TAKER" if taker else "MAKER",
         reason=reason,
-        signal_seq=None if record is None else state.records[record].seq,
+        signal_seq=None if record is None else seq_of(state, record),
         path_dependent=spot.path_dependent,
         lots=lots,
         spread_cost=(((ask - bid) / 2) * qty) * value if taker else 0.0,
+        client_id=client_id,
     )
     state.fired[f"fill_{reason}"] += 1
     update = "LIQUIDATION" if reason == "LIQUIDATION" else "FILL"
     state.fills.append(fill)
     state.updates.append(
-        Update(update, instrument, spot.seq, spot.time_ns, fill.side, qty, price, fee, fill_reason=reason)
+        Update(
+            update,
+            instrument,
+            spot.seq,
+            spot.time_ns,
+            fill.side,
+            qty,
+            price,
+            fee,
+            fill_reason=reason,
+            client_id=client_id,
+        )
     )
+
+
+def seq_of(state: State, record: int) -> int:
+    """Return the event that the signal or intent answered."""
+    return state.intents[record].seq if state.rules.orders else state.records[record].seq

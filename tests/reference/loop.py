@@ -1,4 +1,4 @@
-"""The reference loop: execution as docs/spec/execution.md states it, plain and slow.
+"""The reference loop: execution as docs/spec/execution.md and orders-draft.md state it, plain and slow.
 
 It shares no code with the engine and imports none of it. Each rule is a function of its own that names the section
 it follows ("§4.2"). Lots are whole numbers, values are doubles, and every formula is evaluated in the order of the
@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from account import Book, Spot, State
-from fills import reduce_position, take_in
+from fills import reduce_position
 from grids import grid_value
+from hours import check_latency, has_latency, is_open
+from intents import accept_intents
 from liquidation import call_margin, liquidate_at_marks
 from marks import equity_row, unrealised, with_drawdowns
 from orders import fill_increasing_part, fill_order, fill_reducing_part, is_reached, orders_of
@@ -22,11 +24,15 @@ from stamps import pay_in_the_bar, pay_in_the_gap
 from tape import Moment, marking, moments_of, quotes_of, sort_tape, watched
 from targets import accept, close_outcome, end_if_reached, expire, promote
 from terms import (
+    Answer,
     Counts,
     EquityRow,
     Event,
+    Intent,
     MomentView,
     OpenPosition,
+    OrderRow,
+    OrderView,
     PositionView,
     ReferenceError,
     Result,
@@ -36,11 +42,24 @@ from terms import (
     Spec,
     TargetView,
 )
-from walk import settle_inside
+from volume import begin_volume
+from walk import settle_inside, stand_at
+from working import (
+    end_immediate_orders,
+    expire_orders,
+    fill_market_orders,
+    fill_reached_orders,
+    promote_intents,
+    quantity,
+    reduce_market_orders,
+)
 
-__all__ = ["Decide", "ReferenceError", "run", "run_with_signals", "sort_tape"]
+__all__ = ["Decide", "ReferenceError", "run", "run_with_intents", "run_with_signals", "sort_tape"]
 
-Decide = Callable[[MomentView], list[SignalIn]]
+Decide = Callable[[MomentView], Sequence[SignalIn] | Answer]
+"""Signals, or in a session of orders (rules.orders) an answer; after one marked `more` it is asked again."""
+
+MOST_CONTINUATIONS = 1000
 
 
 def run(specs: Sequence[Spec], rules: Rules, events: Iterable[Event], start_ns: int, decide: Decide) -> Result:
@@ -53,15 +72,14 @@ def run(specs: Sequence[Spec], rules: Rules, events: Iterable[Event], start_ns: 
     moments = moments_of([event for event in events if event.time_ns > start_ns])
     check_rates(state)
     check_volumes(state, moments)
+    check_latency(state, moments)
     curve = [equity_row(state, start_ns)]
     for moment in moments:
         state = settle(state, moment)
         if not moment.delivered:
             continue
+        state = converse(state, moment, decide)
         curve.append(equity_row(state, moment.time_ns))
-        view = view_of(state, moment, curve[-1])
-        state.updates = []
-        accept(state, moment, decide(view))
     end_decisions(state)
     if rules.close_at_end and moments:
         close_positions_at_end(state, moments[-1])
@@ -89,11 +107,76 @@ def run_with_signals(
     return run(specs, rules, events, start_ns, decide)
 
 
+def run_with_intents(
+    specs: Sequence[Spec],
+    rules: Rules,
+    events: Iterable[Event],
+    start_ns: int,
+    intents: Mapping[int, Sequence[Sequence[Intent]]],
+) -> Result:
+    """Run with intents that are known beforehand: by the number of the event that they answer, in rounds.
+
+    Rounds of the events of one moment are answered together; all but the last are marked `more`.
+    """
+
+    def decide(view: MomentView) -> Answer:
+        rounds = [intents.get(view.seq + index, ()) for index in range(len(view.events))]
+        given = tuple(
+            replace(intent, event_index_in_moment=index)
+            for index, by_round in enumerate(rounds)
+            for intent in (by_round[view.round] if view.round < len(by_round) else ())
+        )
+        return Answer(given, more=view.round + 1 < max(map(len, rounds)))
+
+    return run(specs, replace(rules, orders=True), events, start_ns, decide)
+
+
+def converse(state: State, moment: Moment, decide: Decide) -> State:
+    """Deliver a moment and take what is answered; orders §3: as long as an answer is marked `more`."""
+    place = 0
+    while True:
+        view = view_of(state, moment, equity_row(state, moment.time_ns), place)
+        state.updates = []
+        answer = decide(view)
+        if isinstance(answer, Answer) != state.rules.orders and (isinstance(answer, Answer) or answer):
+            raise ReferenceError("SIGNAL_MIXED", "a session has signals or intents")
+        if not isinstance(answer, Answer):
+            accept(state, moment, answer)
+            return state
+        accept_intents(state, moment, answer.intents)
+        if not answer.more:
+            return state
+        if has_latency(state):
+            raise ReferenceError("CONFIG", "more goes without latency")
+        place += 1
+        if place > MOST_CONTINUATIONS:
+            raise ReferenceError("ORDER_LOOP", f"{place} continuations at seq {moment.first_seq}")
+        state = settle_again(state, moment)
+
+
+def settle_again(state: State, moment: Moment) -> State:
+    """Orders §3: intents of an unfinished answer meet the tick of the moment at once; on bars they wait."""
+    ticks = [(event, seq) for event, seq in moment.executions if event.kind == "tick"]
+    if not ticks:
+        state.fired["more_on_bars"] += 1
+        return state
+    state.fired["more_on_tick"] += 1
+    fills = len(state.fills)
+    settle_lines(state, ticks)
+    for event, seq in ticks:
+        state = settle_inside(state, event, seq)
+    state.fired["more_fills"] += len(state.fills) > fills
+    liquidate_at_marks(state, moment)
+    call_margin(state, moment)
+    return state
+
+
 def settle(state: State, moment: Moment) -> State:
     """§5: rates, expiry, stamps, the opens of all instruments, inside the bar one after another, stamps, marks."""
     convert(state)
     for instrument in range(len(state.books)):
         expire(state, instrument, moment)
+        expire_orders(state, instrument, moment)
     pay_in_the_gap(state, moment)
     settle_opens(state, moment)
     for event, seq in moment.executions:
@@ -108,19 +191,28 @@ def settle(state: State, moment: Moment) -> State:
 
 
 def settle_opens(state: State, moment: Moment) -> None:
-    """§5.1: promotion, marks and excursions at the open, then lines a to d, each in instrument order."""
-    executions = moment.executions
+    """§5.1: what an event brings along, then its lines."""
+    for event, _ in moment.executions:
+        state.books[event.instrument].events += 1
+        state.books[event.instrument].volume = event.volume
+        begin_volume(state, event.instrument, event.volume)
+    settle_lines(state, moment.executions)
+
+
+def settle_lines(state: State, executions: Sequence[tuple[Event, int]]) -> None:
+    """§5.1: promotion, marks and excursions at the open, then lines a to d, each in instrument order.
+
+    Orders §6: where the market is closed only the marks move.
+    """
+    met = [(event, seq) for event, seq in executions if is_open(state, event.instrument, event.open_ns)]
+    for event, seq in met:
+        promote(state, event, quotes_of(state, event)[0])
+        promote_intents(state, event, quotes_of(state, event)[0], seq)
     for event, _ in executions:
-        promote(state, event)
-    opens: list[tuple[int, Spot]] = []
-    for event, seq in executions:
-        book = state.books[event.instrument]
-        book.events += 1
-        book.volume = event.volume
-        book.mark = quotes_of(state, event)[0]
-        take_in(book, book.mark)
-        opens.append((event.instrument, Spot(book.mark, event.open_ns, seq)))
-    for line in (reduce_market, close_reached_bracket, liquidate_reached, fill_reached_limit, increase_market):
+        point = state.books[event.instrument].mark = quotes_of(state, event)[0]
+        stand_at(state, event.instrument, point)
+    opens = [(event.instrument, Spot(quotes_of(state, event)[0], event.open_ns, seq)) for event, seq in met]
+    for line in LINES_OF_ORDERS if state.rules.orders else LINES_OF_TARGETS:
         for instrument, spot in opens:
             line(state, instrument, spot)
 
@@ -166,6 +258,18 @@ def increase_market(state: State, instrument: int, spot: Spot) -> None:
         fill_increasing_part(state, instrument, watched(spot.point, book.remainder > 0), spot, "MARKET")
 
 
+LINES_OF_TARGETS = (reduce_market, close_reached_bracket, liquidate_reached, fill_reached_limit, increase_market)
+LINES_OF_ORDERS = (
+    reduce_market_orders,
+    close_reached_bracket,
+    liquidate_reached,
+    fill_reached_orders,
+    fill_market_orders,
+    end_immediate_orders,
+)
+"""§5.1: the lines of an open, in their order."""
+
+
 def close_positions_at_end(state: State, last: Moment) -> None:
     """§7, execution.close_at_end: a market fill at the last mark, time and seq of the last moment's last event."""
     seq = max(seq for seq in last.seqs if seq is not None)
@@ -181,8 +285,14 @@ def close_positions_at_end(state: State, last: Moment) -> None:
 
 
 def end_decisions(state: State) -> None:
-    """§7: what still works is RESTING, what never met a bar UNEXECUTED."""
+    """§7: what still works is RESTING (orders: WORKING), what never met a bar UNEXECUTED."""
     for book in state.books:
+        for order in book.orders:
+            state.fired["working_at_end"] += 1
+            state.intent_outcomes[order.record] = "WORKING"
+        for queued in book.intents:
+            state.fired["intent_queued_at_end"] += 1
+            state.intent_outcomes[queued.record] = "UNEXECUTED"
         if book.working is not None:
             state.fired["resting_at_end"] += book.remainder != 0
             close_outcome(state, book.working, "RESTING")
@@ -193,9 +303,10 @@ def end_decisions(state: State) -> None:
 
 
 def check_volumes(state: State, moments: Sequence[Moment]) -> None:
-    """Slippage by volume needs a volume that is not zero throughout, of ticks one of each."""
+    """Slippage by volume and a volume limit need a volume that is not zero throughout, of ticks one of each."""
     for instrument in range(len(state.books)):
-        if state.rules.slippage_of(instrument).model not in ("volume_share", "impact"):
+        by_volume = state.rules.slippage_of(instrument).model in ("volume_share", "impact")
+        if not by_volume and state.rules.volume_limit is None:
             continue
         events = [event for moment in moments for event, _ in moment.executions if event.instrument == instrument]
         volumes = [event.volume for event in events]
@@ -213,10 +324,11 @@ def assert_ledger(state: State) -> None:
     assert abs(state.rules.cash + gross - fees + flows - state.cash) <= 1e-9 * max(abs(state.rules.cash), turnover)
 
 
-def view_of(state: State, moment: Moment, row: EquityRow) -> MomentView:
+def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentView:
     """What the strategy may know after this moment."""
     positions: list[PositionView] = []
     targets: list[TargetView] = []
+    orders: list[OrderView] = []
     for instrument, book in enumerate(state.books):
         lot = state.specs[instrument].lot
         position, standing = book.position, book.standing
@@ -232,8 +344,29 @@ def view_of(state: State, moment: Moment, row: EquityRow) -> MomentView:
                     position.sl,
                     position.tp,
                     unrealised(state, instrument, marking(book.mark, position.lots)),
+                    position.trail,
+                    position.trail_level,
                 )
             )
+        orders += [
+            OrderView(
+                order.client_id,
+                instrument,
+                "BUY" if order.buy else "SELL",
+                order.type,
+                grid_value(order.lots, lot),
+                grid_value(order.filled, lot),
+                order.price,
+                order.stop_price,
+                order.trail,
+                order.level,
+                order.triggered,
+                order.valid_until_ns,
+            )
+            for order in book.orders
+        ]
+        if state.rules.orders:
+            continue
         granted = position is not None and position.side == standing.side
         targets.append(
             TargetView(
@@ -245,11 +378,21 @@ def view_of(state: State, moment: Moment, row: EquityRow) -> MomentView:
                 standing.sl,
                 standing.tp,
                 standing.valid_until_ns,
+                standing.trail,
             )
         )
     events = [event for event in moment.events if event.delivered]
     return MomentView(
-        moment.first_seq, moment.time_ns, events, state.cash, row.equity, positions, targets, list(state.updates)
+        moment.first_seq,
+        moment.time_ns,
+        events,
+        state.cash,
+        row.equity,
+        positions,
+        targets,
+        list(state.updates),
+        orders,
+        place,
     )
 
 
@@ -276,11 +419,11 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
     ]
     # Records are in the order in which they were taken; a stable sort keeps the answer's order of equal keys.
     order = sorted(range(len(signals)), key=lambda i: (signals[i].seq, state.records[i].signal.instrument))
-    outcomes = Counter(state.outcomes)
+    outcomes = Counter(state.outcomes + state.intent_outcomes)
     counts = Counts(
-        signals=len(signals),
+        signals=len(signals) + len(state.intents),
         no_ops=outcomes["NO_OP"],
-        rounded=sum(record.rounded for record in state.records),
+        rounded=sum(r.rounded for r in state.records) + sum(r.rounded for r in state.intents),
         rejected=outcomes["REJECTED"],
         unexecuted=outcomes["UNEXECUTED"],
         path_dependent_bars=state.path_dependent_bars,
@@ -310,5 +453,44 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
         counts=counts,
         open_positions=open_positions,
         flows=state.flows,
+        orders=rows_of_intents(state),
         rules_fired=dict(state.fired),
     )
+
+
+def rows_of_intents(state: State) -> list[OrderRow]:
+    """By seq, then instrument, then the order in which they were taken."""
+    rows: list[OrderRow] = []
+    order = sorted(range(len(state.intents)), key=lambda i: (state.intents[i].seq, state.intents[i].intent.instrument))
+    for place in order:
+        record, outcome = state.intents[place], state.intent_outcomes[place]
+        intent = record.intent
+        assert outcome is not None
+        rows.append(
+            OrderRow(
+                record.seq,
+                record.time_ns,
+                state.specs[intent.instrument].symbol,
+                intent.kind,
+                intent.client_id,
+                intent.side,
+                intent.type,
+                intent.qty,
+                intent.price,
+                intent.stop_price,
+                intent.trail,
+                intent.tif,
+                intent.valid_until_ns,
+                intent.reduce_only,
+                intent.post_only,
+                intent.oco,
+                intent.sl,
+                intent.tp,
+                intent.risk_trail,
+                outcome,
+                state.intent_reasons[place],
+                state.filled[place],
+                quantity(state, place),
+            )
+        )
+    return rows

@@ -8,33 +8,43 @@ from account import Spot, State
 from fills import increase_position, reduce_position
 from margin import liquidation_level
 from targets import end_by_bracket, end_by_rejection, end_if_reached
+from trails import stop_in_force
+from volume import cut, take_lots
+from working import candidates, end_reduce_only, meet
 
 
 @dataclass(frozen=True)
 class Order:
-    """What can fill inside a bar. below: it is reached when the watched price is <= level, else when it is >=."""
+    """What can fill inside a bar. below: it is reached when the watched price is <= level, else when it is >=.
+
+    client_id: of a working order of an ORDERS session, None for all else.
+    """
 
     kind: str
     level: float
     buy: bool
     below: bool
+    client_id: str | None = None
 
 
 def orders_of(state: State, instrument: int) -> list[Order]:
-    """§8: stop loss, liquidation, take profit, limit, in the order in which they win ties."""
+    """§8: stop loss, liquidation, take profit, limit or orders, in the order in which they win ties."""
     orders: list[Order] = []
     book = state.books[instrument]
     position = book.position
     if position is not None:
         short = position.lots < 0
-        if position.sl is not None:
-            orders.append(Order("STOP_LOSS", position.sl, buy=short, below=not short))
+        stop = stop_in_force(position)
+        if stop is not None:
+            orders.append(Order("STOP_LOSS", stop, buy=short, below=not short))
         level = liquidation_level(state, instrument)
         if level is not None:
             orders.append(Order("LIQUIDATION", level, buy=short, below=not short))
         if position.tp is not None:
             orders.append(Order("TAKE_PROFIT", position.tp, buy=short, below=short))
-    if book.working is not None and book.working.price is not None and book.remainder != 0:
+    for working, level, below in candidates(book):
+        orders.append(Order(working.acts_as, level, working.buy, below, working.client_id))
+    if book.working is not None and book.working.price is not None and book.remainder != 0 and not book.idle:
         buy = book.remainder > 0
         orders.append(Order("LIMIT", book.working.price, buy=buy, below=buy))
     return orders
@@ -47,6 +57,9 @@ def is_reached(order: Order, price: float) -> bool:
 
 def fill_order(state: State, instrument: int, order: Order, raw: float, spot: Spot) -> None:
     """§8, last paragraph but one: a bracket closes the whole position; a limit reduces, then increases."""
+    if order.client_id is not None:
+        meet(state, instrument, order.client_id, raw, spot)
+        return
     if order.kind == "LIMIT":
         fill_reducing_part(state, instrument, raw, spot, "LIMIT")
         if state.books[instrument].remainder != 0:
@@ -58,9 +71,10 @@ def fill_order(state: State, instrument: int, order: Order, raw: float, spot: Sp
     book = state.books[instrument]
     assert book.position is not None
     side = book.position.side
+    state.fired["stopped_by_trail"] += order.kind == "STOP_LOSS" and order.level == book.position.trail_level
     slipping = "STOP" if order.kind == "STOP_LOSS" else "LIMIT"
     reduce_position(state, instrument, abs(book.lots), raw, spot, slipping, order.kind, book.position.bracket_record)
-    end_by_bracket(state, book, side)
+    end_by_force(state, instrument, side, spot)
 
 
 def liquidate(state: State, instrument: int, raw: float, spot: Spot) -> None:
@@ -69,7 +83,15 @@ def liquidate(state: State, instrument: int, raw: float, spot: Spot) -> None:
     assert book.position is not None
     side = book.position.side
     reduce_position(state, instrument, abs(book.lots), raw, spot, "LIQUIDATION", "LIQUIDATION", None)
-    end_by_bracket(state, book, side)
+    end_by_force(state, instrument, side, spot)
+
+
+def end_by_force(state: State, instrument: int, side: str, spot: Spot) -> None:
+    """A bracket or a liquidation closed the position: targets end (§4.4), of orders only some (orders §2.4)."""
+    if state.rules.orders:
+        end_reduce_only(state, instrument, spot)
+    else:
+        end_by_bracket(state, state.books[instrument], side)
 
 
 def fill_reducing_part(state: State, instrument: int, raw: float, spot: Spot, kind: str) -> None:
@@ -77,8 +99,9 @@ def fill_reducing_part(state: State, instrument: int, raw: float, spot: Spot, ki
     book = state.books[instrument]
     if book.working is None or book.remainder == 0 or (book.remainder > 0) == (book.lots > 0):
         return
-    lots = min(abs(book.remainder), abs(book.lots))
+    lots = cut(state, instrument, min(abs(book.remainder), abs(book.lots)))
     if lots > 0:
+        take_lots(state, instrument, lots)
         state.fired[f"reduction_{kind}_{'whole' if lots == abs(book.lots) else 'part'}"] += 1
         reduce_position(state, instrument, lots, raw, spot, kind, "SIGNAL", book.working.record)
         end_if_reached(state, book)
@@ -88,9 +111,16 @@ def fill_increasing_part(state: State, instrument: int, raw: float, spot: Spot, 
     """§6: the rest of the remainder, wholly or not at all; a refusal ends the target."""
     book = state.books[instrument]
     assert book.working is not None
+    lots = cut(state, instrument, abs(book.remainder))
+    if lots == 0:
+        book.idle = True
+        return
     assert book.lots == 0 or (book.lots > 0) == (book.remainder > 0)
-    reason = increase_position(state, instrument, book.remainder, raw, spot, kind, book.working)
+    reason = increase_position(
+        state, instrument, lots if book.remainder > 0 else -lots, raw, spot, kind, book.working.bracket
+    )
     if reason is None:
+        take_lots(state, instrument, lots)
         end_if_reached(state, book)
     else:
         state.fired[f"rejected_at_fill_{reason}"] += 1

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from account import FLAT, Book, Decision, Position, Record, Spot, State, Target
+from account import FLAT, Book, Decision, Point, Record, Spot, State, Target
 from grids import grid_value, lots_of, nearest_tick
+from hours import arrival, is_open
 from tape import Moment
 from terms import Event, ReferenceError, SignalIn, Update
+from trails import give_bracket
 
 
 def accept(state: State, moment: Moment, signals: Sequence[SignalIn]) -> None:
@@ -25,7 +27,7 @@ def accept(state: State, moment: Moment, signals: Sequence[SignalIn]) -> None:
     counting = {state.records[index].signal.instrument: index for index in range(first, len(state.records))}
     for index in range(first, len(state.records)):
         if counting[state.records[index].signal.instrument] == index:
-            take(state, index)
+            take(state, index, moment)
         else:
             state.fired["signal_superseded_in_moment"] += 1
             state.outcomes[index] = "UNEXECUTED"
@@ -39,15 +41,15 @@ def check_signal(state: State, signal: SignalIn, events: int) -> None:
         raise ReferenceError("PROTO_SCOPE", f"instrument {signal.instrument}")
     if not 0 <= signal.event_index_in_moment < events:
         raise ReferenceError("PROTO_SCOPE", f"event index {signal.event_index_in_moment}")
-    values = [value for value in (signal.qty, signal.price, signal.sl, signal.tp) if value is not None]
+    values = [value for value in (signal.qty, signal.price, signal.sl, signal.tp, signal.trail) if value is not None]
     if not all(math.isfinite(value) for value in values):
         raise ReferenceError("SIGNAL_NOT_FINITE", f"{signal}")
     if signal.side == "FLAT":
-        if signal.qty or signal.sl is not None or signal.tp is not None:
+        if signal.qty or any(value is not None for value in (signal.sl, signal.tp, signal.trail)):
             raise ReferenceError("SIGNAL_RANGE", "FLAT carries no qty and no risk")
     elif signal.qty is None or signal.qty <= 0:
         raise ReferenceError("SIGNAL_RANGE", f"qty {signal.qty}")
-    priced = [value for value in (signal.price, signal.sl, signal.tp) if value is not None]
+    priced = [value for value in (signal.price, signal.sl, signal.tp, signal.trail) if value is not None]
     if any(value <= 0 for value in priced):
         raise ReferenceError("SIGNAL_RANGE", f"{signal}")
     if signal.sl is not None and signal.tp is not None:
@@ -65,16 +67,32 @@ def on_the_grid(state: State, signal: SignalIn, seq: int, time_ns: int) -> Recor
 
     lots = 0 if signal.qty is None else lots_of(signal.qty, spec.lot)
     qty = None if signal.qty is None else grid_value(lots, spec.lot)
-    gridded = replace(signal, qty=qty, price=price(signal.price), sl=price(signal.sl), tp=price(signal.tp))
+    gridded = replace(
+        signal,
+        qty=qty,
+        price=price(signal.price),
+        sl=price(signal.sl),
+        tp=price(signal.tp),
+        trail=price(signal.trail),
+    )
     return Record(seq, time_ns, gridded, lots, rounded=gridded != signal)
 
 
-def take(state: State, index: int) -> None:
+def take(state: State, index: int, moment: Moment) -> None:
     """§4.1 steps 3 to 6 for the signal that counts."""
     record = state.records[index]
     signal = record.signal
     book = state.books[signal.instrument]
-    target = Target(signal.side, record.lots, signal.price, signal.sl, signal.tp, signal.valid_until_ns, record=index)
+    target = Target(
+        signal.side,
+        record.lots,
+        signal.price,
+        signal.sl,
+        signal.tp,
+        signal.valid_until_ns,
+        record=index,
+        trail=signal.trail,
+    )
     if signal.adjust_only and (book.position is None or book.position.side != signal.side):
         state.fired["adjust_only_without_position"] += 1
         state.outcomes[index] = "NO_OP"
@@ -83,16 +101,18 @@ def take(state: State, index: int) -> None:
         state.fired["no_op_equal_target"] += 1
         state.outcomes[index] = "NO_OP"
         return
+    time_ns = arrival(state, signal.instrument, moment)
+    state.fired["target_decided_while_closed"] += not is_open(state, signal.instrument, moment.time_ns)
     reason = rejection_of(target, book)
     if reason is not None:
         state.fired[f"rejected_{reason}"] += 1
         reject(state, signal.instrument, index, reason, record.seq, record.time_ns)
         book.standing = position_that_remains(book)
-        book.queue.append(Decision(record.time_ns, None))
+        book.queue.append(Decision(time_ns, None))
         return
     state.fired["adjust_only_effective" if signal.adjust_only else "effective_signal"] += 1
     book.standing = target
-    book.queue.append(Decision(record.time_ns, target))
+    book.queue.append(Decision(time_ns, target))
 
 
 def is_same(target: Target, standing: Target) -> bool:
@@ -152,10 +172,13 @@ def expire(state: State, instrument: int, moment: Moment) -> None:
             end(decision.target)
 
 
-def promote(state: State, event: Event) -> None:
-    """§4.3: decisions that may meet this event leave the queue and replace the working target."""
+def promote(state: State, event: Event, point: Point) -> None:
+    """§4.3: decisions that may meet this event leave the queue and replace the working target.
+
+    A tick has its own time as open: without latency no decision on the tape before it is later. point: the open.
+    """
     book = state.books[event.instrument]
-    while book.queue and (event.kind == "tick" or book.queue[0].time_ns <= event.open_ns):
+    while book.queue and book.queue[0].time_ns <= event.open_ns:
         decision = book.queue.pop(0)
         if book.working is not None:
             state.fired["working_target_replaced"] += book.remainder != 0
@@ -166,18 +189,11 @@ def promote(state: State, event: Event) -> None:
             continue
         if book.position is not None and book.position.side == decision.target.side:
             state.fired["bracket_replaced_at_promotion"] += 1
-            give_bracket(book.position, decision.target)
+            give_bracket(state, event.instrument, decision.target.bracket, point)
             follow(book)
         end_if_reached(state, book)
     if book.queue:
         state.fired["decision_deferred"] += 1
-
-
-def give_bracket(position: Position, target: Target) -> None:
-    """§4.3, §4.4: the bracket of the position becomes the target's; absent levels are removed."""
-    position.sl = target.sl
-    position.tp = target.tp
-    position.bracket_record = target.record
 
 
 def end_if_reached(state: State, book: Book) -> None:
@@ -201,7 +217,8 @@ def position_that_remains(book: Book) -> Target:
     """§4.4: the position as a standing target; FLAT if there is none."""
     if book.position is None:
         return FLAT
-    return Target(book.position.side, abs(book.position.lots), sl=book.position.sl, tp=book.position.tp)
+    position = book.position
+    return Target(position.side, abs(position.lots), sl=position.sl, tp=position.tp, trail=position.trail)
 
 
 def follow(book: Book) -> None:

@@ -8,14 +8,24 @@ from itertools import pairwise
 
 from account import Point, Spot, State
 from fills import take_in
+from hours import is_open
 from marks import unrealised
 from orders import Order, fill_order, is_reached, orders_of
 from tape import marking, quotes_of, watched
 from terms import Event
+from trails import follow_trails
 
 
 def settle_inside(state: State, event: Event, seq: int) -> State:
-    """§5.2 and the table of §8: walk both paths from the same state and keep the one that execution.path names."""
+    """§5.2 and the table of §8: walk both paths from the same state and keep the one that execution.path names.
+
+    While the market is closed the path is walked, but nothing on it fills: all points count, in any order.
+    """
+    if not is_open(state, event.instrument, event.open_ns):
+        state.fired["event_while_closed"] += 1
+        for point in quotes_of(state, event):
+            stand_at(state, event.instrument, point)
+        return state
     up = walk(state.copy(), event, seq, "ohlc")
     down = walk(state.copy(), event, seq, "olhc")
     count = len(state.fills)
@@ -62,13 +72,12 @@ def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool =
     opened, high, low, close = quotes_of(state, event)
     points = [opened, high, low, close] if path == "ohlc" else [opened, low, high, close]
     instrument = event.instrument
-    book = state.books[instrument]
     spot = Spot(points[0], event.open_ns, seq, path_dependent)
     place = "open"
     for start, end in pairwise(points):
         s = 0.0
         while True:
-            take_in(book, spot.point)
+            stand_at(state, instrument, spot.point)
             reached = [o for o in orders_of(state, instrument) if is_reached(o, watched(spot.point, o.buy))]
             if reached:
                 state.fired["tie_at_point"] += len(reached) > 1
@@ -84,11 +93,17 @@ def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool =
             state.fired[f"inside_touch_{order.kind}"] += 1
             s, place = touched, "point"
             spot = replace(spot, point=point_at(start, end, s, order), time_ns=event.time_ns)
-            take_in(book, spot.point)
+            stand_at(state, instrument, spot.point)
             fill_order(state, instrument, order, order.level, spot)
         spot, place = replace(spot, point=end, time_ns=event.time_ns), "point"
-    take_in(book, spot.point)
+    stand_at(state, instrument, spot.point)
     return state
+
+
+def stand_at(state: State, instrument: int, point: Point) -> None:
+    """The path stands at a point: excursions (§7) and trailing levels (orders §1) take it in."""
+    take_in(state.books[instrument], point)
+    follow_trails(state, instrument, point)
 
 
 def touches_of(orders: Sequence[Order], point: Point, start: Point, end: Point) -> list[tuple[float, Order]]:
