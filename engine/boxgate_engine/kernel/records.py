@@ -40,18 +40,25 @@ QTY_BELOW_MINIMUM: Final = 2
 STOP_LOSS_SIDE: Final = 3
 TAKE_PROFIT_SIDE: Final = 4
 SHORT_NOT_ALLOWED: Final = 6
+RATE_UNKNOWN: Final = 7
 
 # Reason of a fill; numbers of boxgate.strategy.v1.FillReason.
 ENTRY: Final = 1
 SIGNAL: Final = 2
 STOP_LOSS: Final = 3
 TAKE_PROFIT: Final = 4
+LIQUIDATION: Final = 5
 END: Final = 7
 
 # Kind of an account update; numbers of boxgate.strategy.v1.AccountUpdateKind.
 UPDATE_FILL: Final = 1
 UPDATE_REJECTION: Final = 2
 UPDATE_EXPIRY: Final = 3
+UPDATE_FUNDING: Final = 4
+UPDATE_LIQUIDATION: Final = 5
+"""Stands in place of the UPDATE_FILL of that fill."""
+UPDATE_SWAP: Final = 6
+UPDATE_MARGIN_CALL: Final = 7
 
 # Kind of a decision.
 HOLD: Final = 0
@@ -75,6 +82,12 @@ SLIP_TICKS: Final = 1
 SLIP_VOLUME_SHARE: Final = 2
 SLIP_IMPACT: Final = 3
 
+# Models of the overnight swap.
+SWAP_NONE: Final = 0
+SWAP_POINTS: Final = 1
+SWAP_MONEY_PER_LOT: Final = 2
+SWAP_ANNUAL_RATE: Final = 3
+
 SPEC: Final = np.dtype(
     [
         ("tick_num", "i8"),
@@ -92,12 +105,38 @@ SPEC: Final = np.dtype(
         ("slip_model", "i8"),
         ("slip_value", "f8"),
         ("leverage", "f8"),
+        # rate from the quote currency to the account's: mid of up to two instruments, each as it is or inverted
+        ("rate_first", "i8"),  # -1: the currencies are one
+        ("rate_first_inverse", "i8"),
+        ("rate_second", "i8"),  # -1: one leg
+        ("rate_second_inverse", "i8"),
+        # swap: values of one night by side, positive is received
+        ("swap_model", "i8"),
+        ("swap_long", "f8"),
+        ("swap_short", "f8"),
+        ("swap_lot_qty", "f8"),
+        ("funding_end", "i8"),  # behind the instrument's last row of Sim.funding
+        ("swap_end", "i8"),  # and of Sim.swap
     ]
 )
 """Static facts of one instrument, and what trading it costs."""
 
-RULES: Final = np.dtype([("path", "i8"), ("cash_account", "i8")])
+RULES: Final = np.dtype(
+    [
+        ("path", "i8"),
+        ("cash_account", "i8"),
+        ("isolated", "i8"),  # 1: each position has a margin of its own
+        ("maintenance", "f8"),  # share of the margin below which positions are liquidated
+        ("margin_call", "f8"),  # share of the margin below which the account is called, 0.0 for none
+        ("liquidation_fee_bps", "f8"),
+        ("liquidates", "i8"),  # 1 if positions can be liquidated
+        ("active", "i8"),  # 1 if there are rates, stamps, liquidations or margin calls at all
+    ]
+)
 """Assumptions of the run, one record."""
+
+STAMP: Final = np.dtype([("time_ns", "i8"), ("value", "f8")])
+"""Funding: the rate. Swap: the number of nights."""
 
 ACCOUNT: Final = np.dtype(
     [
@@ -114,6 +153,12 @@ ACCOUNT: Final = np.dtype(
         ("gross_sum", "f8"),  # every cash movement, for the ledger identity
         ("fee_sum", "f8"),
         ("spread_sum", "f8"),
+        ("funding_sum", "f8"),
+        ("swap_sum", "f8"),
+        ("funding_stamps", "i8"),  # that moved cash
+        ("liquidations", "i8"),
+        ("margin_calls", "i8"),
+        ("called", "i8"),  # the equity was below the call level after the last moment
     ]
 )
 """The account and how far the outputs are written, one record."""
@@ -125,6 +170,9 @@ BOOK: Final = np.dtype(
         ("entry_price", "f8"),
         ("fee_pool", "f8"),  # entry fees and slippage not yet passed on to trades
         ("slippage_pool", "f8"),
+        ("funding_pool", "f8"),
+        ("swap_pool", "f8"),
+        ("margin", "f8"),  # set aside for the position in isolated mode
         ("sl", "f8"),
         ("tp", "f8"),
         ("bracket_signal", "i8"),  # row of the signal that set the bracket
@@ -140,6 +188,9 @@ BOOK: Final = np.dtype(
         ("mark_ask", "f8"),
         ("volume", "f8"),  # of the last execution event
         ("events", "i8"),
+        ("unit", "f8"),  # unit value: contract size x rate to the account's currency, 0.0 while that is unknown
+        ("next_funding", "i8"),  # row of Sim.funding that is not used yet
+        ("next_swap", "i8"),
         # working target
         ("work_live", "i8"),
         ("work_side", "i8"),
@@ -221,6 +272,8 @@ TRADE_ROW: Final = np.dtype(
         ("reason", "i8"),
         ("gross_pnl", "f8"),
         ("fees", "f8"),
+        ("funding", "f8"),
+        ("swap", "f8"),
         ("slippage_cost", "f8"),
         ("mae", "f8"),
         ("mfe", "f8"),
@@ -237,6 +290,7 @@ UPDATE_ROW: Final = np.dtype(
         ("time_ns", "i8"),
         ("fill", "i8"),  # row of the fill table, -1 for none
         ("reason", "i8"),  # of a rejection
+        ("amount", "f8"),  # that funding or swap moved, account currency, positive is received
     ]
 )
 
@@ -280,7 +334,8 @@ class Sim(NamedTuple):
 
     book, specs: one record per instrument. account, rules: one record. The others are outputs, of which the account
     knows how many rows are in use. executing: per instrument the event that executes in the present moment, or -1.
-    scratch: room for one instrument's fills of one walk.
+    scratch: room for one instrument's fills of one walk. funding, swap: STAMP records, grouped by instrument, ascending
+    in time.
     """
 
     book: Records
@@ -294,6 +349,8 @@ class Sim(NamedTuple):
     equity: Records
     executing: Integers
     scratch: Records
+    funding: Records
+    swap: Records
 
 
 class Quotes(NamedTuple):
