@@ -34,27 +34,37 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def accept_intents(state: State, moment: Moment, intents: Sequence[Intent]) -> None:
-    """§2.1: by instrument, then event, then place in the answer; all of them count."""
+    """§2.1: errors are looked for in the order of the answer; then by instrument, event, place. All of them count."""
     delivered = [seq for seq in moment.seqs if seq is not None]
     for intent in intents:
         check_scope(state, intent, len(delivered))
-    for intent in sorted(intents, key=lambda i: (i.instrument, i.event_index_in_moment)):
-        check_intent(state, intent)
-        record = len(state.intents)
-        seq = delivered[intent.event_index_in_moment]
-        state.intents.append(on_the_grid(state, intent, seq, moment.time_ns))
+    first = len(state.intents)
+    for stated in sorted(intents, key=lambda i: i.event_index_in_moment):
+        check_intent(state, stated)
+        intent = of_its_order(state, stated)
+        if intent.kind == "SUBMIT":
+            state.submitted[intent.client_id] = len(state.intents)
+        state.intents.append(on_the_grid(state, intent, delivered[intent.event_index_in_moment], moment.time_ns))
         state.intent_outcomes.append(None)
         state.intent_reasons.append(None)
         state.filled.append(0)
-        if intent.kind == "SUBMIT":
-            state.submitted[intent.client_id] = record
+    for record in sorted(range(first, len(state.intents)), key=lambda i: state.intents[i].intent.instrument):
+        intent = state.intents[record].intent
         reason = rejection_of(state, record)
         if reason is None:
             state.fired[f"accepted_{intent.kind}_{intent.type}".rstrip("_")] += 1
             enqueue(state, record, moment)
         else:
             state.fired[f"rejected_{intent.kind}_{reason}"] += 1
-            reject_intent(state, record, reason, seq, moment.time_ns)
+            reject_intent(state, record, reason, state.intents[record].seq, moment.time_ns)
+
+
+def of_its_order(state: State, intent: Intent) -> Intent:
+    """REPLACE and CANCEL are of the instrument of their order, whatever they say."""
+    if intent.kind not in ("REPLACE", "CANCEL"):
+        return intent
+    order = state.intents[state.submitted[intent.client_id]].intent
+    return replace(intent, instrument=order.instrument)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -67,7 +77,7 @@ def check_scope(state: State, intent: Intent, events: int) -> None:
         raise ReferenceError("SIGNAL_MIXED", f"{intent}")
     if intent.kind not in ("SUBMIT", "REPLACE", "CANCEL", "PROTECT"):
         raise ReferenceError("SIGNAL_ENUM", f"intent {intent.kind!r}")
-    if not 0 <= intent.instrument < len(state.specs):
+    if intent.kind in ("SUBMIT", "PROTECT") and not 0 <= intent.instrument < len(state.specs):
         raise ReferenceError("PROTO_SCOPE", f"instrument {intent.instrument}")
     if not 0 <= intent.event_index_in_moment < events:
         raise ReferenceError("PROTO_SCOPE", f"event index {intent.event_index_in_moment}")
@@ -95,16 +105,11 @@ def check_intent(state: State, intent: Intent) -> None:
 
 
 def check_id(state: State, intent: Intent) -> None:
-    """A new name for SUBMIT, that of an order of the instrument for REPLACE and CANCEL, none for PROTECT."""
-    known = state.submitted.get(intent.client_id)
-    if intent.kind == "SUBMIT":
-        good = NAME.fullmatch(intent.client_id) is not None and known is None
-    elif intent.kind == "PROTECT":
-        good = True
-    else:
-        good = known is not None and state.intents[known].intent.instrument == intent.instrument
-    if not good:
-        raise ReferenceError("ORDER_ID", f"{intent.kind} {intent.client_id!r}")
+    """A new name for SUBMIT, that of an order before for REPLACE and CANCEL, none for PROTECT; oco is a name too."""
+    known = intent.client_id in state.submitted
+    good = {"SUBMIT": not known and NAME.fullmatch(intent.client_id) is not None, "PROTECT": True}
+    if not good.get(intent.kind, known) or (intent.oco and NAME.fullmatch(intent.oco) is None):
+        raise ReferenceError("ORDER_ID", f"{intent.kind} {intent.client_id!r} {intent.oco!r}")
 
 
 def check_fields(state: State, intent: Intent) -> None:

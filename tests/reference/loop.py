@@ -365,6 +365,7 @@ def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentV
             )
             for order in book.orders
         ]
+        orders += [waiting_order(state, queued.record) for queued in book.intents if is_submit(state, queued.record)]
         if state.rules.orders:
             continue
         granted = position is not None and position.side == standing.side
@@ -393,6 +394,31 @@ def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentV
         list(state.updates),
         orders,
         place,
+    )
+
+
+def is_submit(state: State, record: int) -> bool:
+    return state.intents[record].intent.kind == "SUBMIT"
+
+
+def waiting_order(state: State, record: int) -> OrderView:
+    """An order that has not begun to work."""
+    intent = state.intents[record].intent
+    assert intent.qty is not None
+    return OrderView(
+        intent.client_id,
+        intent.instrument,
+        intent.side,
+        intent.type,
+        intent.qty,
+        0.0,
+        intent.price,
+        intent.stop_price,
+        intent.trail,
+        None,
+        False,
+        intent.valid_until_ns,
+        queued=True,
     )
 
 
@@ -459,8 +485,9 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
 
 
 def rows_of_intents(state: State) -> list[OrderRow]:
-    """By seq, then instrument, then the order in which they were taken."""
+    """By seq, then instrument, then the place in the answer."""
     rows: list[OrderRow] = []
+    numbers = {client_id: number for number, client_id in enumerate(state.submitted, start=1)}
     order = sorted(range(len(state.intents)), key=lambda i: (state.intents[i].seq, state.intents[i].intent.instrument))
     for place in order:
         record, outcome = state.intents[place], state.intent_outcomes[place]
@@ -468,6 +495,7 @@ def rows_of_intents(state: State) -> list[OrderRow]:
         assert outcome is not None
         rows.append(
             OrderRow(
+                0 if intent.kind == "PROTECT" else numbers[intent.client_id],
                 record.seq,
                 record.time_ns,
                 state.specs[intent.instrument].symbol,

@@ -187,7 +187,8 @@ class Intent:
 
     kind: SUBMIT, REPLACE, CANCEL or PROTECT. side: BUY or SELL. type: MARKET, LIMIT, STOP, STOP_LIMIT or
     TRAILING_STOP. tif: GTC, DAY, GTD, IOC or FOK. trail: that of a TRAILING_STOP. sl, tp, risk_trail: the bracket
-    (risk). Fields that a kind does not have are left as they are here.
+    (risk). Fields that a kind does not have are left as they are here. The instrument of REPLACE and CANCEL is not
+    read.
     """
 
     kind: str
@@ -308,9 +309,11 @@ class OrderRow:
     """A row of intents: values on the grid, and what became of it.
 
     outcome: FILLED, CANCELLED, EXPIRED, REJECTED, WORKING, UNEXECUTED or DONE. reason: of CANCELLED and REJECTED.
+    number: of the order, from 1, in the order of the events and of the places in the answers; 0 for PROTECT.
     valid_until_ns: of DAY the end of the day. filled_lots, filled_qty: of SUBMIT, else 0.
     """
 
+    number: int
     seq: int
     time_ns: int
     instrument: str
@@ -366,7 +369,10 @@ class PositionView:
 
 @dataclass(frozen=True)
 class OrderView:
-    """A working order as the strategy sees it, in the order of the list. trail_level: a mark."""
+    """An order as the strategy sees it: those that work, in the order of the list, then those that wait.
+
+    trail_level: a mark. queued: it waits.
+    """
 
     client_id: str
     instrument: int
@@ -380,6 +386,7 @@ class OrderView:
     trail_level: float | None
     triggered: bool
     valid_until_ns: int | None
+    queued: bool = False
 
 
 @dataclass(frozen=True)
@@ -403,7 +410,7 @@ class Update:
 
     kind: FILL, REJECTION, EXPIRY, CANCELLATION, LIQUIDATION, MARGIN_CALL, FUNDING or SWAP. A LIQUIDATION has the
     fields of a fill and stands in place of its FILL. amount: what FUNDING or SWAP moved. client_id: of the order;
-    None for what is of no order. cancel_reason: INTENT, OCO, REDUCE_ONLY, IOC or FOK.
+    None for what is of no order. cancel_reason: INTENT, OCO, REDUCE_ONLY, IOC or FOK. intent_kind: of a REJECTION.
     """
 
     kind: str
@@ -419,6 +426,7 @@ class Update:
     amount: float | None = None
     client_id: str | None = None
     cancel_reason: str | None = None
+    intent_kind: str | None = None
 
 
 @dataclass(frozen=True)

@@ -412,7 +412,15 @@ def reject_intent(state: State, record: int, reason: str, seq: int, time_ns: int
     state.intent_reasons[record] = reason
     client_id = None if intent.kind == "PROTECT" else intent.client_id
     state.updates.append(
-        Update("REJECTION", intent.instrument, seq, time_ns, reject_reason=reason, client_id=client_id)
+        Update(
+            "REJECTION",
+            intent.instrument,
+            seq,
+            time_ns,
+            reject_reason=reason,
+            client_id=client_id,
+            intent_kind=intent.kind,
+        )
     )
 
 
