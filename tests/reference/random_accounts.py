@@ -105,7 +105,7 @@ def random_account_case(seed: int) -> Case:
             ]
         events += [replace(event, volume=rng.choice((0.0, 1.0, 2.5, 7.0, 40.0))) for event in series]
     events = sort_tape(events)
-    rules = _account_rules(rng, draw_rules(rng, specs, levels, has_ask), specs, levels, events)
+    rules = draw_account_rules(rng, draw_rules(rng, specs, levels, has_ask), specs, levels, events)
     if any(terms.model in ("volume_share", "impact") for terms in rules.slippage):
         # A short series might draw zeros only: the last event of each never does.
         last = {event.instrument: place for place, event in enumerate(events) if event.execution}
@@ -151,7 +151,7 @@ def occurrences(seeds: Sequence[int]) -> Counter[str]:
     return found
 
 
-def _account_rules(
+def draw_account_rules(
     rng: Random, rules: Rules, specs: Sequence[Spec], levels: Sequence[int], events: Sequence[Event]
 ) -> Rules:
     """Replace the account's rules; the cash holds a few positions, so that margin is short and lost at times."""
