@@ -9,12 +9,15 @@ from math import ceil
 
 import numpy as np
 
+from boxgate_engine.account_rules import account_rules, funding_problems, rate_problems
 from boxgate_engine.config import RunConfig, SpreadHours, SpreadPrice, SpreadTicks
+from boxgate_engine.config.account import DEFAULT
 from boxgate_engine.datasets import Dataset, Series
 from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem, UserMistake
 from boxgate_engine.frames import FRAME_NS, TICK
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import Floats, Integers
+from boxgate_engine.simulation import AccountRules
 from boxgate_engine.tape import Source, Tape
 
 _FINEST_FIRST = (TICK, *FRAME_NS)
@@ -58,10 +61,13 @@ class Market:
                 self._open(i, symbol)
             except UserMistake as error:
                 problems.append(_problem(f"instruments[{i}]", error))
-        problems += _currency_problems(config, self.instruments)
+        if not problems:
+            problems += rate_problems(config, self.instruments)
+            problems += funding_problems(config, dataset)
+        problems += _contract_problems(self.instruments)
         problems += self._spread_problems()
         problems += self._volume_problems()
-        problems += self._foreign_costs()
+        problems += self._foreign_symbols()
         problems += self._window_problems()
         if problems:
             raise ConfigInvalid(problems)
@@ -106,19 +112,27 @@ class Market:
             and ("volume" not in series.columns or not series.columns["volume"].any())
         ]
 
-    def _foreign_costs(self) -> list[Problem]:
+    def _foreign_symbols(self) -> list[Problem]:
         known = self._config.instruments
+        leverage = self._config.account.leverage
+        named = [("costs.instruments", symbol) for symbol in self._config.costs.instruments]
+        if isinstance(leverage, Mapping):
+            named += [("account.leverage", symbol) for symbol in leverage if symbol != DEFAULT]
         return [
             Problem(
-                path=f"costs.instruments.{symbol}",
+                path=f"{section}.{symbol}",
                 source="",
                 what=f"{symbol} is not traded in this run",
                 expected=f"one of {', '.join(known)}",
                 remedy="correct the symbol or remove the entry",
             )
-            for symbol in self._config.costs.instruments
+            for section, symbol in named
             if symbol not in known
         ]
+
+    def account_rules(self, start_ns: int, end_ns: int) -> AccountRules:
+        """Return the rules of the account in a window. Raises ConfigInvalid where a funding rate is missing in it."""
+        return account_rules(self._config, self._dataset, self.instruments, start_ns=start_ns, end_ns=end_ns)
 
     def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
         """Return (start_ns, end_ns). warmup_events: per feed, history that `first` must leave before the start.
@@ -324,32 +338,18 @@ def _finer_frames(dataset: Dataset, bars: Series) -> list[str]:
     return [frame for frame in (TICK,) if frame in stored] + finer[-1:]
 
 
-def _currency_problems(config: RunConfig, instruments: Sequence[Instrument]) -> list[Problem]:
-    problems = []
-    for instrument in instruments:
-        if instrument.quote_currency != config.account.currency:
-            problems.append(
-                Problem(
-                    path="account.currency",
-                    source="",
-                    code="CURRENCY_MISMATCH",
-                    what=f"{instrument.symbol} is quoted in {instrument.quote_currency}, the account is in "
-                    f"{config.account.currency}",
-                    expected="instruments quoted in the account currency",
-                    remedy="change account.currency or the instruments; amounts are not converted",
-                )
-            )
-        if instrument.kind != "linear":
-            problems.append(
-                Problem(
-                    path="instruments",
-                    source="",
-                    what=f"{instrument.symbol} is an inverse contract",
-                    expected="linear contracts",
-                    remedy="choose another instrument",
-                )
-            )
-    return problems
+def _contract_problems(instruments: Sequence[Instrument]) -> list[Problem]:
+    return [
+        Problem(
+            path="instruments",
+            source="",
+            what=f"{instrument.symbol} is an inverse contract",
+            expected="linear contracts",
+            remedy="choose another instrument",
+        )
+        for instrument in instruments
+        if instrument.kind != "linear"
+    ]
 
 
 def _problem(path: str, error: BoxgateError) -> Problem:

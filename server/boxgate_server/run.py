@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import math
 import platform
 import threading
 import time
@@ -24,7 +23,7 @@ from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market, history_events, told_need, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
-from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts, compile_kernel
+from boxgate_engine.simulation import Simulation, compile_kernel
 from boxgate_engine.tables import Tables
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.folders import check_folders
@@ -221,10 +220,11 @@ class _Run:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
+        rules = market.account_rules(self.start_ns, self.end_ns)
         counts = self._warmup_counts(market)
         for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
             session_id = f"{self.run_id}-{attempt}"
-            simulation = Simulation(market.instruments, self._rules(), start_ns=self.start_ns)
+            simulation = Simulation(market.instruments, rules, start_ns=self.start_ns)
             with self._history(market, dataset, described, session_id) as handles:
                 request = init_request(
                     session_id=session_id,
@@ -320,16 +320,6 @@ class _Run:
                 remedy="declare the history that is needed in Describe",
             )
         return extended
-
-    def _rules(self) -> AccountRules:
-        config = self.config
-        return AccountRules(
-            cash=config.account.cash,
-            leverage=config.account.leverage,
-            cash_account=config.account.type == "cash",
-            costs=[_trading_costs(config, symbol) for symbol in config.instruments],
-            path=config.execution.path,
-        )
 
     def _stop(self, session_id: str) -> None:
         """End the session; results stand whatever the sidecar does now."""
@@ -517,20 +507,6 @@ class _Run:
             rejections=_rejections(tables),
             fills=tables.fills.num_rows,
         )
-
-
-def _trading_costs(config: RunConfig, symbol: str) -> TradingCosts:
-    fees, slippage = config.costs.fees_of(symbol), config.costs.slippage_of(symbol)
-    return TradingCosts(
-        maker_bps=fees.maker_bps,
-        taker_bps=fees.taker_bps,
-        per_lot=fees.per_lot,
-        lot_qty=fees.lot_qty,
-        per_fill=fees.per_fill,
-        minimum=-math.inf if fees.minimum is None else fees.minimum,
-        slippage_model=slippage.model,
-        slippage=slippage.value,
-    )
 
 
 def _rejections(tables: Tables) -> dict[str, int]:

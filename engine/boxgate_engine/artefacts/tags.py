@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from boxgate_engine.config.model import TAG_PATTERN
+from boxgate_engine.config.fields import TAG_PATTERN
 from boxgate_engine.errors import UserMistake
 
 FILE_NAME: Final = "tags.json"

@@ -4,20 +4,24 @@
 operational ones never do.
 """
 
+from boxgate_engine.config.account import AccountConfig, MarginConfig
+from boxgate_engine.config.costs import (
+    CostsConfig,
+    FundingMissing,
+    SpreadHours,
+    SpreadPrice,
+    SpreadTicks,
+    SwapConfig,
+)
 from boxgate_engine.config.load import config_document, load_config, locate_problems, parse_config
 from boxgate_engine.config.model import (
-    AccountConfig,
     CacheConfig,
-    CostsConfig,
     DataProviderConfig,
     DeterminismConfig,
     ExecutionConfig,
     LimitsConfig,
     ReportConfig,
     RunConfig,
-    SpreadHours,
-    SpreadPrice,
-    SpreadTicks,
     StrategyConfig,
     WarmupConfig,
     WindowConfig,
@@ -31,13 +35,16 @@ __all__ = [
     "DataProviderConfig",
     "DeterminismConfig",
     "ExecutionConfig",
+    "FundingMissing",
     "LimitsConfig",
+    "MarginConfig",
     "ReportConfig",
     "RunConfig",
     "SpreadHours",
     "SpreadPrice",
     "SpreadTicks",
     "StrategyConfig",
+    "SwapConfig",
     "WarmupConfig",
     "WindowConfig",
     "config_document",

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from boxgate_engine.config.document import Document, KeyPath, path_text
-from boxgate_engine.config.model import CURRENCY_PATTERN, SYMBOL_PATTERN, TEXT_PATTERN, RunConfig
+from boxgate_engine.config.fields import CURRENCY_PATTERN, SYMBOL_PATTERN, TEXT_PATTERN
+from boxgate_engine.config.model import RunConfig
 from boxgate_engine.errors import Problem
 
 _EXPECTED: Final = {

@@ -7,10 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from boxgate_engine.config.account import MarginConfig
 from boxgate_engine.config.model import ParamValue, RunConfig
 from boxgate_engine.timestamps import format_utc
 
-_LATER_COSTS: Final = frozenset({"fees", "slippage", "instruments"})
+_LATER: Final[dict[str, dict[str, Any]]] = {
+    "account": {"margin": MarginConfig().model_dump(mode="json"), "equivalents": []},
+    "costs": {"fees": None, "slippage": None, "instruments": {}, "funding": "auto", "swap": "none"},
+}
+"""Keys that came later, with the values that say nothing: a config that does without them keeps its identity."""
+
+_LATER_OF_INSTRUMENTS: Final = ("funding", "swap")
 _OPERATIONAL: Final[dict[str, Any]] = {
     "data_provider": True,
     "artifacts": True,
@@ -44,8 +51,14 @@ def resolve_config(
 def semantic_keys(config: RunConfig) -> dict[str, Any]:
     """Return the keys that make a result, as JSON values; `RunConfig.model_validate` reads them back."""
     keys = config.model_dump(mode="json", exclude=_OPERATIONAL)
-    # Keys that came later and say nothing are left out: a config that does without them keeps its identity.
-    keys["costs"] = {name: value for name, value in keys["costs"].items() if name not in _LATER_COSTS or value}
+    for section, silent in _LATER.items():
+        keys[section] = {
+            name: value for name, value in keys[section].items() if name not in silent or value != silent[name]
+        }
+    for costs in keys["costs"].get("instruments", {}).values():
+        for name in _LATER_OF_INSTRUMENTS:
+            if costs[name] is None:
+                del costs[name]
     return keys
 
 

@@ -72,6 +72,25 @@ class FundingReport:
         }
 
 
+def missing_rates(times_ns: Times, start_ns: int, end_ns: int) -> list[int]:
+    """Return the stamps in (start_ns, end_ns] at which a rate is missing, rising. times_ns: of all rates, rising.
+
+    Before the first rate and after the last one the interval next to it goes on; a single rate has no interval.
+    """
+    if len(times_ns) < 2:
+        return []
+    steps_ns = np.diff(times_ns)
+    missing: list[int] = []
+    stretches = _intervals(steps_ns)
+    for first, end, interval_ns in stretches:
+        for number in first + np.flatnonzero(steps_ns[first:end] >= 2 * interval_ns):
+            missing += range(int(times_ns[number]) + interval_ns, int(times_ns[number + 1]), interval_ns)
+    begin_ns, last_ns = int(times_ns[0]), int(times_ns[-1])
+    before = range(begin_ns - stretches[0][2], start_ns, -stretches[0][2])
+    after = range(last_ns + stretches[-1][2], end_ns + 1, stretches[-1][2])
+    return [stamp for stamp in (*reversed(before), *missing, *after) if start_ns < stamp <= end_ns]
+
+
 def _intervals(steps_ns: Times) -> list[tuple[int, int, int]]:
     """Return (first step, end, interval in ns) of the stretches in which one interval holds, in order, without holes.
 

@@ -176,7 +176,7 @@ def init_request(
         costs=_costs(config),
         start_ns=start_ns,
         account_currency=config.account.currency,
-        leverage=config.account.leverage,
+        leverage=min(config.account.leverage_of(symbol) for symbol in config.instruments),
         contract_version=CONTRACT_VERSIONS[-1],
         history=history,
     )
