@@ -23,6 +23,17 @@ from random_tapes import LAYOUTS, MINUTE_NS, START_NS, Case, draw_events, draw_r
 from terms import Answer, Event, Hours, Intent, MomentView, OrderView, Result, Rules, SignalIn, Spec
 
 RULES_OF_ORDERS = (
+    "CANCEL_too_late",
+    "FOK_filled",
+    "FOK_killed",
+    "IOC_after_part",
+    "PROTECT_too_late",
+    "REPLACE_below_filled_at_promotion",
+    "REPLACE_of_partly_filled",
+    "REPLACE_of_triggered",
+    "REPLACE_too_late",
+    "REPLACE_trail_anew",
+    "REPLACE_trail_kept",
     "accepted_CANCEL",
     "accepted_PROTECT",
     "accepted_REPLACE",
@@ -31,10 +42,149 @@ RULES_OF_ORDERS = (
     "accepted_SUBMIT_STOP",
     "accepted_SUBMIT_STOP_LIMIT",
     "accepted_SUBMIT_TRAILING_STOP",
+    "cancelled_FOK",
+    "cancelled_INTENT",
+    "cancelled_IOC",
+    "cancelled_OCO",
+    "cancelled_REDUCE_ONLY",
+    "enlarged_LIMIT",
+    "enlarged_MARKET",
+    "enlarged_STOP",
+    "event_while_closed",
+    "expired_at_promotion_REPLACE",
+    "expired_at_promotion_SUBMIT",
+    "expired_queued",
+    "expired_working_DAY",
+    "expired_working_GTD",
+    "fill_ENTRY",
+    "fill_LIQUIDATION",
+    "fill_SIGNAL",
+    "fill_STOP_LOSS",
+    "fill_TAKE_PROFIT",
+    "gap_LIQUIDATION",
+    "gap_STOP_LOSS",
+    "gap_TAKE_PROFIT",
+    "gap_order_LIMIT",
+    "gap_order_STOP",
+    "gap_order_STOP_LIMIT",
+    "gap_order_TRAILING_STOP",
+    "inside_at_open_LIMIT",
+    "inside_at_open_LIQUIDATION",
+    "inside_at_open_STOP_LOSS",
+    "inside_at_open_TAKE_PROFIT",
+    "inside_at_point_LIMIT",
+    "inside_at_point_LIQUIDATION",
+    "inside_at_point_STOP",
+    "inside_at_point_STOP_LIMIT",
+    "inside_at_point_STOP_LOSS",
+    "inside_at_point_TAKE_PROFIT",
+    "inside_at_point_TRAILING_STOP",
+    "inside_touch_LIMIT",
+    "inside_touch_LIQUIDATION",
+    "inside_touch_STOP",
+    "inside_touch_STOP_LIMIT",
+    "inside_touch_STOP_LOSS",
+    "inside_touch_TAKE_PROFIT",
+    "inside_touch_TRAILING_STOP",
+    "intent_deferred",
+    "intent_queued_at_end",
+    "latency_kept_in_order",
+    "line_a",
+    "line_d_after_part",
+    "liquidated_at_marks",
+    "met_STOP",
+    "met_TRAILING_STOP",
+    "more_fills",
+    "more_on_bars",
+    "more_on_tick",
+    "oco_queued",
+    "oco_working",
+    "opened_LIMIT",
+    "opened_MARKET",
+    "opened_STOP",
+    "order_increase_LIMIT",
+    "order_increase_MARKET",
+    "order_increase_STOP",
+    "order_increase_STOP_LIMIT",
+    "order_increase_TRAILING_STOP",
+    "order_reduction_LIMIT",
+    "order_reduction_MARKET",
+    "order_reduction_STOP",
+    "order_reduction_STOP_LIMIT",
+    "order_reduction_TRAILING_STOP",
+    "order_refused_INSUFFICIENT_MARGIN",
+    "order_refused_RATE_UNKNOWN",
+    "order_refused_SHORT_NOT_ALLOWED",
+    "order_refused_after_reduction",
+    "order_reversal",
+    "post_only_REPLACE_rejected_at_promotion",
+    "post_only_rejected_at_promotion",
+    "promoted_CANCEL",
+    "promoted_PROTECT",
+    "promoted_REPLACE",
+    "promoted_SUBMIT",
+    "reduce_only_after_forced_close",
+    "reduce_only_more_than_position",
+    "reduce_only_nothing",
+    "rejected_CANCEL_ORDER_NOT_WORKING",
+    "rejected_PROTECT_NO_POSITION",
+    "rejected_PROTECT_STOP_LOSS_SIDE",
+    "rejected_PROTECT_TAKE_PROFIT_SIDE",
+    "rejected_REPLACE_ORDER_NOT_WORKING",
+    "rejected_REPLACE_POST_ONLY",
+    "rejected_REPLACE_QTY_BELOW_MINIMUM",
+    "rejected_REPLACE_STOP_PRICE_SIDE",
+    "rejected_SUBMIT_MARKET_CLOSED",
+    "rejected_SUBMIT_POST_ONLY",
+    "rejected_SUBMIT_QTY_BELOW_MINIMUM",
+    "rejected_SUBMIT_STOP_LOSS_SIDE",
+    "rejected_SUBMIT_STOP_PRICE_SIDE",
+    "rejected_SUBMIT_TAKE_PROFIT_SIDE",
+    "rejected_SUBMIT_TOO_MANY_ORDERS",
+    "stop_goes_on_as_market",
+    "stop_limit_triggered",
+    "stopped_by_trail",
+    "trail_begun_anew",
+    "trail_kept",
+    "trail_of_order_moved",
+    "trail_of_position_moved",
+    "volume_cut",
+    "volume_cut_to_nothing",
+    "working_at_end",
 )
 """What must fire over a few hundred seeds; a test holds the generator to it."""
 
-RULES_OF_LIMITED = ("trail_kept",)
+RULES_OF_LIMITED = (
+    "bracket_replaced_at_promotion",
+    "decision_deferred",
+    "event_while_closed",
+    "fill_END",
+    "fill_ENTRY",
+    "fill_LIQUIDATION",
+    "fill_SIGNAL",
+    "fill_STOP_LOSS",
+    "fill_TAKE_PROFIT",
+    "gap_LIMIT",
+    "gap_LIQUIDATION",
+    "gap_STOP_LOSS",
+    "gap_TAKE_PROFIT",
+    "latency_kept_in_order",
+    "opened_LIMIT",
+    "opened_MARKET",
+    "other_side_survives_queued",
+    "other_side_survives_working",
+    "reduction_LIMIT_part",
+    "reduction_LIMIT_whole",
+    "reduction_MARKET_part",
+    "reduction_MARKET_whole",
+    "stopped_by_trail",
+    "target_decided_while_closed",
+    "trail_begun_anew",
+    "trail_kept",
+    "trail_of_position_moved",
+    "volume_cut",
+    "volume_cut_to_nothing",
+)
 """The same for sessions of targets."""
 
 
@@ -189,7 +339,7 @@ class _Trader:
         self.eagerness = self.rng.choice((0.3, 0.45, 0.6))
         self.crowded = self.rng.random() < 0.1
         late = self.rules.latency_ns or self.rules.jitter_ns
-        self.goes_on = 0.0 if late else self.rng.choice((0.0, 0.0, 0.15, 0.4))
+        self.goes_on = 0.0 if late else self.rng.choice((0.0, 0.2, 0.6))
 
     def answer(self, view: MomentView) -> Answer:
         """Draw the intents of each event of the moment, and whether more follow."""
@@ -202,7 +352,7 @@ class _Trader:
         for place in range(len(view.events)):
             chance = self.eagerness / 6 if self.calm else self.eagerness
             while rng.random() < chance:
-                chance = 0.45
+                chance = 0.6
                 drawn = [replace(intent, event_index_in_moment=place) for intent in self.draw(view)]
                 given += drawn
                 rounds = self.intents.setdefault(view.seq + place, [])
@@ -231,6 +381,9 @@ class _Trader:
         if chosen < 0.34 and (view.positions or rng.random() < 0.3):
             return [self.protection(view)]
         instrument = rng.randrange(len(self.specs))
+        if view.events[0].kind == "tick" and rng.random() < 0.6:
+            # What meets this very tick where the answer goes on.
+            instrument = view.events[0].instrument
         group = f"g{len(self.submitted)}" if rng.random() < 0.15 else ""
         if not group:
             return [self.submission(view, instrument, rng.choice(("", "", "", "", "again")))]
@@ -295,7 +448,7 @@ class _Trader:
     def order(self, instrument: int, side: str, kind: str, **fields: object) -> Intent:
         """Give the order a name and a quantity."""
         rng, lot = self.rng, self.specs[instrument].lot
-        qty = grid_value(rng.choice((1, 1, 2, 2, 3, 4, 6)), lot)
+        qty = grid_value(rng.choice((1, 1, 2, 2, 3, 4, 6, 15)), lot)
         qty *= rng.choice((1, 1, 1, 1, 1, 1, 1, 1.3, 0.7))
         intent = Intent("SUBMIT", instrument, f"o{len(self.submitted)}", side, kind, qty)
         intent = replace(intent, **fields)  # type: ignore[arg-type]  # fields by name
@@ -325,6 +478,15 @@ class _Trader:
         def shifted(price: float | None) -> float | None:
             return None if price is None else _positive(price + tick * rng.choice((-3, -1, 0, 0, 1, 3)), tick)
 
+        price = shifted(order.price)
+        if order.post_only and order.instrument in self.quotes and rng.random() < 0.7:
+            bid, ask = self.quotes[order.instrument]
+            price = _positive(ask - tick if order.side == "BUY" else bid + tick, tick)
+        qty = grid_value(rng.choice((1, 2, 3, 5, 8)), lot) * rng.choice((1, 1, 1, 1, 1, 1, 0.7))
+        filled = next((each.filled_qty for each in view.orders if each.client_id == order.client_id), 0.0)
+        if filled > 0 and rng.random() < 0.6:
+            # It may have filled by the time at which this is taken up.
+            qty = filled + grid_value(1, lot)
         tif = rng.choice(("GTC", "GTC", "DAY", "GTD", "IOC"))
         if tif == "IOC" and (order.type not in ("MARKET", "LIMIT") or order.post_only or order.oco):
             tif = "GTC"
@@ -333,8 +495,8 @@ class _Trader:
             "REPLACE",
             rng.randrange(len(self.specs)),
             order.client_id,
-            qty=grid_value(rng.choice((1, 2, 3, 5, 8)), lot) * rng.choice((1, 1, 1, 1, 1, 1, 0.7)),
-            price=shifted(order.price),
+            qty=qty,
+            price=price,
             stop_price=shifted(order.stop_price),
             trail=trail,
             tif=tif,
@@ -366,7 +528,8 @@ class _Trader:
     def until(self, view: MomentView) -> int:
         """Draw an expiry, some of them at the end of a bar, some in the past."""
         rng = self.rng
-        return view.time_ns + MINUTE_NS * rng.randint(0, 15) + rng.choice((-1, 0, 0, 1))
+        minutes = rng.choice((0, *range(16)))
+        return view.time_ns + MINUTE_NS * minutes + rng.choice((-1, -1, 0, 0, 1))
 
 
 def _positive(price: float | None, tick: float) -> float | None:
