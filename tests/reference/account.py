@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 
 from terms import Fill, Flow, Intent, Rules, SignalIn, Spec, Trade, Update
@@ -165,9 +166,11 @@ class Book:
         return self.working.signed_lots - self.lots if self.working else 0
 
     def copy(self) -> Book:
-        position = replace(self.position) if self.position else None
-        orders = [replace(order) for order in self.orders]
-        return replace(self, position=position, queue=list(self.queue), orders=orders, intents=list(self.intents))
+        book = copy(self)
+        book.position = copy(self.position)
+        book.queue, book.intents = list(self.queue), list(self.intents)
+        book.orders = [copy(order) for order in self.orders]
+        return book
 
 
 @dataclass(frozen=True)

@@ -528,8 +528,8 @@ class _Trader:
     def until(self, view: MomentView) -> int:
         """Draw an expiry, some of them at the end of a bar, some in the past."""
         rng = self.rng
-        minutes = rng.choice((0, *range(16)))
-        return view.time_ns + MINUTE_NS * minutes + rng.choice((-1, -1, 0, 0, 1))
+        minutes = max(rng.randint(-1, 15), 0)
+        return view.time_ns + MINUTE_NS * minutes + rng.randint(-2, 1) // 2
 
 
 def _positive(price: float | None, tick: float) -> float | None:
