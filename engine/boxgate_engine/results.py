@@ -12,6 +12,7 @@ from boxgate_engine.kernel import records
 from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Records
+from boxgate_engine.ledger import build_ledger
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tables import Tables, build_table, coded, nullable
 
@@ -28,6 +29,7 @@ REJECT_REASONS: Final = {
     records.STOP_LOSS_SIDE: "STOP_LOSS_SIDE",
     records.TAKE_PROFIT_SIDE: "TAKE_PROFIT_SIDE",
     records.SHORT_NOT_ALLOWED: "SHORT_NOT_ALLOWED",
+    records.RATE_UNKNOWN: "RATE_UNKNOWN",
 }
 """Names of the kernel's reasons of rejection."""
 _FILL_REASONS: Final = {
@@ -35,24 +37,32 @@ _FILL_REASONS: Final = {
     records.SIGNAL: "SIGNAL",
     records.STOP_LOSS: "STOP_LOSS",
     records.TAKE_PROFIT: "TAKE_PROFIT",
+    records.LIQUIDATION: "LIQUIDATION",
     records.END: "END",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """A finished run: its tables, what is still open, and the counts that only the kernel knows."""
+    """A finished run: its tables, what is still open, and what only the kernel knows. Costs are positive where paid.
+
+    ledger: as `build_ledger` gives it, if it was asked for.
+    """
 
     tables: Tables
     open_positions: list[dict[str, Any]]
     counts: dict[str, int]
     spread_cost: float
+    funding_cost: float
+    swap_cost: float
+    ledger: pa.Table | None
 
 
-def finish(simulation: Simulation, *, meta: list[str | None] | None = None) -> Results:
+def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledger: bool = False) -> Results:
     """Decide the outcomes that are still open and return the results.
 
-    meta: in debug, the canonical JSON of each signal in table order. Asserts the ledger identity.
+    meta: in debug, the canonical JSON of each signal in table order. ledger: with the table of all bookings. Asserts
+    the ledger identity.
     """
     sim = simulation.sim
     account = sim.account[0]
@@ -75,20 +85,25 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None) -> R
         "rounded": simulation.rounded,
         "rejected": int((signals["outcome"] == records.REJECTED).sum()),
         "unexecuted": int((signals["outcome"] == UNEXECUTED).sum()),
-        "path_dependent_bars": int(account["path_dependent_bars"]),
+        **{name: int(account[name]) for name in ("path_dependent_bars", "liquidations", "margin_calls")},
+        "funding_stamps": int(account["funding_stamps"]),
     }
     return Results(
         tables=tables,
         open_positions=_open_positions(simulation),
         counts=counts,
         spread_cost=float(account["spread_sum"]),
+        funding_cost=-float(account["funding_sum"]) + 0.0,
+        swap_cost=-float(account["swap_sum"]) + 0.0,
+        ledger=build_ledger(simulation) if ledger else None,
     )
 
 
 def _assert_ledger(simulation: Simulation) -> None:
     account = simulation.sim.account[0]
-    expected = simulation.initial_cash + float(account["gross_sum"]) - float(account["fee_sum"])
-    scale = max(abs(expected), simulation.initial_cash, float(account["fee_sum"]))
+    sums = {name: float(account[f"{name}_sum"]) for name in ("gross", "fee", "funding", "swap")}
+    expected = simulation.initial_cash + sums["gross"] - sums["fee"] + sums["funding"] + sums["swap"]
+    scale = max(abs(expected), simulation.initial_cash, *map(abs, sums.values()))
     difference = abs(float(account["cash"]) - expected)
     assert difference <= 1e-9 * scale, f"ledger identity: cash differs by {difference} from the sum of its movements"
 
@@ -139,9 +154,8 @@ def _fills(rows: Records, names: list[str], signals: Records) -> pa.Table:
 
 def _trades(rows: Records, names: list[str]) -> pa.Table:
     rows = rows[np.lexsort((rows["exit_seq"], rows["exit_time_ns"]))]
-    nothing = np.zeros(len(rows))
     same = ("qty", "entry_seq", "entry_time_ns", "entry_price", "exit_seq", "exit_time_ns", "exit_price")
-    rest = ("gross_pnl", "fees", "slippage_cost", "mae", "mfe", "bars_held")
+    rest = ("gross_pnl", "fees", "funding", "swap", "slippage_cost", "mae", "mfe", "bars_held")
     return build_table(
         "trades",
         {
@@ -150,9 +164,7 @@ def _trades(rows: Records, names: list[str]) -> pa.Table:
             "side": coded(np.where(rows["side"] > 0, 0, 1), ("LONG", "SHORT")),
             **{name: rows[name].copy() for name in (*same, *rest)},
             "exit_reason": _named(rows["reason"], _FILL_REASONS),
-            "funding": nothing,
-            "swap": nothing,
-            "net_pnl": rows["gross_pnl"] - rows["fees"],
+            "net_pnl": ((rows["gross_pnl"] - rows["fees"]) + rows["funding"]) + rows["swap"],
             "path_dependent": rows["path_dependent"] != 0,
         },
     )

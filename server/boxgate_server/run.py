@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine import identity as identities
-from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
+from boxgate_engine.artefacts import LEDGER_FILE, RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.artefacts.tags import change_tags
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, is_remote, local_root, open_dataset
@@ -118,7 +118,7 @@ class _Run:
                 digest = f"attached:{described.name}@{described.version}"
             self._identify(market, dataset, described, digest)
             stored = self._stored()
-            if reuse and identified and stored is not None:
+            if reuse and identified and stored is not None and self._has_what_is_wanted(stored):
                 return self._reused(stored)
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
             for clause in market.uncovered(self.start_ns, self.end_ns):
@@ -270,7 +270,9 @@ class _Run:
                 simulation.close_all(
                     int(simulation.sim.equity["time_ns"][simulation.sim.account["equity_rows"][0] - 1]), tape.events - 1
                 )
-            results = finish(simulation, meta=_canonical(delivery.meta) if self.debug else None)
+            results = finish(
+                simulation, meta=_canonical(delivery.meta) if self.debug else None, ledger=config.report.ledger
+            )
         self.warmup_sum = sum(counts)
         self.tape = tape
         return results, delivery, attempt
@@ -395,6 +397,8 @@ class _Run:
                 all_weekend=all(instrument.trades_on_weekends for instrument in market.instruments),
                 counts=counts,
                 spread_cost=results.spread_cost,
+                funding_cost=results.funding_cost,
+                swap_cost=results.swap_cost,
                 open_positions=results.open_positions,
                 contract_sizes={one.symbol: float(one.contract_size) for one in market.instruments},
             )
@@ -439,6 +443,7 @@ class _Run:
                     result_digest=digest,
                     log=self.log.ndjson(),
                     environment=self._environment(facts, identified),
+                    ledger=results.ledger,
                     render=page,
                 ),
                 self.store,
@@ -489,6 +494,9 @@ class _Run:
         if stored.run_id != self.run_id or identities.run_id(stored.json("config.json")["identity"]) != self.run_id:
             raise RunIdConflict(self.run_id, where=str(folder))
         return stored
+
+    def _has_what_is_wanted(self, stored: StoredRun) -> bool:
+        return LEDGER_FILE in stored.files or not self.config.report.ledger
 
     def _reused(self, stored: StoredRun) -> Finished:
         execution = self.config.execution

@@ -61,7 +61,7 @@ METRICS: dict[str, set[str]] = {
     "costs": {"fees", "slippage", "spread", "funding", "swap"},
     "counts": {
         "events", "bars", "ticks", "warmup_events", "signals", "no_ops", "rounded", "rejected", "unexecuted",
-        "path_dependent_bars", "history_restarts",
+        "path_dependent_bars", "history_restarts", "liquidations", "margin_calls", "funding_stamps",
     },
     "equity": {"initial", "final"},
 }  # fmt: skip

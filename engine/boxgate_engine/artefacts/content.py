@@ -22,6 +22,9 @@ import pyarrow.parquet as pq
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.tables import META, TRADES, Tables
 
+LEDGER_FILE: Final = "ledger.parquet"
+"""All bookings, if `report.ledger` asks for them."""
+
 ROW_GROUP_ROWS: Final = 1 << 17
 """Rows in one row group of a Parquet file."""
 
@@ -35,7 +38,8 @@ class RunArtefacts:
     identity: as `build_identity` gives it, run_id its hash. resolved: as `semantic_keys` gives it for the resolved
     config. params: normalised. metrics: as `compute_metrics` gives them. tables: complete, equity at full resolution.
     result_digest: of these tables. log: content of logs.ndjson. environment: host, versions, sandbox level, delivery
-    and times, outside every digest. render: gets the folder with all other files and returns the page, or None.
+    and times, outside every digest. ledger: as `build_ledger` gives it, outside the digest, or None. render: gets the
+    folder with all other files and returns the page, or None.
     """
 
     run_id: str
@@ -47,6 +51,7 @@ class RunArtefacts:
     result_digest: str
     log: bytes
     environment: Mapping[str, Any]
+    ledger: pa.Table | None = None
     render: Callable[[Path], str] | None = None
 
     @property
@@ -66,6 +71,8 @@ class RunArtefacts:
             "fills.parquet": self.tables.fills,
             "signals.parquet": signals,
         }
+        if self.ledger is not None:
+            tables[LEDGER_FILE] = self.ledger
         # The encoder leaves the interpreter alone, so the tables and the text beside them are encoded at once.
         with ThreadPoolExecutor(max_workers=len(tables)) as pool:
             encoded = {name: pool.submit(table_bytes, table) for name, table in tables.items()}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from boxgate_engine.artefacts.content import RunArtefacts, json_bytes
+from boxgate_engine.artefacts.content import LEDGER_FILE, RunArtefacts, json_bytes
 from boxgate_engine.artefacts.stored import MANIFEST, REPORT, UNLISTED, StoredRun, read_run
 from boxgate_engine.errors import NotDeterministic, RunDamaged, RunNotFound, StoreFailed
 
@@ -47,8 +47,8 @@ def _nothing(step: str) -> None:
 def publish_run(artefacts: RunArtefacts, store: Path, *, between_steps: Callable[[str], None] = _nothing) -> Published:
     """Write the folder of a run under `store` and return where it is.
 
-    An existing folder with an equal result digest is kept; it gets the page if it had none. A damaged one is set
-    aside as `<run_id>.damaged-<n>`. between_steps is called after each step with its name.
+    An existing folder with an equal result digest is kept; it gets the page and the ledger if it had none. A damaged
+    one is set aside as `<run_id>.damaged-<n>`. between_steps is called after each step with its name.
     Raises NotDeterministic if the existing result differs: the new one is kept as `<run_id>.conflict-<digest8>`.
     Raises StoreFailed for what the disk refuses; then nothing is visible.
     """
@@ -77,15 +77,17 @@ def publish_run(artefacts: RunArtefacts, store: Path, *, between_steps: Callable
                 second=str(other),
                 second_digest=artefacts.result_digest,
             )
-        if artefacts.render is not None and REPORT not in existing.files:
-            _replace_report(existing, (aside / REPORT).read_bytes())
+        for name in (REPORT, LEDGER_FILE):
+            if (aside / name).exists() and name not in existing.files:
+                _replace_file(existing, name, (aside / name).read_bytes())
+                existing = read_run(target)
         return Published(folder=target, published="kept")
 
 
 def put_report(run: StoredRun, render: Callable[[Path], str]) -> Path:
     """Build the page of a published run again and return its path. The manifest is renewed with it."""
     with _store_errors(run.folder):
-        _replace_report(run, render(run.folder).encode())
+        _replace_file(run, REPORT, render(run.folder).encode())
     return run.folder / REPORT
 
 
@@ -133,19 +135,19 @@ def _facts(content: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
-def _replace_report(run: StoredRun, page: bytes) -> None:
-    """Take the old page off the manifest, swap the page, list the new one: each state between is a valid run."""
-    files = {name: facts for name, facts in run.files.items() if name != REPORT}
+def _replace_file(run: StoredRun, name: str, content: bytes) -> None:
+    """Take the old file off the manifest, swap it, list the new one: each state between is a valid run."""
+    files = {other: facts for other, facts in run.files.items() if other != name}
     swaps = (
         (MANIFEST, json_bytes({**run.manifest, "files": files})),
-        (REPORT, page),
-        (MANIFEST, json_bytes({**run.manifest, "files": {**files, REPORT: _facts(page)}})),
+        (name, content),
+        (MANIFEST, json_bytes({**run.manifest, "files": {**files, name: _facts(content)}})),
     )
-    for name, content in swaps:
-        fresh = run.folder / f"{_ASIDE}{name}"
-        fresh.write_bytes(content)
+    for swapped, new in swaps:
+        fresh = run.folder / f"{_ASIDE}{swapped}"
+        fresh.write_bytes(new)
         _sync_file(fresh)
-        fresh.replace(run.folder / name)
+        fresh.replace(run.folder / swapped)
     _sync_folder(run.folder)
 
 

@@ -33,6 +33,9 @@ class Counts:
     unexecuted: int = 0
     path_dependent_bars: int = 0
     history_restarts: int = 0
+    liquidations: int = 0
+    margin_calls: int = 0
+    funding_stamps: int = 0
 
 
 def compute_metrics(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from boxgate_engine.artefacts import StoredRun, find_run, read_run
+from boxgate_engine.artefacts import LEDGER_FILE, StoredRun, find_run, read_run
 from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import RunDamaged, RunIdConflict
 from boxgate_engine.identity import run_id
@@ -33,7 +33,7 @@ def config_of(stored: StoredRun, *, root: str, cache: Path) -> RunConfig:
     operational = {
         "data_provider": {"root": root, "cache": {"local_dir": str(cache)}},
         "artifacts": str(stored.folder.parent),
-        "report": {"html": False},
+        "report": {"html": False, "ledger": LEDGER_FILE in stored.files},
     }
     try:
         return RunConfig.model_validate({**resolved, **operational})

@@ -303,6 +303,9 @@ def test_counts_and_open_positions_are_passed_on() -> None:
         "unexecuted": 0,
         "path_dependent_bars": 0,
         "history_restarts": 0,
+        "liquidations": 0,
+        "margin_calls": 0,
+        "funding_stamps": 0,
     }
 
 
