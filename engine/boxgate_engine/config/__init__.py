@@ -27,6 +27,7 @@ from boxgate_engine.config.model import (
     WindowConfig,
 )
 from boxgate_engine.config.resolved import resolve_config, semantic_keys
+from boxgate_engine.config.variants import Variant, band_variants, scaled_costs
 
 __all__ = [
     "AccountConfig",
@@ -45,12 +46,15 @@ __all__ = [
     "SpreadTicks",
     "StrategyConfig",
     "SwapConfig",
+    "Variant",
     "WarmupConfig",
     "WindowConfig",
+    "band_variants",
     "config_document",
     "load_config",
     "locate_problems",
     "parse_config",
     "resolve_config",
+    "scaled_costs",
     "semantic_keys",
 ]

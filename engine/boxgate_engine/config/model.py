@@ -38,8 +38,8 @@ _BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 def _is_param(value: Any) -> Any:
-    entries = value if isinstance(value, list) else [value]
-    if not all(isinstance(entry, Scalar) for entry in entries):
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, Scalar) for entry in values):
         raise refusal(
             "a parameter is nothing or has keys of its own",
             expected="true or false, a number, text, or a list of these",
@@ -123,12 +123,14 @@ class ExecutionConfig(Section):
     """How orders meet prices, and how events are delivered.
 
     path: order of the prices inside a bar. series: frame that fills, for all instruments or per symbol; none = the
-    finest frame of the run. delivery and window_events are operational: they never change a result.
+    finest frame of the run. bands: run every path assumption and other costs as well. delivery and window_events are
+    operational: they never change a result.
     """
 
     path: Literal["ohlc", "olhc", "adaptive", "pessimistic", "optimistic", "real"] = "pessimistic"
     series: FrameName | dict[Symbol, FrameName] | None = None
     close_at_end: bool = False
+    bands: bool = False
     delivery: Literal["window", "lockstep"] = "window"
     window_events: Annotated[int, Field(ge=1, le=WINDOW_EVENTS_MAX)] = 4096
 

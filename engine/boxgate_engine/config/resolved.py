@@ -13,6 +13,7 @@ from boxgate_engine.timestamps import format_utc
 
 _LATER: Final[dict[str, dict[str, Any]]] = {
     "account": {"margin": MarginConfig().model_dump(mode="json"), "equivalents": []},
+    "execution": {"bands": False},
     "costs": {"fees": None, "slippage": None, "instruments": {}, "funding": "auto", "swap": "none"},
 }
 """Keys that came later, with the values that say nothing: a config that does without them keeps its identity."""

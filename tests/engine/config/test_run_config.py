@@ -76,6 +76,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
         "path": "pessimistic",
         "series": None,
         "close_at_end": False,
+        "bands": False,
         "delivery": "window",
         "window_events": 4096,
     }
