@@ -1,0 +1,184 @@
+# mypy: disable-error-code="import-not-found"
+"""The outcome of a scenario as text: signals, fills, trades, account updates and how the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from terms import ReferenceError, Result, Spec, Update
+from transcript import MINUTE_NS, MONDAY_NS, Scenario, time_text
+
+Row = tuple[str, ...]
+
+
+def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] | ReferenceError) -> str:
+    """Return what stands below the line of dashes. Columns that would say nothing are left out."""
+    if isinstance(outcome, ReferenceError):
+        return f"error {outcome.code}\n"
+    result, updates = outcome
+    specs = {spec.symbol: spec for spec in scenario.specs}
+    days = any(event.time_ns >= MONDAY_NS + 1440 * MINUTE_NS for event in scenario.events)
+
+    def at(time_ns: int) -> str:
+        return str(time_text(time_ns, with_day=days))
+
+    def level(value: float | None, symbol: str) -> str:
+        return "" if value is None else price_text(value, specs[symbol])
+
+    signals = [
+        (
+            at(row.time_ns),
+            row.side,
+            row.instrument,
+            quantity_text(row.qty),
+            level(row.price, row.instrument),
+            level(row.sl, row.instrument),
+            level(row.tp, row.instrument),
+            row.outcome,
+            row.reject_reason or "",
+        )
+        for row in result.signals
+    ]
+    fills = [
+        (
+            at(row.time_ns),
+            row.side,
+            row.instrument,
+            quantity_text(row.qty),
+            level(row.price, row.instrument),
+            level(row.reference_price, row.instrument) if row.reference_price != row.price else "",
+            money_text(row.slippage) if row.slippage else "",
+            money_text(row.fee) if row.fee else "",
+            row.liquidity,
+            row.reason,
+            "*" if row.path_dependent else "",
+        )
+        for row in result.fills
+    ]
+    excursions = "excursions" in scenario.shows
+    trades = [
+        (
+            row.side,
+            row.instrument,
+            quantity_text(row.qty),
+            at(row.entry_time_ns),
+            level(row.entry_price, row.instrument),
+            at(row.exit_time_ns),
+            level(row.exit_price, row.instrument),
+            row.exit_reason,
+            money_text(row.gross_pnl),
+            money_text(row.fees) if row.fees else "",
+            money_text(row.funding) if row.funding else "",
+            money_text(row.swap) if row.swap else "",
+            money_text(row.net_pnl),
+            money_text(row.mae) if excursions else "",
+            money_text(row.mfe) if excursions else "",
+            str(row.bars_held) if excursions else "",
+        )
+        for row in result.trades
+    ]
+    told = [
+        (
+            at(update.time_ns),
+            update.kind,
+            scenario.specs[update.instrument].symbol,
+            update.reject_reason or ("" if update.amount is None else money_text(update.amount)),
+        )
+        for update in updates
+        if update.kind not in ("FILL", "LIQUIDATION")
+    ]
+    curve = [
+        (
+            at(row.time_ns),
+            money_text(row.cash),
+            money_text(row.equity),
+            money_text(row.margin_used),
+            money_text(row.exposure_gross),
+            money_text(row.exposure_net),
+            f"{row.drawdown:.6f}",
+        )
+        for row in (result.equity if "curve" in scenario.shows else [])
+    ]
+    held = [
+        (
+            row.side,
+            row.instrument,
+            quantity_text(row.qty),
+            level(row.entry_price, row.instrument),
+            level(row.mark_price, row.instrument),
+            money_text(row.unrealised_pnl),
+        )
+        for row in result.open_positions
+    ]
+    blocks = [
+        _table("signals", "time side instrument qty limit sl tp outcome reason", signals),
+        _table("fills", "time side instrument qty price raw slippage fee liquidity reason path", fills),
+        _table(
+            "trades",
+            "side instrument qty opened entry closed exit reason gross fees funding swap net mae mfe bars",
+            trades,
+        ),
+        _table("updates", "time kind instrument what", told),
+        _table("curve", "time cash equity margin gross net drawdown", curve),
+        _table("open", "side instrument qty entry mark profit", held),
+        _end(result),
+    ]
+    return "\n".join(block for block in blocks if block)
+
+
+def price_text(price: float, spec: Spec) -> str:
+    """Return a price with the decimals of the tick, and more where it is not on the grid."""
+    return _decimals(price, places(Fraction(*spec.tick)), 8)
+
+
+def places(size: Fraction) -> int:
+    """Return the decimals of a size."""
+    return next(count for count in range(16) if (size * 10**count).denominator == 1)
+
+
+def quantity_text(qty: float | None) -> str:
+    """Return a quantity without needless decimals; nothing for none."""
+    return "" if qty is None else _decimals(qty, 0, 8)
+
+
+def money_text(value: float) -> str:
+    """Return money with two to six decimals."""
+    return _decimals(value, 2, 6)
+
+
+def _decimals(value: float, least: int, most: int) -> str:
+    text = f"{round(value, most) + 0.0:.{most}f}"
+    whole, _, part = text.partition(".")
+    part = part[:least] + part[least:].rstrip("0")
+    return f"{whole}.{part}" if part else whole
+
+
+def _end(result: Result) -> str:
+    last = result.equity[-1]
+    parts = [f"cash {money_text(last.cash)}", f"equity {money_text(last.equity)}"]
+    if last.margin_used:
+        parts.append(f"margin {money_text(last.margin_used)}")
+    counts = result.counts
+    for count, words in (
+        (counts.rounded, "rounded"),
+        (counts.path_dependent_bars, "path dependent"),
+        (counts.margin_calls, "margin calls"),
+    ):
+        if count:
+            parts.append(f"{words} {count}")
+    return "end\n  " + ", ".join(parts) + "\n"
+
+
+def _table(title: str, heads: str, rows: Sequence[Row]) -> str:
+    """Return a titled table in columns: words to the left, numbers to the right; empty columns are left out."""
+    if not rows:
+        return ""
+    columns = [(head, *cells) for head, *cells in zip(heads.split(), *rows, strict=True) if any(cells)]
+    lines = [""] * (len(rows) + 1)
+    for column in columns:
+        width = max(len(cell) for cell in column)
+        number = all(cell[:1].isdigit() or cell[:1] in ("", "-") for cell in column[1:])
+        for place, cell in enumerate(column):
+            lines[place] += "  " + (cell.rjust(width) if number else cell.ljust(width))
+    return "\n".join([title, *(line.rstrip() for line in lines), ""])
