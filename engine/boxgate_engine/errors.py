@@ -68,9 +68,9 @@ class RunFailed(BoxgateError):
 
 
 class SignalError(RunFailed):
-    """A signal that can never be right; a fault of the strategy.
+    """A signal or an intent that can never be right; a fault of the strategy.
 
-    Codes: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, PROTO_SCOPE.
+    Codes: SIGNAL_NOT_FINITE, SIGNAL_RANGE, SIGNAL_RISK_SIDE, SIGNAL_ENUM, ORDER_FIELDS, ORDER_ID, PROTO_SCOPE.
     """
 
     code = "SIGNAL_RANGE"

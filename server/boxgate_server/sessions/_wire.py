@@ -1,24 +1,25 @@
 """Protobuf at the edge of a session: windows are written as bytes, answers are rebuilt as plain records.
 
 Columns are little-endian arrays on the wire, so a window is a few tags and lengths around the arrays' own bytes.
-What leaves here for the engine is a RAW_SIGNAL record array, which has no room for anything but public values; the
-meta of a debug run travels beside it.
+What leaves here for the engine is a record array, RAW_SIGNAL or RAW_INTENT, which has no room for anything but public
+values; the names of orders, by which the gateway finds them, and the meta of a debug run travel beside it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from boxgate_engine.errors import RunFailed
+from boxgate_engine.intent_intake import RAW_INTENT, RawIntents
 from boxgate_engine.signal_intake import RAW_SIGNAL
 from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk
-from boxgate_proto.strategy.v1.signal_pb2 import Signal, SignalWindow
+from boxgate_proto.strategy.v1.signal_pb2 import OrderIntent, Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream
 
 MESSAGE_BYTES_MAX: Final = 4 << 20
@@ -35,6 +36,17 @@ def open_message(session_id: str) -> bytes:
     return OnEventRequest(open=OpenStream(session_id=session_id)).SerializeToString()
 
 
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Where trailing stops stand at each quote of a chunk, NaN while there is none.
+
+    positions: by index of the instrument, for positions with a trail. orders: by client_id, for TRAILING_STOP orders.
+    """
+
+    positions: Mapping[int, np.ndarray]
+    orders: Mapping[str, np.ndarray]
+
+
 def window_message(
     chunk: Chunk,
     first: int,
@@ -44,11 +56,12 @@ def window_message(
     account: bytes = b"",
     marks: Marks | None = None,
     held: Iterable[int] = (),
+    levels: Levels | None = None,
 ) -> bytes:
     """Return the OnEventRequest with the delivered events of moments [first, end) of a chunk.
 
     account: a serialised Account, and marks of the chunk's quotes, with FEEDBACK. held: instruments whose profit is
-    sent. Byte for byte what the generated code makes of the same message.
+    sent. levels: where trailing stops stand. Byte for byte what the generated code makes of the same message.
     """
     events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
     bars = slice(int(chunk.bar_offset[first]), int(chunk.bar_offset[end]))
@@ -70,43 +83,76 @@ def window_message(
     if account:
         parts += [_tag(7, len(account)), account]
     if marks is not None:
-        _marks(parts, marks, chunk.quote_index[events], held)
+        _marks(parts, marks, chunk.quote_index[events], held, levels)
     if warmup:
         parts.append(b"\x48\x01")
     return b"".join([_tag(2, _size(parts)), *parts])
 
 
+def continuation_message(
+    first_seq: int, account: bytes, marks: Marks, at: int, *, held: Iterable[int] = (), levels: Levels | None = None
+) -> bytes:
+    """Return the OnEventRequest behind an answer marked `more`: the account, and the marks of event `at` of the quotes.
+
+    first_seq: of the window that was answered.
+    """
+    parts: list[Any] = [b"\x09" + first_seq.to_bytes(8, "little", signed=True)] if first_seq else []
+    parts += [_tag(7, len(account)), account]
+    _marks(parts, marks, np.array([at]), held, levels)
+    return b"".join([_tag(2, _size(parts)), *parts])
+
+
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One SignalWindow, rebuilt. signals: RAW_SIGNAL records; meta: per signal canonical JSON values, debug only."""
+    """One SignalWindow, rebuilt. signals: RAW_SIGNAL records. more: it is unfinished.
+
+    meta: per signal or intent canonical JSON values, debug only.
+    """
 
     first_seq: int
     consumed: int
     signals: np.ndarray
+    intents: RawIntents
+    more: bool
     meta: list[dict[str, Any] | None] | None
 
 
-def read_answer(raw: bytes, *, seq: int, keep_meta: bool) -> Answer:
+def read_answer(raw: bytes, *, seq: int, keep_meta: bool, orders: bool = False, continues: bool = False) -> Answer:
     """Return the answer in the bytes of an OnEventResponse. seq: first event of its window, for errors.
 
+    orders: the session has intents instead of signals. continues: the answer may be unfinished.
     Raises DecodeError for bytes that are no such message, RunFailed for one that breaks the contract.
     """
     response = OnEventResponse.FromString(raw)
     if not response.HasField("signals"):
         raise protocol_error("PROTO_DECODE", "the answer has no signals field", seq=seq, expected="a SignalWindow")
     window: SignalWindow = response.signals
-    if window.more:
+    if window.more and not continues:
         raise protocol_error(
             "CAPABILITY_NOT_GRANTED",
             "the answer is marked as unfinished",
             seq=seq,
-            expected="more = false without ORDERS",
+            expected="more = false in the warm-up, and in a session without ORDERS and FEEDBACK",
+        )
+    if window.intents and not orders:
+        raise protocol_error(
+            "CAPABILITY_NOT_GRANTED", "the answer has order intents", seq=seq, expected="no intents without ORDERS"
+        )
+    if window.signals and orders:
+        raise protocol_error(
+            "SIGNAL_MIXED", "the answer has signals", seq=seq, expected="intents alone in a session with ORDERS"
         )
     signals = np.array([_public_values(signal) for signal in window.signals], RAW_SIGNAL)
+    intents = RawIntents(
+        np.array([_public_intent(intent) for intent in window.intents], RAW_INTENT),
+        [intent.client_id for intent in window.intents],
+        [intent.oco for intent in window.intents],
+    )
     meta = None
     if keep_meta:
-        meta = [plain_struct(signal.meta) if signal.HasField("meta") else None for signal in window.signals]
-    return Answer(window.first_seq, window.consumed, signals, meta)
+        said = window.intents if orders else window.signals
+        meta = [plain_struct(one.meta) if one.HasField("meta") else None for one in said]
+    return Answer(window.first_seq, window.consumed, signals, intents, window.more, meta)
 
 
 def _public_values(signal: Signal) -> tuple[Any, ...]:
@@ -130,6 +176,38 @@ def _public_values(signal: Signal) -> tuple[Any, ...]:
         risk.tp if has_risk else 0.0,
         risk.trail if has_risk else 0.0,
         signal.valid_until_ns,
+    )
+
+
+def _public_intent(intent: OrderIntent) -> tuple[Any, ...]:
+    """Return the values of a RAW_INTENT record: presence and value of every public field, and nothing else."""
+    has_risk = intent.HasField("risk")
+    risk = intent.risk
+    return (
+        intent.event_index,
+        intent.kind,
+        intent.instrument,
+        intent.side,
+        intent.type,
+        intent.tif,
+        intent.HasField("qty"),
+        intent.HasField("price"),
+        intent.HasField("stop_price"),
+        intent.HasField("trail"),
+        intent.HasField("valid_until_ns"),
+        has_risk and risk.HasField("sl"),
+        has_risk and risk.HasField("tp"),
+        has_risk and risk.HasField("trail"),
+        intent.reduce_only,
+        intent.post_only,
+        intent.qty,
+        intent.price,
+        intent.stop_price,
+        intent.trail,
+        risk.sl if has_risk else 0.0,
+        risk.tp if has_risk else 0.0,
+        risk.trail if has_risk else 0.0,
+        intent.valid_until_ns,
     )
 
 
@@ -161,14 +239,21 @@ def _plain_value(value: Any) -> Any:
     return None if kind in (None, "null_value") else getattr(value, kind)
 
 
-def _marks(parts: list[Any], marks: Marks, index: np.ndarray, held: Iterable[int]) -> None:
+def _marks(parts: list[Any], marks: Marks, index: np.ndarray, held: Iterable[int], levels: Levels | None) -> None:
     body: list[Any] = []
     _packed(body, 1, marks.equity[index])
     _packed(body, 2, marks.free_margin[index])
     for instrument in held:
         inner: list[Any] = [b"\x0d" + instrument.to_bytes(4, "little")] if instrument else []
         _packed(inner, 2, marks.profit[instrument][index])
+        if levels is not None and instrument in levels.positions:
+            _packed(inner, 3, levels.positions[instrument][index])
         body += [_tag(3, _size(inner)), *inner]
+    for client_id, level in levels.orders.items() if levels is not None else ():
+        name = client_id.encode()
+        inner = [_tag(1, len(name)), name]
+        _packed(inner, 2, level[index])
+        body += [_tag(4, _size(inner)), *inner]
     parts += [_tag(8, _size(body)), *body]
 
 

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.kernel.grid import grid_value
-from boxgate_engine.kernel.records import NO_EXPIRY, UPDATE_FILL, UPDATE_REJECTION, Record, Sim
+from boxgate_engine.kernel.records import NO_EXPIRY, UPDATE_FILL, UPDATE_REJECTION, Record, Records, Sim
 from boxgate_proto.strategy.v1 import account_pb2 as pb
 from boxgate_proto.strategy.v1 import signal_pb2
+from boxgate_server.sessions.order_view import add_orders, name_order
 
 
-def account_message(sim: Sim, updates_sent: int) -> bytes:
+@dataclass(frozen=True, eq=False)
+class OpenOrders:
+    """What an account of a session with ORDERS has instead of targets.
+
+    rows: ORDER_ROW records of the orders that work or wait, as they are listed. names: of all orders.
+    """
+
+    rows: Records
+    names: OrderNames
+
+
+def account_message(sim: Sim, updates_sent: int, orders: OpenOrders | None = None) -> bytes:
     """Return the serialised Account of the kernel's state, with the updates from row `updates_sent` on."""
     account = sim.account[0]
     message = pb.Account(version=int(account["version"]), cash=float(account["cash"]))
     for i in range(len(sim.book)):
-        _add_instrument(message, i, sim.book[i], sim.specs[i], sim)
+        _add_position(message, i, sim.book[i], sim.specs[i])
+        if orders is None:
+            _add_target(message, i, sim.book[i], sim.specs[i], sim)
+    if orders is not None:
+        add_orders(message, orders.rows, sim.specs, orders.names)
     for row in range(updates_sent, int(account["updates"])):
-        _add_update(message, sim, row)
+        added = _add_update(message, sim, row)
+        if orders is not None:
+            name_order(added, sim.updates[row], orders.names)
     return message.SerializeToString()
 
 
@@ -24,7 +45,7 @@ def held_instruments(sim: Sim) -> list[int]:
     return [i for i in range(len(sim.book)) if sim.book[i]["lots"]]
 
 
-def _add_instrument(message: pb.Account, i: int, book: Record, spec: Record, sim: Sim) -> None:
+def _add_position(message: pb.Account, i: int, book: Record, spec: Record) -> None:
     lots = int(book["lots"])
     if lots:
         position = message.positions.add(
@@ -38,6 +59,10 @@ def _add_instrument(message: pb.Account, i: int, book: Record, spec: Record, sim
             position.sl = float(book["sl"])
         if book["tp"] > 0:
             position.tp = float(book["tp"])
+
+
+def _add_target(message: pb.Account, i: int, book: Record, spec: Record, sim: Sim) -> None:
+    lots = int(book["lots"])
     side = int(book["stand_side"])
     wanted = side * int(book["stand_lots"])
     rest = wanted - lots
@@ -67,7 +92,7 @@ def _add_instrument(message: pb.Account, i: int, book: Record, spec: Record, sim
         target.valid_until_ns = until
 
 
-def _add_update(message: pb.Account, sim: Sim, row: int) -> None:
+def _add_update(message: pb.Account, sim: Sim, row: int) -> pb.AccountUpdate:
     update = sim.updates[row]
     added = message.updates.add(
         kind=int(update["kind"]),
@@ -84,6 +109,7 @@ def _add_update(message: pb.Account, sim: Sim, row: int) -> None:
         added.fill_reason = fill["reason"].item()
     elif update["kind"] == UPDATE_REJECTION:
         added.reject_reason = update["reason"].item()
+    return added
 
 
 def _side(sign: int) -> signal_pb2.Side.ValueType:

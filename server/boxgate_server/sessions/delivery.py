@@ -1,8 +1,8 @@
-"""Delivery: the tape goes to the sidecar, its signals come back and meet the next moments.
+"""Delivery: the tape goes to the sidecar, its signals or intents come back and meet the next moments.
 
 LOCKSTEP has one moment in flight. WINDOW has many events in one message: without FEEDBACK several messages are in
 flight; with FEEDBACK one, which ends before the next change of the account and is answered up to the first effective
-signal. Both give the same results (docs/spec/strategy-protocol.md, "Delivery").
+signal, or the first intent. Both give the same results (docs/spec/strategy-protocol.md, "Delivery").
 """
 
 from __future__ import annotations
@@ -10,21 +10,31 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
 from boxgate_engine.errors import BoxgateError
-from boxgate_engine.kernel.records import SIGNAL_ROW, Records
+from boxgate_engine.intent_intake import DayEnd, OrderNames, take_intents, utc_day_end
+from boxgate_engine.kernel.intent_records import INTENT_ROW
+from boxgate_engine.kernel.records import SIGNAL_ROW, Quotes, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Marks, Simulation
 from boxgate_engine.tape import Chunk, Tape
-from boxgate_server.sessions._wire import Answer, protocol_error, read_answer, window_message
-from boxgate_server.sessions.account_view import account_message, held_instruments
+from boxgate_server.sessions._wire import (
+    Answer,
+    continuation_message,
+    protocol_error,
+    read_answer,
+    window_message,
+)
+from boxgate_server.sessions.account_view import OpenOrders, account_message, held_instruments
 
 WINDOWS_IN_FLIGHT_MAX: Final = 4
 """Windows that a plain session may have unanswered: enough for both sides to be busy."""
+CONTINUATIONS_MAX: Final = 1_000
+"""Answers marked `more` at one moment."""
 _CHUNK_EVENTS: Final = 16_384
 _EVENT_BYTES_MAX: Final = 8 * 12
 _WINDOW_BYTES_MAX: Final = 3 << 20
@@ -46,13 +56,24 @@ class Stream(Protocol):
         """Return the error of an answer that is no message of the contract."""
 
 
+class OrderEngine(Protocol):
+    """What the simulation of a session with ORDERS has beside the others."""
+
+    def open_orders(self) -> Records:
+        """Return the ORDER_ROW records of the orders that work or wait, by instrument and place in its list."""
+
+    def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
+        """Accept intents of a moment that is settled; on a tick let them meet it."""
+
+
 @dataclass(kw_only=True)
 class Delivery:
     """Drives one session over a stream.
 
     reply_deadline_s: time allowed for the answer to a window of that many events. window_events: most events of a
     window. lockstep: one moment per message. feedback: the sidecar sees the account. keep_meta: debug mode.
-    progress: called with the number of events done.
+    orders: names of the orders of a session that answers with intents, None in one with targets. day_end: where trading
+    days end, for orders of a day. progress: called with the number of events done.
     """
 
     stream: Stream
@@ -62,10 +83,13 @@ class Delivery:
     lockstep: bool
     feedback: bool
     keep_meta: bool
+    orders: OrderNames | None = None
+    day_end: DayEnd = utc_day_end
     progress: Callable[[int], None] = lambda _: None
     round_trips: int = 0
     warmup_signals: int = 0
     meta: list[dict[str, Any] | None] = field(default_factory=list)
+    _updates_sent: int = 0
 
     def warm_up(self, tape: Tape) -> None:
         """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
@@ -74,9 +98,9 @@ class Delivery:
             chunk = tape.chunk(start, self._events_max())
             self.stream.send(window_message(chunk, 0, chunk.moments, warmup=True))
             count = int(chunk.event_offset[-1])
-            answer = self._receive(chunk.first_seq, count)
+            answer = self._receive(chunk.first_seq, count, warmup=True)
             self._expect_all(answer, chunk.first_seq, count)
-            self.warmup_signals += len(answer.signals)
+            self.warmup_signals += len(answer.signals) + len(answer.intents)
             start += len(chunk.quotes.events)
 
     def run(self, tape: Tape) -> None:
@@ -124,43 +148,98 @@ class Delivery:
 
     def _run_feedback(self, tape: Tape) -> None:
         start = 0
-        updates_sent = 0
         while start < tape.merged_events:
             chunk = tape.chunk(start, _CHUNK_EVENTS)
             marks = Marks.for_chunk(len(chunk.quotes.events), len(self.simulation.instruments))
             m = 0
             while m < chunk.moments:
-                m, updates_sent = self._feedback_window(chunk, m, marks, updates_sent)
+                m = self._feedback_window(chunk, m, marks)
             self.progress(chunk.first_seq + int(chunk.event_offset[-1]))
             start += len(chunk.quotes.events)
 
-    def _feedback_window(self, chunk: Chunk, m: int, marks: Marks, updates_sent: int) -> tuple[int, int]:
-        """Settle the next delivered moment, deliver it with what cannot change, return (next moment, updates sent)."""
+    def _feedback_window(self, chunk: Chunk, m: int, marks: Marks) -> int:
+        """Settle the next delivered moment, deliver it with what cannot change, return the next moment."""
         simulation = self.simulation
         quotes = chunk.quotes
         first = m
         while not quotes.delivered[first]:
             first += 1
-        simulation.advance(quotes, _NO_SIGNALS, m, first + 1)
+        simulation.advance(quotes, self._nothing, m, first + 1)
         limit = first + 1
         if not self.lockstep:
             reach = int(chunk.event_offset[first]) + self._events_max()
             limit = max(limit, int(np.searchsorted(chunk.event_offset, reach, side="right")) - 1)
         end = simulation.plan(quotes, first + 1, limit, marks)
-        sim = simulation.sim
-        # The updates of the state that the window shows; later ones ride on the next window.
-        account = account_message(sim, updates_sent)
-        updates_sent = int(sim.account["updates"][0])
-        payload = window_message(chunk, first, end, account=account, marks=marks, held=held_instruments(sim))
-        self.stream.send(payload)
+        account = self._account()
+        held = held_instruments(simulation.sim)
+        self.stream.send(window_message(chunk, first, end, account=account, marks=marks, held=held))
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
         answer = self._receive(seq, count)
         consumed_end = self._consumed_moment(answer, chunk, first, end, seq, count)
         incoming = self._take(answer, chunk, first, consumed_end)
-        self._settle_feedback(chunk, incoming, first, consumed_end, seq)
-        return consumed_end, updates_sent
+        if self.orders is not None:
+            self._expect_last_moment(incoming, chunk, consumed_end, seq)
+        if answer.more:
+            self._continue(answer, incoming, chunk, first, consumed_end, marks)
+        else:
+            self._settle_feedback(chunk, incoming, first, consumed_end, seq)
+        return consumed_end
+
+    def _continue(self, answer: Answer, incoming: Records, chunk: Chunk, first: int, end: int, marks: Marks) -> None:
+        """Settle moments [first, end), the first of which is settled, and go on in the last until its answer is whole.
+
+        answer: to the window, marked `more`. incoming: its intents, of the last moment.
+        """
+        simulation = self.simulation
+        quotes = chunk.quotes
+        last = end - 1
+        seq, consumed = answer.first_seq, answer.consumed
+        simulation.advance(quotes, self._nothing, first, end, settled=1)
+        continuations = 0
+        while answer.more:
+            continuations += 1
+            if continuations > CONTINUATIONS_MAX:
+                raise protocol_error(
+                    "ORDER_LOOP",
+                    f"the answer is unfinished for the {continuations:,}th time",
+                    seq=seq,
+                    expected=f"at most {CONTINUATIONS_MAX:,} answers with `more` at one moment",
+                )
+            _orders_of(simulation).apply_now(quotes, incoming, last)
+            simulation.plan(quotes, end, end, marks)  # the marks as they are now
+            at, held = int(quotes.moment_start[last]), held_instruments(simulation.sim)
+            self.stream.send(continuation_message(seq, self._account(), marks, at, held=held))
+            answer = self._receive(seq, 0)
+            if answer.consumed != consumed:
+                raise protocol_error(
+                    "PROTO_SEQ",
+                    f"consumed is {answer.consumed}",
+                    seq=seq,
+                    expected=f"{consumed}, as in the answer that goes on",
+                )
+            incoming = self._take(answer, chunk, first, end)
+            self._expect_last_moment(incoming, chunk, end, seq)
+        simulation.advance(quotes, incoming, last, end, settled=1)
+
+    def _account(self) -> bytes:
+        """Return the account as it is now, with the updates that were not sent before."""
+        simulation = self.simulation
+        sent, self._updates_sent = self._updates_sent, int(simulation.sim.account["updates"][0])
+        if self.orders is None:
+            return account_message(simulation.sim, sent)
+        return account_message(simulation.sim, sent, OpenOrders(_orders_of(simulation).open_orders(), self.orders))
+
+    @staticmethod
+    def _expect_last_moment(incoming: Records, chunk: Chunk, end: int, seq: int) -> None:
+        if (incoming["event"] < chunk.quotes.moment_start[end - 1]).any():
+            raise protocol_error(
+                "PROTO_SEQ",
+                "events were consumed beyond an intent",
+                seq=seq,
+                expected="consumed = the end of the first moment with an intent, and none before it",
+            )
 
     def _settle_feedback(self, chunk: Chunk, incoming: Records, first: int, end: int, seq: int) -> None:
         simulation = self.simulation
@@ -196,14 +275,30 @@ class Delivery:
         return moment
 
     def _take(self, answer: Answer, chunk: Chunk, first: int, end: int) -> Records:
-        """Return the kernel's signals of an answer to moments [first, end)."""
-        if len(answer.signals) == 0:
-            return _NO_SIGNALS
+        """Return the kernel's signals or intents of an answer to moments [first, end)."""
+        if len(answer.signals) == 0 and len(answer.intents) == 0:
+            return self._nothing
         events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
         index = chunk.quote_index[events]
         moment = np.searchsorted(chunk.quotes.moment_start, index, side="right")
         seq = chunk.quotes.events["seq"][index]
         simulation = self.simulation
+        if self.orders is not None:
+            return self._keep(
+                *take_intents(
+                    answer.intents,
+                    self.orders,
+                    simulation.specs,
+                    simulation.instruments,
+                    seq=seq,
+                    moment=moment,
+                    time_ns=chunk.quotes.events["time_ns"][index],
+                    day_end=self.day_end,
+                    show_names=self.keep_meta,
+                ),
+                answer,
+                index,
+            )
         signals, rounded, order = take_signals(
             answer.signals, simulation.specs, simulation.instruments, seq=seq, moment=moment
         )
@@ -215,17 +310,27 @@ class Delivery:
                 seq=int(seq[signals["event"][trails[0]]]),
                 expected="a risk of sl and tp",
             )
-        simulation.rounded += rounded
-        signals["event"] = index[signals["event"]]
+        return self._keep(signals, rounded, order, answer, index)
+
+    def _keep(self, taken: Records, rounded: int, order: np.ndarray, answer: Answer, index: np.ndarray) -> Records:
+        """Return what was taken with events as indices of the quotes; note what is kept beside it."""
+        self.simulation.rounded += rounded
+        taken["event"] = index[taken["event"]]
         if answer.meta is not None:
             self.meta += [answer.meta[k] for k in order]
-        return signals
+        return taken
 
-    def _receive(self, seq: int, count: int) -> Answer:
+    @property
+    def _nothing(self) -> Records:
+        return _NO_SIGNALS if self.orders is None else _NO_INTENTS
+
+    def _receive(self, seq: int, count: int, *, warmup: bool = False) -> Answer:
         raw = self.stream.receive(self.reply_deadline_s(count), seq=seq)
         self.round_trips += 1
+        orders = self.orders is not None
+        continues = orders and self.feedback and not warmup
         try:
-            answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta)
+            answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta, orders=orders, continues=continues)
         except DecodeError:
             raise self.stream.undecodable(raw) from None
         if answer.first_seq != seq:
@@ -246,4 +351,9 @@ class Delivery:
         return min(self.window_events, _WINDOW_BYTES_MAX // (_EVENT_BYTES_MAX + marks))
 
 
+def _orders_of(simulation: Simulation) -> OrderEngine:
+    return cast(OrderEngine, simulation)
+
+
 _NO_SIGNALS: Final = np.zeros(0, SIGNAL_ROW)
+_NO_INTENTS: Final = np.zeros(0, INTENT_ROW)
