@@ -233,7 +233,7 @@ class Simulation:
             account=account,
             fills=np.zeros(room, FILL_ROW),
             trades=np.zeros(room, TRADE_ROW),
-            updates=np.zeros(room + len(rows), UPDATE_ROW),
+            updates=np.zeros(room + len(rows) + self._stamps_left() + 1, UPDATE_ROW),
         )
         reach = loop.plan(copy, quotes, first, end, marks.equity, marks.free_margin, marks.profit)
         self._sim.signals[rows] = kept
@@ -249,6 +249,11 @@ class Simulation:
                 rows.append(row)
                 row = int(self._sim.signals[row]["next"])
         return rows
+
+    def _stamps_left(self) -> int:
+        book, specs = self._sim.book, self._sim.specs
+        funding = specs["funding_end"] - book["next_funding"]
+        return int((funding + specs["swap_end"] - book["next_swap"]).sum())
 
     def decide_outcomes(self) -> None:
         """Decide the outcomes that the end of the tape leaves open."""
@@ -272,8 +277,11 @@ class Simulation:
             "signals": (int(account["signals"]), signals),
             "fills": (int(account["fills"]), fills),
             "trades": (int(account["trades"]), fills),
-            # A signal can cause one update that is no fill, at its acceptance or later.
-            "updates": (int(account["updates"]), fills + signals + int(account["signals"])),
+            # A signal can cause one update that is no fill, at its acceptance or later; a moment one margin call.
+            "updates": (
+                int(account["updates"]),
+                fills + signals + int(account["signals"]) + self._stamps_left() + moments,
+            ),
             "equity": (int(account["equity_rows"]), moments + 1),
         }
         grown = {}

@@ -10,11 +10,14 @@ from boxgate_engine.kernel.grid import grid_value, round_down, round_up
 from boxgate_engine.kernel.records import (
     ENTRY,
     INSUFFICIENT_MARGIN,
+    LIQUIDATION,
+    RATE_UNKNOWN,
     SHORT_NOT_ALLOWED,
     SLIP_BPS,
     SLIP_TICKS,
     SLIP_VOLUME_SHARE,
     UPDATE_FILL,
+    UPDATE_LIQUIDATION,
     Record,
     Sim,
 )
@@ -47,19 +50,25 @@ def reduce_position(
     held = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
     price = _fill_price(sim, i, raw, -1 if long else 1, slips, quantity)
     difference = price - book.entry_price if long else book.entry_price - price
-    gross = (difference * quantity) * spec.contract
-    fee = _fee(spec, price, quantity, slips)
-    slippage = (abs(price - raw) * quantity) * spec.contract
+    unit = book.unit
+    gross = (difference * quantity) * unit
+    fee = _fee(spec, unit, price, quantity, slips)
+    if reason == LIQUIDATION:
+        fee += ((price * quantity) * unit) * sim.rules[0].liquidation_fee_bps / 10000.0
+        account.liquidations += 1
+    slippage = (abs(price - raw) * quantity) * unit
     closes = lots == abs(book.lots)
     fee_share = book.fee_pool if closes else book.fee_pool * quantity / held
     slippage_share = book.slippage_pool if closes else book.slippage_pool * quantity / held
+    funding_share = book.funding_pool if closes else book.funding_pool * quantity / held
+    swap_share = book.swap_pool if closes else book.swap_pool * quantity / held
     touch(book, bid, ask)
 
     account.cash = (account.cash + gross) - fee
     account.gross_sum += gross
     account.fee_sum += fee
     if slips:
-        account.spread_sum += (((ask - bid) / 2.0) * quantity) * spec.contract
+        account.spread_sum += (((ask - bid) / 2.0) * quantity) * unit
     _write_fill(
         sim, i, -1 if long else 1, lots, quantity, price, raw, fee, slippage, slips, reason, signal, time_ns, seq
     )
@@ -78,11 +87,13 @@ def reduce_position(
     trade.reason = reason
     trade.gross_pnl = gross
     trade.fees = fee_share + fee
+    trade.funding = funding_share
+    trade.swap = swap_share
     trade.slippage_cost = slippage_share + slippage
     worst = book.lowest - book.entry_price if long else book.entry_price - book.highest
     best = book.highest - book.entry_price if long else book.entry_price - book.lowest
-    trade.mae = min(0.0, (worst * quantity) * spec.contract)
-    trade.mfe = max(0.0, (best * quantity) * spec.contract)
+    trade.mae = min(0.0, (worst * quantity) * unit)
+    trade.mfe = max(0.0, (best * quantity) * unit)
     trade.bars_held = book.events - book.entry_event
     trade.path_dependent = book.path_dependent
 
@@ -91,6 +102,9 @@ def reduce_position(
         book.entry_price = 0.0
         book.fee_pool = 0.0
         book.slippage_pool = 0.0
+        book.funding_pool = 0.0
+        book.swap_pool = 0.0
+        book.margin = 0.0
         book.sl = 0.0
         book.tp = 0.0
         book.bracket_signal = -1
@@ -99,6 +113,9 @@ def reduce_position(
         book.lots += -lots if long else lots
         book.fee_pool -= fee_share
         book.slippage_pool -= slippage_share
+        book.funding_pool -= funding_share
+        book.swap_pool -= swap_share
+        book.margin -= book.margin * quantity / held
     follow_position(book)
 
 
@@ -117,22 +134,29 @@ def increase_position(
     side = 1 if lots > 0 else -1
     if side < 0 and sim.rules[0].cash_account:
         return SHORT_NOT_ALLOWED
+    unit = book.unit
+    if unit == 0.0:
+        return RATE_UNKNOWN
     quantity = grid_value(abs(lots), spec.lot_num, spec.lot_den)
     price = _fill_price(sim, i, raw, side, slips, quantity)
-    fee = _fee(spec, price, quantity, slips)
-    slippage = (abs(price - raw) * quantity) * spec.contract
+    fee = _fee(spec, unit, price, quantity, slips)
+    slippage = (abs(price - raw) * quantity) * unit
     held_after = grid_value(abs(book.lots + lots), spec.lot_num, spec.lot_den)
     entry_price = price
     if book.lots != 0:
         held = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
         entry_price = (book.entry_price * held + price * quantity) / held_after
-    if not _margin_allows(sim, i, side, held_after, entry_price, price, fee):
+    margin = book.margin + ((price * quantity) * unit) / spec.leverage
+    if sim.rules[0].isolated:
+        if not _cash_allows(sim, i, margin, fee):
+            return INSUFFICIENT_MARGIN
+    elif not _margin_allows(sim, i, side, held_after, entry_price, price, fee):
         return INSUFFICIENT_MARGIN
 
     account.cash = account.cash - fee
     account.fee_sum += fee
     if slips:
-        account.spread_sum += (((ask - bid) / 2.0) * quantity) * spec.contract
+        account.spread_sum += (((ask - bid) / 2.0) * quantity) * unit
     if book.lots == 0:
         book.position_id = account.next_position_id
         account.next_position_id += 1
@@ -146,6 +170,7 @@ def increase_position(
     book.entry_price = entry_price
     book.fee_pool += fee
     book.slippage_pool += slippage
+    book.margin = margin
     book.sl = book.work_sl
     book.tp = book.work_tp
     book.bracket_signal = book.work_signal
@@ -172,8 +197,8 @@ def unrealised(book: Record, spec: Record) -> float:
         return 0.0
     quantity = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
     if book.lots > 0:
-        return ((book.mark_bid - book.entry_price) * quantity) * spec.contract
-    return ((book.entry_price - book.mark_ask) * quantity) * spec.contract
+        return ((book.mark_bid - book.entry_price) * quantity) * book.unit
+    return ((book.entry_price - book.mark_ask) * quantity) * book.unit
 
 
 @njit(cache=True)
@@ -182,7 +207,7 @@ def exposure(book: Record, spec: Record) -> float:
     if book.lots == 0:
         return 0.0
     quantity = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
-    return (quantity * (book.mark_bid if book.lots > 0 else book.mark_ask)) * spec.contract
+    return (quantity * (book.mark_bid if book.lots > 0 else book.mark_ask)) * book.unit
 
 
 @njit(cache=True)
@@ -193,10 +218,10 @@ def _margin_allows(
     margin = 0.0
     for j in range(sim.book.shape[0]):
         if j == i:
-            contract = sim.specs[i].contract
+            unit = sim.book[i].unit
             difference = price - entry_price if side > 0 else entry_price - price
-            profit += (difference * held_after) * contract
-            margin += ((held_after * price) * contract) / sim.specs[i].leverage
+            profit += (difference * held_after) * unit
+            margin += ((held_after * price) * unit) / sim.specs[i].leverage
         elif sim.book[j].lots != 0:
             profit += unrealised(sim.book[j], sim.specs[j])
             margin += exposure(sim.book[j], sim.specs[j]) / sim.specs[j].leverage
@@ -204,9 +229,21 @@ def _margin_allows(
 
 
 @njit(cache=True)
-def _fee(spec: Record, price: float, quantity: float, slips: bool) -> float:
+def _cash_allows(sim: Sim, i: int, margin: float, fee: float) -> bool:
+    """Return whether the cash covers all margins that are set aside, with instrument i's as it would be."""
+    total = 0.0
+    for j in range(sim.book.shape[0]):
+        if j == i:
+            total += margin
+        elif sim.book[j].lots != 0:
+            total += sim.book[j].margin
+    return sim.account[0].cash - fee >= total
+
+
+@njit(cache=True)
+def _fee(spec: Record, unit: float, price: float, quantity: float, slips: bool) -> float:
     """Return the fee of a fill, account currency; below 0 for a rebate. slips: the fill is TAKER."""
-    share = ((price * quantity) * spec.contract) * (spec.taker_bps if slips else spec.maker_bps) / 10000.0
+    share = ((price * quantity) * unit) * (spec.taker_bps if slips else spec.maker_bps) / 10000.0
     return max(spec.fee_min, (share + spec.per_lot * (quantity / spec.lot_qty)) + spec.per_fill)
 
 
@@ -269,11 +306,12 @@ def _write_fill(
     fill.path_dependent = 0
     account.fills = row + 1
     update = sim.updates[account.updates]
-    update.kind = UPDATE_FILL
+    update.kind = UPDATE_LIQUIDATION if reason == LIQUIDATION else UPDATE_FILL
     update.instrument = i
     update.seq = seq
     update.time_ns = time_ns
     update.fill = row
     update.reason = 0
+    update.amount = 0.0
     account.updates += 1
     account.version += 1

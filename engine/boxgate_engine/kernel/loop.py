@@ -6,7 +6,7 @@ from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Records, Sim
-from boxgate_engine.kernel.settle import settle_moment, settle_quietly, write_equity
+from boxgate_engine.kernel.settle import settle, write_equity
 from boxgate_engine.kernel.targets import accept
 
 
@@ -22,6 +22,7 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
     book = sim.book
     specs = sim.specs
     account = sim.account[0]
+    active = sim.rules[0].active
     equity = sim.equity
     events = q.events
     moment_start = q.moment_start
@@ -30,8 +31,7 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
         start = moment_start[m]
         stop = moment_start[m + 1]
         if m >= first + settled:
-            if not settle_quietly(book, events, start, stop):
-                settle_moment(sim, q, m)
+            settle(sim, q, m, book, events, active)
             if q.delivered[m]:
                 write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
                 account.equity_rows += 1
@@ -50,8 +50,7 @@ def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin:
     version = sim.account[0].version
     last = first
     for m in range(first, end):
-        if not settle_quietly(sim.book, q.events, q.moment_start[m], q.moment_start[m + 1]):
-            settle_moment(sim, q, m)
+        settle(sim, q, m, sim.book, q.events, sim.rules[0].active)
         if sim.account[0].version != version:
             return last
         if q.delivered[m]:

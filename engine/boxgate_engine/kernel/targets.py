@@ -42,7 +42,7 @@ def accept(sim: Sim, row: int) -> None:
         signal.outcome = REJECTED
         signal.reason = reason
         stand_on_position(book)
-        _write_update(sim, UPDATE_REJECTION, i, signal.seq, signal.time_ns, reason)
+        write_update(sim, UPDATE_REJECTION, i, signal.seq, signal.time_ns, reason)
     else:
         signal.kind = TARGET
         book.stand_side = signal.side
@@ -73,7 +73,7 @@ def expire(sim: Sim, time_ns: int, seq: int) -> None:
             sim.signals[book.work_signal].outcome = UNEXECUTED
             if book.stand_signal == book.work_signal:
                 stand_on_position(book)
-            _write_update(sim, UPDATE_EXPIRY, i, seq, time_ns, 0)
+            write_update(sim, UPDATE_EXPIRY, i, seq, time_ns, 0)
         row = book.queue_head
         while row >= 0:
             signal = sim.signals[row]
@@ -82,7 +82,7 @@ def expire(sim: Sim, time_ns: int, seq: int) -> None:
                 signal.outcome = UNEXECUTED
                 if book.stand_signal == row:
                     stand_on_position(book)
-                _write_update(sim, UPDATE_EXPIRY, i, seq, time_ns, 0)
+                write_update(sim, UPDATE_EXPIRY, i, seq, time_ns, 0)
             row = signal.next
 
 
@@ -140,12 +140,12 @@ def end_by_rejection(sim: Sim, i: int, reason: int, time_ns: int, seq: int) -> N
     sim.signals[book.work_signal].reason = reason
     if book.stand_signal == book.work_signal:
         stand_on_position(book)
-    _write_update(sim, UPDATE_REJECTION, i, seq, time_ns, reason)
+    write_update(sim, UPDATE_REJECTION, i, seq, time_ns, reason)
 
 
 @njit(cache=True)
 def end_by_bracket(sim: Sim, i: int, side: int) -> None:
-    """Stop loss or take profit closed the whole position, which was of `side`.
+    """Stop loss, take profit or liquidation closed the whole position, which was of `side`.
 
     Queued decisions are only marked here: a walk may be undone, so `cut_queue` ends them when it is final.
     """
@@ -237,7 +237,8 @@ def _sign(lots: int) -> int:
 
 
 @njit(cache=True)
-def _write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: int) -> None:
+def write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: int) -> None:
+    """Write an account update that is no fill and moves no cash."""
     account = sim.account[0]
     update = sim.updates[account.updates]
     update.kind = kind
@@ -246,5 +247,6 @@ def _write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: i
     update.time_ns = time_ns
     update.fill = -1
     update.reason = reason
+    update.amount = 0.0
     account.updates += 1
     account.version += 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from numba import njit
 
 from boxgate_engine.kernel.fills import increase_position, reduce_position, touch, unrealised
+from boxgate_engine.kernel.margin import liquidation_level
 from boxgate_engine.kernel.records import (
     ENTRY,
+    LIQUIDATION,
     PATH_ADAPTIVE,
     PATH_OHLC,
     PATH_OPTIMISTIC,
@@ -27,15 +31,17 @@ from boxgate_engine.kernel.targets import (
 
 _NOTHING = 0
 _STOP = 1
-_TARGET = 2
-_LIMIT = 3
+_LIQUIDATION = 2
+_TARGET = 3
+_LIMIT = 4
 
 
 @njit(cache=True)
 def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     """Settle instrument i inside the bar `quote` under the path assumption of the run."""
-    if not any_level_in_range(sim.book[i], quote):
-        touch_range(sim.book[i], quote)
+    book = sim.book[i]
+    if not any_level_in_range(book, quote) and not liquidation_in_range(book, quote, liquidation_level(sim, i)):
+        touch_range(book, quote)
         return
     if quote.tick:
         _walk(sim, quote, i, True)
@@ -88,6 +94,15 @@ def exit_by_bracket(sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: f
     side = 1 if book.lots > 0 else -1
     reason = STOP_LOSS if stop else TAKE_PROFIT
     reduce_position(sim, i, abs(book.lots), raw, bid, ask, stop, reason, book.bracket_signal, time_ns, seq)
+    end_by_bracket(sim, i, side)
+
+
+@njit(cache=True)
+def liquidate(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
+    """Close instrument i's whole position by force."""
+    book = sim.book[i]
+    side = 1 if book.lots > 0 else -1
+    reduce_position(sim, i, abs(book.lots), raw, bid, ask, True, LIQUIDATION, -1, time_ns, seq)
     end_by_bracket(sim, i, side)
 
 
@@ -193,6 +208,14 @@ def any_level_in_range(book: Record, quote: Record) -> bool:
 
 
 @njit(cache=True)
+def liquidation_in_range(book: Record, quote: Record, level: float) -> bool:
+    """Return whether the bar reaches the position's liquidation level; an infinite one is never reached."""
+    if book.lots > 0:
+        return quote.bid_low <= level
+    return book.lots < 0 and quote.ask_high >= level
+
+
+@njit(cache=True)
 def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
     book = sim.book[i]
     seq = quote.seq
@@ -201,19 +224,21 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
     s = 0.0
     bid = quote.bid_open
     ask = quote.ask_open
+    forced = liquidation_level(sim, i)
     while True:
         time_ns = quote.open_ns if k == 0 and s == 0.0 else quote.time_ns
 
         # 1. What the current point has reached fills there.
         kind = _NOTHING
-        for candidate in (_STOP, _TARGET, _LIMIT):
-            level, falling, on_ask = _order(book, candidate)
-            if level > 0.0 and reached(level, falling, ask if on_ask else bid):
+        for candidate in (_STOP, _LIQUIDATION, _TARGET, _LIMIT):
+            level, falling, on_ask = _order(book, candidate, forced)
+            if reached(level, falling, ask if on_ask else bid):
                 kind = candidate
                 break
         if kind != _NOTHING:
-            level, falling, on_ask = _order(book, kind)
+            level, falling, on_ask = _order(book, kind, forced)
             _fire(sim, i, kind, ask if on_ask else bid, bid, ask, time_ns, seq)
+            forced = liquidation_level(sim, i)
             continue
         if k == last:
             return
@@ -222,17 +247,17 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
         bid_from, ask_from = _point(quote, k, high_first)
         bid_to, ask_to = _point(quote, k + 1, high_first)
         s_next = 2.0
-        for candidate in (_STOP, _TARGET, _LIMIT):
-            level, falling, on_ask = _order(book, candidate)
+        for candidate in (_STOP, _LIQUIDATION, _TARGET, _LIMIT):
+            level, falling, on_ask = _order(book, candidate, forced)
             start = ask_from if on_ask else bid_from
             end = ask_to if on_ask else bid_to
-            if level > 0.0 and reached(level, falling, end):
+            if reached(level, falling, end):
                 at = max((level - start) / (end - start), s)
                 if at < s_next:
                     s_next = at
                     kind = candidate
         if kind != _NOTHING:
-            level, falling, on_ask = _order(book, kind)
+            level, falling, on_ask = _order(book, kind, forced)
             s = s_next
             bid = bid_from + (bid_to - bid_from) * s
             ask = ask_from + (ask_to - ask_from) * s
@@ -241,6 +266,7 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
             else:
                 bid = level
             _fire(sim, i, kind, level, bid, ask, quote.time_ns, seq)
+            forced = liquidation_level(sim, i)
             continue
 
         # 3. Nothing: on to the next point.
@@ -257,19 +283,36 @@ def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_
     if kind == _LIMIT:
         reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
         increase_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+    elif kind == _LIQUIDATION:
+        liquidate(sim, i, raw, bid, ask, time_ns, seq)
     else:
         exit_by_bracket(sim, i, kind == _STOP, raw, bid, ask, time_ns, seq)
 
 
 @njit(cache=True)
-def _order(book: Record, kind: int) -> tuple[float, bool, bool]:
-    """Return (level or 0.0, waits for a fall, watches the ask) of one of the three possible orders."""
+def _order(book: Record, kind: int, forced: float) -> tuple[float, bool, bool]:
+    """Return (level, waits for a fall, watches the ask) of one of the four possible orders.
+
+    forced: the liquidation level. Without the order the level is infinite, so that no price reaches it.
+    """
     if kind == _LIMIT:
         rest = remainder(book)
-        return (book.work_price if rest != 0 else 0.0), rest > 0, rest > 0
-    long = book.lots > 0
-    level = book.sl if kind == _STOP else book.tp
-    return (level if book.lots != 0 else 0.0), long == (kind == _STOP), not long
+        level = book.work_price
+        exists = rest != 0 and level > 0.0
+        falling = on_ask = rest > 0
+    else:
+        long = book.lots > 0
+        falling = long == (kind != _TARGET)
+        on_ask = not long
+        if kind == _LIQUIDATION:
+            exists = book.lots != 0
+            level = forced
+        else:
+            level = book.sl if kind == _STOP else book.tp
+            exists = book.lots != 0 and level > 0.0
+    if not exists:
+        level = -math.inf if falling else math.inf
+    return level, falling, on_ask
 
 
 @njit(cache=True)

@@ -10,12 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from account import State
+from rates import legs_of
 
 from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts
+from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, Simulation, SwapTerms, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
 _FRAMES = {duration: name for name, duration in FRAME_NS.items()} | {0: "tick"}
@@ -41,6 +43,7 @@ def run_engine(
             cash_account=rules.cash_account,
             costs=trading_costs(rules, len(instruments)),
             path=rules.path,
+            **account_terms(specs, rules),
         ),
         start_ns=start_ns,
     )
@@ -65,6 +68,37 @@ def run_engine(
         rows = int(simulation.sim.account["equity_rows"][0])
         simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
     return finish(simulation)
+
+
+def account_terms(specs: Sequence[Any], rules: Any) -> dict[str, Any]:
+    """Return margin, rates, funding and swap of the reference's rules as the engine takes them."""
+    state = State(specs=specs, rules=rules, cash=rules.cash, books=[])
+    return {
+        "margin": MarginRules(
+            mode=rules.margin_mode,
+            maintenance=rules.maintenance,
+            call=rules.margin_call,
+            fee_bps=rules.liquidation_fee_bps,
+        ),
+        "rates": [_rate_legs(legs_of(state, i)) for i in range(len(specs))],
+        "funding": [_stamps(series) for series in rules.funding],
+        "swap": [terms and SwapTerms(**vars(terms)) for terms in rules.swap_terms],
+        "swap_stamps": [
+            _stamps(series if terms else ()) for series, terms in zip(rules.swap_stamps, rules.swap_terms, strict=True)
+        ],
+    }
+
+
+def _rate_legs(legs: Any) -> RateLegs | None:
+    if not legs:
+        return None
+    (first, direct), *rest = legs
+    second, second_direct = rest[0] if rest else (None, True)
+    return RateLegs(first=first, first_inverse=not direct, second=second, second_inverse=not second_direct)
+
+
+def _stamps(series: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([time_ns for time_ns, _ in series], np.int64), np.array([number for _, number in series])
 
 
 def trading_costs(rules: Any, instruments: int) -> list[TradingCosts]:
