@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from boxgate_engine.config import RunConfig, band_variants
+from boxgate_engine.config import RunConfig, Variant, band_variants
 
 _FIGURES: Final = {
     "net_profit": ("return", "net_profit"),
@@ -19,14 +19,14 @@ _FIGURES: Final = {
 
 
 def compute_bands(
-    config: RunConfig, base: Mapping[str, Any], play: Callable[[RunConfig], Mapping[str, Any]]
+    config: RunConfig, base: Mapping[str, Any], play: Callable[[Variant], Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Return the content of bands.json. base: metrics of the run itself. play: runs a variant, returns its metrics.
 
     Every variant has the seed of the base run. deciding_bars: bars of the base run in which the path decides the fills.
     """
     rows = [_row(config.execution.path, 1.0, base)]
-    rows += [_row(one.path, one.cost_factor, play(one.config)) for one in band_variants(config)]
+    rows += [_row(one.path, one.cost_factor, play(one)) for one in band_variants(config)]
     of_paths = [row for row in rows if row["cost_factor"] == 1.0]
     of_costs = [row for row in rows if row["path"] == config.execution.path]
     return {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from boxgate_engine.artefacts import BANDS_FILE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,12 @@ class Finished:
         """The page of the run, None if it was switched off."""
         page = self.folder / "report.html"
         return page if page.exists() else None
+
+    @property
+    def bands(self) -> Mapping[str, Any] | None:
+        """Content of bands.json, None if no band was asked for."""
+        file = self.folder / BANDS_FILE
+        return dict(json.loads(file.read_bytes())) if file.exists() else None
 
 
 @dataclass(kw_only=True)

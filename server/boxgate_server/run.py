@@ -14,7 +14,7 @@ from typing import Any, Final
 from boxgate_engine import identity as identities
 from boxgate_engine.artefacts import LEDGER_FILE, RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.artefacts.tags import change_tags
-from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
+from boxgate_engine.config import RunConfig, Variant, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, is_remote, local_root, open_dataset
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
@@ -26,6 +26,7 @@ from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import Simulation, compile_kernel
 from boxgate_engine.tables import Tables
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
+from boxgate_server.bands import compute_bands
 from boxgate_server.folders import check_folders
 from boxgate_server.history.handles import CAPABILITY, offered_handles
 from boxgate_server.outcome import Attachment, Finished, Watcher
@@ -125,8 +126,10 @@ class _Run:
                 self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
             results, delivery, restarts = self._play(market, dataset, described)
             dataset.check_unchanged()
+            metrics = self._metrics(market, results, restarts)
+            bands = self._bands(dataset, metrics) if self.config.execution.bands else None
             self._check_strategy_unchanged(digest, identified)
-            return self._publish(market, dataset, described, results, delivery, restarts, identified)
+            return self._publish(market, dataset, described, results, metrics, bands, delivery, identified)
         except BaseException as error:
             self._note_failure(error)
             self._abort()
@@ -369,39 +372,74 @@ class _Run:
         if isinstance(error, BoxgateError):
             self.log.write("run_failed", error.what, level="error", fields={"code": error.error_code})
 
+    def _metrics(self, market: Market, results: Results, restarts: int) -> dict[str, Any]:
+        counts = Counts(
+            events=self.tape.events,
+            bars=self.tape.bars,
+            ticks=self.tape.ticks,
+            warmup_events=told_need(self.warmup_sum, self.config.mode),
+            history_restarts=restarts,
+            **results.counts,
+        )
+        return compute_metrics(
+            results.tables,
+            currency=self.config.account.currency,
+            initial_cash=self.config.account.cash,
+            all_weekend=all(instrument.trades_on_weekends for instrument in market.instruments),
+            counts=counts,
+            spread_cost=results.spread_cost,
+            funding_cost=results.funding_cost,
+            swap_cost=results.swap_cost,
+            open_positions=results.open_positions,
+            contract_sizes={one.symbol: float(one.contract_size) for one in market.instruments},
+        )
+
+    def _bands(self, dataset: Dataset, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Run the variants of the band, each in a session of its own with the seed of this run."""
+
+        def play(variant: Variant) -> dict[str, Any]:
+            self.watcher.stage(f"running the band: path {variant.path}, costs × {variant.cost_factor:g}")
+            return self._variant(variant.config).play_for_band(dataset)
+
+        with self.clock.measure("bands"):
+            self.stopping.join()
+            return compute_bands(self.config, metrics, play)
+
+    def _variant(self, config: RunConfig) -> _Run:
+        variant = _Run(config, self.folder, self.attachment, Watcher(), self.host, self.store, None)
+        variant.start_ns, variant.end_ns, variant.warmups = self.start_ns, self.end_ns, self.warmups
+        variant.seed, variant.run_id = self.seed, self.run_id
+        return variant
+
+    def play_for_band(self, dataset: Dataset) -> dict[str, Any]:
+        """Run a variant of another run, of which it has window, warm-up and seed; return its metrics."""
+        market = Market(self.config, dataset)
+        self.sidecar = self._start()
+        try:
+            described = describe(self.sidecar.connection, self.config)
+            results, _, restarts = self._play(market, dataset, described)
+            self.stopping.join()
+            return self._metrics(market, results, restarts)
+        except BaseException:
+            self._abort()
+            raise
+        finally:
+            self.sidecar.kill()
+
     def _publish(
         self,
         market: Market,
         dataset: Dataset,
         described: Described,
         results: Results,
+        metrics: dict[str, Any],
+        bands: dict[str, Any] | None,
         delivery: Delivery,
-        restarts: int,
         identified: bool,
     ) -> Finished:
         config = self.config
         self.watcher.stage("writing the artefacts")
         with self.clock.measure("artefacts"):
-            counts = Counts(
-                events=self.tape.events,
-                bars=self.tape.bars,
-                ticks=self.tape.ticks,
-                warmup_events=told_need(self.warmup_sum, config.mode),
-                history_restarts=restarts,
-                **results.counts,
-            )
-            metrics = compute_metrics(
-                results.tables,
-                currency=config.account.currency,
-                initial_cash=config.account.cash,
-                all_weekend=all(instrument.trades_on_weekends for instrument in market.instruments),
-                counts=counts,
-                spread_cost=results.spread_cost,
-                funding_cost=results.funding_cost,
-                swap_cost=results.swap_cost,
-                open_positions=results.open_positions,
-                contract_sizes={one.symbol: float(one.contract_size) for one in market.instruments},
-            )
             digest = result_digest(results.tables)
             for row in results.tables.signals.filter(results.tables.signals["reject_reason"].is_valid()).to_pylist():
                 self.log.write(
@@ -444,6 +482,7 @@ class _Run:
                     log=self.log.ndjson(),
                     environment=self._environment(facts, identified),
                     ledger=results.ledger,
+                    bands=bands,
                     render=page,
                 ),
                 self.store,

@@ -14,6 +14,7 @@ class Stopwatch:
             "start": 0.0,
             "session": 0.0,
             "results": 0.0,
+            "bands": 0.0,
             "artefacts": 0.0,
             "sidecar_wait": 0.0,
         }
@@ -33,6 +34,7 @@ class Stopwatch:
             "engine": known["session"] - known["sidecar_wait"] + known["results"],
             "sidecar_wait": known["sidecar_wait"],
             "artefacts": known["artefacts"],
+            **({"bands": known["bands"]} if known["bands"] else {}),
         }
 
 

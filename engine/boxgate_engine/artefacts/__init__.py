@@ -3,12 +3,13 @@
 `publish_run` writes it, `read_run` reads and verifies it. Source: docs/spec/artefacts.md.
 """
 
-from boxgate_engine.artefacts.content import LEDGER_FILE, RunArtefacts, json_bytes, table_bytes, trades_csv
+from boxgate_engine.artefacts.content import BANDS_FILE, LEDGER_FILE, RunArtefacts, json_bytes, table_bytes, trades_csv
 from boxgate_engine.artefacts.publish import Published, prepare_store, publish_run, put_report
 from boxgate_engine.artefacts.run_log import RunLog
 from boxgate_engine.artefacts.stored import StoredRun, find_run, read_run
 
 __all__ = [
+    "BANDS_FILE",
     "LEDGER_FILE",
     "Published",
     "RunArtefacts",

@@ -22,6 +22,9 @@ import pyarrow.parquet as pq
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.tables import META, TRADES, Tables
 
+BANDS_FILE: Final = "bands.json"
+"""The run under other assumptions, if `execution.bands` asks for it."""
+
 LEDGER_FILE: Final = "ledger.parquet"
 """All bookings, if `report.ledger` asks for them."""
 
@@ -52,6 +55,7 @@ class RunArtefacts:
     log: bytes
     environment: Mapping[str, Any]
     ledger: pa.Table | None = None
+    bands: Mapping[str, Any] | None = None
     render: Callable[[Path], str] | None = None
 
     @property
@@ -85,6 +89,7 @@ class RunArtefacts:
             "metrics.json": json_bytes(self.metrics),
             "trades.csv": trades,
             **{name: future.result() for name, future in encoded.items()},
+            **({} if self.bands is None else {BANDS_FILE: json_bytes(self.bands)}),
             "logs.ndjson": self.log,
             "environment.json": json_bytes(self.environment),
         }

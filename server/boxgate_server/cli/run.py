@@ -113,6 +113,7 @@ def json_fields(finished: Finished) -> dict[str, Any]:
         "published": "new" if finished.published == "new" else "kept",
         "reused": finished.published == "reused",
         "metrics": dict(finished.metrics),
+        **({} if finished.bands is None else {"bands": finished.bands}),
         "delivery": dict(finished.delivery),
         "timing_s": {name: finished.timing_s[name] for name in _TIMES},
         "events_per_s": finished.events_per_s,

@@ -47,6 +47,11 @@ def summary_rows(finished: Finished) -> Rows:
         ("time", f"{duration(timing['total'])} ({parts})"),
         ("folder", str(finished.folder)),
     ]
+    bands = finished.bands
+    if bands is not None:
+        low, high = (money(value, currency, signed=True) for value in bands["all"]["net_profit"])
+        deciding = f"{count(bands['deciding_bars'])} of {count(bands['bars'])} bars hang on the path"
+        rows.insert(7, ("band", f"{low} to {high}: {len(bands['variants'])} assumptions, {deciding}"))
     if held:
         positions = [f"{one['side'].lower()} {one['qty']:,g} {one['instrument']}" for one in held]
         rows.insert(6, ("open at the end", ", ".join(positions)))
