@@ -19,7 +19,6 @@ from boxgate_engine.kernel.records import Floats, Integers
 from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, SwapTerms, TradingCosts
 from boxgate_engine.timestamps import format_utc
 
-_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday")
 _DAY_NS: Final = 86_400_000_000_000
 _NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.float64))
 
@@ -36,7 +35,7 @@ def account_rules(
     funding = []
     for instrument in instruments:
         stamps = _NONE
-        if _is_funded(config, dataset, instrument.symbol):
+        if is_funded(config, dataset, instrument.symbol):
             stamps = _funding(config, dataset, instrument.symbol, start_ns, end_ns, problems.append)
         funding.append(stamps)
     if problems:
@@ -56,7 +55,7 @@ def account_rules(
             None if one is None else SwapTerms(model=one.model, long=one.long, short=one.short, lot_qty=one.lot_qty)
             for one in swaps
         ],
-        swap_stamps=[swap_stamps("none" if one is None else one.triple, start_ns, end_ns) for one in swaps],
+        swap_stamps=[swap_stamps(None if one is None else one.triple_day, start_ns, end_ns) for one in swaps],
     )
 
 
@@ -98,17 +97,16 @@ def funding_problems(config: RunConfig, dataset: Dataset) -> list[Problem]:
     ]
 
 
-def swap_stamps(triple: str, start_ns: int, end_ns: int) -> tuple[Integers, Integers]:
+def swap_stamps(triple_day: int | None, start_ns: int, end_ns: int) -> tuple[Integers, Integers]:
     """Return (times, nights) of the rollovers in (start_ns, end_ns]: 17:00 in New York, Monday to Friday.
 
-    triple: the weekday on which three nights are booked, or none.
+    triple_day: on which three nights are booked, 1 for Monday to 5 for Friday, or None.
     """
     times = FxWeek().day_boundaries(start_ns + 1, end_ns + 1)
     # 17:00 in New York is 21:00 or 22:00 UTC of the same day.
-    weekdays = (times // _DAY_NS + 3) % 7
+    weekdays = (times // _DAY_NS + 3) % 7 + 1
     nights = np.ones(len(times), np.int64)
-    if triple in _WEEKDAYS:
-        nights[weekdays == _WEEKDAYS.index(triple)] = 3
+    nights[weekdays == (triple_day or 0)] = 3
     return times, nights
 
 
@@ -143,7 +141,8 @@ def _legs(config: RunConfig, instruments: Sequence[Instrument], of: Instrument) 
     return None
 
 
-def _is_funded(config: RunConfig, dataset: Dataset, symbol: str) -> bool:
+def is_funded(config: RunConfig, dataset: Dataset, symbol: str) -> bool:
+    """Return whether positions of an instrument pay and receive funding."""
     return config.costs.funding_of(symbol) != "none" and dataset.is_stored(symbol, FUNDING)
 
 

@@ -9,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from boxgate_engine.account_rules import account_rules, funding_problems, rate_problems
+from boxgate_engine.account_rules import account_rules, funding_problems, is_funded, rate_problems
 from boxgate_engine.config import RunConfig, SpreadHours, SpreadPrice, SpreadTicks
 from boxgate_engine.config.account import DEFAULT
 from boxgate_engine.datasets import Dataset, Series
@@ -133,6 +133,10 @@ class Market:
     def account_rules(self, start_ns: int, end_ns: int) -> AccountRules:
         """Return the rules of the account in a window. Raises ConfigInvalid where a funding rate is missing in it."""
         return account_rules(self._config, self._dataset, self.instruments, start_ns=start_ns, end_ns=end_ns)
+
+    def is_funded(self, symbol: str) -> bool:
+        """Return whether positions of an instrument pay and receive funding."""
+        return is_funded(self._config, self._dataset, symbol)
 
     def window(self, warmup_events: Sequence[int]) -> tuple[int, int]:
         """Return (start_ns, end_ns). warmup_events: per feed, history that `first` must leave before the start.

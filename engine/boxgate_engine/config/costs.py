@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from boxgate_engine.config.fields import Section, Symbol, refusal
+
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday")
 
 
 class SpreadPrice(Section):
@@ -108,6 +110,11 @@ class SwapConfig(Section):
     short: Annotated[float, Field(ge=-1e9, le=1e9)]
     lot_qty: Annotated[float, Field(gt=0, le=1e15)] = 100_000.0
     triple: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "none"] = "wednesday"
+
+    @property
+    def triple_day(self) -> int | None:
+        """Day of three nights, 1 for Monday to 5 for Friday."""
+        return None if self.triple == "none" else _WEEKDAYS.index(self.triple) + 1
 
     @model_validator(mode="after")
     def _rates_are_fractions(self) -> Self:

@@ -137,6 +137,7 @@ def _context(strategy: Strategy, request: strategy_pb2.OnInitRequest) -> Context
             contract_ratio=(i.contract_size.numerator, i.contract_size.denominator),
             quote_currency=i.quote_currency,
             inverse=i.contract_kind == instrument_pb2.CONTRACT_KIND_INVERSE,
+            leverage=i.leverage or request.leverage,
         )
         for index, i in enumerate(request.instruments)
     )

@@ -56,8 +56,9 @@ class Target:
 class Update:
     """One thing that became known with the event `seq`.
 
-    kind: FILL, REJECTION or EXPIRY. side, qty, price, fee and fill_reason (ENTRY, SIGNAL, STOP_LOSS, TAKE_PROFIT, END)
-    belong to fills, reject_reason to rejections; they are None or 0 elsewhere.
+    kind: FILL, LIQUIDATION, REJECTION, EXPIRY, FUNDING, SWAP or MARGIN_CALL. side, qty, price, fee and fill_reason
+    (ENTRY, SIGNAL, STOP_LOSS, TAKE_PROFIT, LIQUIDATION, END) belong to fills and liquidations, reject_reason to
+    rejections, amount (account currency, positive is received) to funding and swap; they are None or 0 elsewhere.
     """
 
     kind: str
@@ -70,14 +71,15 @@ class Update:
     fee: float
     fill_reason: str | None
     reject_reason: str | None
+    amount: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
     """The account at the event that is handled.
 
-    cash: account currency, realised profit and fees included. positions and targets by symbol (a symbol without
-    position is absent, a target is there for every instrument). updates: what became known with this moment.
+    cash: account currency, realised profit, fees, funding and swap included. positions and targets by symbol (a symbol
+    without position is absent, a target is there for every instrument). updates: what became known with this moment.
     """
 
     version: int
@@ -170,6 +172,7 @@ def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
         fee=u.fee,
         fill_reason=_name(account_pb2.FillReason, u.fill_reason, "FILL_REASON_"),
         reject_reason=_name(account_pb2.RejectReason, u.reject_reason, "REJECT_REASON_"),
+        amount=u.amount,
     )
 
 

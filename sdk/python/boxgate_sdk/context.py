@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instrument:
-    """One tradable symbol. tick_size and lot_size are exact as (numerator, denominator)."""
+    """One tradable symbol. tick_size and lot_size are exact as (numerator, denominator).
+
+    leverage: notional per unit of margin, 0.0 where it is not known.
+    """
 
     index: int
     symbol: str
@@ -33,6 +36,7 @@ class Instrument:
     contract_ratio: tuple[int, int] = (1, 1)
     quote_currency: str = ""
     inverse: bool = False
+    leverage: float = 0.0
 
     @property
     def tick_size(self) -> float:
@@ -76,7 +80,8 @@ class Context:
 
     parameters: values by name. instruments: by symbol, in the order of the config. series: in the order of their
     index. seed: of the random numbers. mode: "debug" or "prod". granted: capabilities, without prefix.
-    start_ns: events available after it are the tape. account_currency, leverage, fees_bps, slippage_bps: as configured.
+    start_ns: events available after it are the tape. account_currency: as configured. leverage: the least of the
+    instruments. fees_bps, slippage_bps: of the first instrument.
     """
 
     def __init__(

@@ -56,13 +56,13 @@ def by_equity(
     """Return the quantity whose value is the fraction of equity, times the leverage that the author wants.
 
     fraction: above 0. qty = equity × fraction × leverage ÷ (price × contract size × rate).
-    Raises SizingInvalid, also where leverage is above that of the account; InstrumentUnknown.
+    Raises SizingInvalid, also where leverage is above that of the instrument; InstrumentUnknown.
     """
     instrument = _instrument(ctx, symbol)
     _check("fraction", fraction, fraction > 0.0, "a number above 0")
     _check("price", price, price > 0.0, "a price above 0")
-    most = max(1.0, ctx.leverage)
-    _check("leverage", leverage, 0.0 < leverage <= most, f"a number in (0, {most:g}], the leverage of the account")
+    most = max(1.0, instrument.leverage or ctx.leverage)
+    _check("leverage", leverage, 0.0 < leverage <= most, f"a number in (0, {most:g}], the leverage of the instrument")
     value = price * _money_per_price(ctx, instrument, rate)
     return _on_grid(instrument, _equity(ctx, equity) * fraction * leverage / value)
 

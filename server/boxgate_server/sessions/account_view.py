@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.kernel.grid import grid_value
-from boxgate_engine.kernel.records import NO_EXPIRY, UPDATE_FILL, UPDATE_REJECTION, Record, Records, Sim
+from boxgate_engine.kernel.records import (
+    NO_EXPIRY,
+    UPDATE_FILL,
+    UPDATE_LIQUIDATION,
+    UPDATE_REJECTION,
+    Record,
+    Records,
+    Sim,
+)
 from boxgate_proto.strategy.v1 import account_pb2 as pb
 from boxgate_proto.strategy.v1 import signal_pb2
 from boxgate_server.sessions.order_view import add_orders, name_order
@@ -100,7 +108,7 @@ def _add_update(message: pb.Account, sim: Sim, row: int) -> pb.AccountUpdate:
         seq=int(update["seq"]),
         time_ns=int(update["time_ns"]),
     )
-    if update["kind"] == UPDATE_FILL:
+    if update["kind"] in (UPDATE_FILL, UPDATE_LIQUIDATION):
         fill = sim.fills[int(update["fill"])]
         added.side = _side(int(fill["direction"]))
         added.qty = float(fill["qty"])
@@ -109,6 +117,7 @@ def _add_update(message: pb.Account, sim: Sim, row: int) -> pb.AccountUpdate:
         added.fill_reason = fill["reason"].item()
     elif update["kind"] == UPDATE_REJECTION:
         added.reject_reason = update["reason"].item()
+    added.amount = float(update["amount"])
     return added
 
 

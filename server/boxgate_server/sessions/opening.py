@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -162,7 +162,9 @@ def init_request(
         mode=pb.MODE_PROD if config.mode == "prod" else pb.MODE_DEBUG,
         capabilities=sorted(described.granted),
         parameters=described.messages,
-        instruments=[_instrument(instrument) for instrument in market.instruments],
+        instruments=[
+            _instrument(instrument, config.account.leverage_of(instrument.symbol)) for instrument in market.instruments
+        ],
         series=[
             instrument_pb2.Series(
                 instrument=feed.instrument,
@@ -173,12 +175,18 @@ def init_request(
             )
             for feed, count in zip(market.feeds, warmup_events, strict=True)
         ],
-        costs=_costs(config),
+        costs=_costs(config, market.is_funded),
         start_ns=start_ns,
         account_currency=config.account.currency,
         leverage=min(config.account.leverage_of(symbol) for symbol in config.instruments),
         contract_version=CONTRACT_VERSIONS[-1],
         history=history,
+        margin=pb.MarginRules(
+            isolated=config.account.margin.mode == "isolated",
+            maintenance=config.account.margin.maintenance,
+            call=config.account.margin.call,
+            liquidation_fee_bps=config.account.margin.fee_bps,
+        ),
     )
     request.account.cash = config.account.cash
     for index in range(len(market.instruments)):
@@ -213,13 +221,31 @@ def open_session(connection: Connection, request: pb.OnInitRequest, feeds: Seque
     )
 
 
-def _costs(config: RunConfig) -> pb.Costs:
-    """Return the costs as the contract has room for them: what taking liquidity costs on the first instrument."""
+def _costs(config: RunConfig, funded: Callable[[str], bool]) -> pb.Costs:
+    """Return the costs of all instruments, those of the first also as a strategy of few words reads them."""
     fees, slippage = config.costs.fees_of(config.instruments[0]), config.costs.slippage_of(config.instruments[0])
-    return pb.Costs(fees_bps=fees.taker_bps, slippage_bps=slippage.value if slippage.model == "bps" else 0.0)
+    return pb.Costs(
+        fees_bps=fees.taker_bps,
+        slippage_bps=slippage.value if slippage.model == "bps" else 0.0,
+        instruments=[_instrument_costs(config, symbol, funded=funded(symbol)) for symbol in config.instruments],
+    )
 
 
-def _instrument(instrument: Instrument) -> instrument_pb2.Instrument:
+def _instrument_costs(config: RunConfig, symbol: str, *, funded: bool) -> pb.InstrumentCosts:
+    costs = config.costs
+    fees, slippage, swap = costs.fees_of(symbol), costs.slippage_of(symbol), costs.swap_of(symbol)
+    told = pb.InstrumentCosts(**fees.model_dump(exclude_none=True), funding=funded)
+    if slippage.value:
+        told.slippage_model = pb.SlippageModel.Value(f"SLIPPAGE_MODEL_{slippage.model.upper()}")
+        told.slippage = slippage.value
+    if swap is not None:
+        told.swap_model = pb.SwapModel.Value(f"SWAP_MODEL_{swap.model.upper()}")
+        told.swap_long, told.swap_short, told.swap_lot_qty = swap.long, swap.short, swap.lot_qty
+        told.swap_triple_day = swap.triple_day or 0
+    return told
+
+
+def _instrument(instrument: Instrument, leverage: float) -> instrument_pb2.Instrument:
     kinds: dict[str, Any] = {
         "linear": instrument_pb2.CONTRACT_KIND_LINEAR,
         "inverse": instrument_pb2.CONTRACT_KIND_INVERSE,
@@ -231,6 +257,7 @@ def _instrument(instrument: Instrument) -> instrument_pb2.Instrument:
         contract_size=_ratio(instrument.contract_size),
         quote_currency=instrument.quote_currency,
         contract_kind=kinds[instrument.kind],
+        leverage=leverage,
     )
 
 

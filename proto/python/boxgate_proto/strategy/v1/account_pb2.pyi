@@ -36,11 +36,13 @@ class _AccountUpdateKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Acc
     ACCOUNT_UPDATE_KIND_EXPIRY: _AccountUpdateKind.ValueType  # 3
     """A target or an order passed its valid_until_ns before it was reached."""
     ACCOUNT_UPDATE_KIND_FUNDING: _AccountUpdateKind.ValueType  # 4
-    """Reserved: a funding payment."""
+    """Funding was paid or received; see amount."""
     ACCOUNT_UPDATE_KIND_LIQUIDATION: _AccountUpdateKind.ValueType  # 5
-    """Reserved: the account was liquidated in part or whole."""
+    """The position was closed by force. Stands in place of the FILL and has its fields."""
     ACCOUNT_UPDATE_KIND_SWAP: _AccountUpdateKind.ValueType  # 6
-    """Reserved: an overnight swap."""
+    """An overnight swap was paid or received; see amount."""
+    ACCOUNT_UPDATE_KIND_MARGIN_CALL: _AccountUpdateKind.ValueType  # 7
+    """The equity fell below the call level; instrument is the first one with a position."""
     ACCOUNT_UPDATE_KIND_CANCELLATION: _AccountUpdateKind.ValueType  # 8
     """An order ended before it was filled; see cancel_reason."""
 
@@ -56,11 +58,13 @@ ACCOUNT_UPDATE_KIND_REJECTION: AccountUpdateKind.ValueType  # 2
 ACCOUNT_UPDATE_KIND_EXPIRY: AccountUpdateKind.ValueType  # 3
 """A target or an order passed its valid_until_ns before it was reached."""
 ACCOUNT_UPDATE_KIND_FUNDING: AccountUpdateKind.ValueType  # 4
-"""Reserved: a funding payment."""
+"""Funding was paid or received; see amount."""
 ACCOUNT_UPDATE_KIND_LIQUIDATION: AccountUpdateKind.ValueType  # 5
-"""Reserved: the account was liquidated in part or whole."""
+"""The position was closed by force. Stands in place of the FILL and has its fields."""
 ACCOUNT_UPDATE_KIND_SWAP: AccountUpdateKind.ValueType  # 6
-"""Reserved: an overnight swap."""
+"""An overnight swap was paid or received; see amount."""
+ACCOUNT_UPDATE_KIND_MARGIN_CALL: AccountUpdateKind.ValueType  # 7
+"""The equity fell below the call level; instrument is the first one with a position."""
 ACCOUNT_UPDATE_KIND_CANCELLATION: AccountUpdateKind.ValueType  # 8
 """An order ended before it was filled; see cancel_reason."""
 Global___AccountUpdateKind: _TypeAlias = AccountUpdateKind  # noqa: Y015
@@ -82,7 +86,7 @@ class _FillReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FillReason
     FILL_REASON_TAKE_PROFIT: _FillReason.ValueType  # 4
     """The take profit was reached."""
     FILL_REASON_LIQUIDATION: _FillReason.ValueType  # 5
-    """Reserved: the account was liquidated."""
+    """The position was closed by force."""
     FILL_REASON_EXPIRY: _FillReason.ValueType  # 6
     """Reserved: the contract expired."""
     FILL_REASON_END: _FillReason.ValueType  # 7
@@ -102,7 +106,7 @@ FILL_REASON_STOP_LOSS: FillReason.ValueType  # 3
 FILL_REASON_TAKE_PROFIT: FillReason.ValueType  # 4
 """The take profit was reached."""
 FILL_REASON_LIQUIDATION: FillReason.ValueType  # 5
-"""Reserved: the account was liquidated."""
+"""The position was closed by force."""
 FILL_REASON_EXPIRY: FillReason.ValueType  # 6
 """Reserved: the contract expired."""
 FILL_REASON_END: FillReason.ValueType  # 7
@@ -129,6 +133,8 @@ class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectRe
     """The market is closed."""
     REJECT_REASON_SHORT_NOT_ALLOWED: _RejectReason.ValueType  # 6
     """A cash account cannot be short."""
+    REJECT_REASON_RATE_UNKNOWN: _RejectReason.ValueType  # 7
+    """The rate from the quote currency to the account currency is not known yet."""
     REJECT_REASON_STOP_PRICE_SIDE: _RejectReason.ValueType  # 10
     """The market has reached the stop_price of a STOP or STOP_LIMIT already."""
     REJECT_REASON_POST_ONLY: _RejectReason.ValueType  # 11
@@ -157,6 +163,8 @@ REJECT_REASON_MARKET_CLOSED: RejectReason.ValueType  # 5
 """The market is closed."""
 REJECT_REASON_SHORT_NOT_ALLOWED: RejectReason.ValueType  # 6
 """A cash account cannot be short."""
+REJECT_REASON_RATE_UNKNOWN: RejectReason.ValueType  # 7
+"""The rate from the quote currency to the account currency is not known yet."""
 REJECT_REASON_STOP_PRICE_SIDE: RejectReason.ValueType  # 10
 """The market has reached the stop_price of a STOP or STOP_LIMIT already."""
 REJECT_REASON_POST_ONLY: RejectReason.ValueType  # 11
@@ -428,6 +436,7 @@ class AccountUpdate(_message.Message):
     FEE_FIELD_NUMBER: _builtins.int
     FILL_REASON_FIELD_NUMBER: _builtins.int
     REJECT_REASON_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     INTENT_KIND_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
@@ -438,19 +447,21 @@ class AccountUpdate(_message.Message):
     seq: _builtins.int
     """Required. Number of the event with which it became known."""
     time_ns: _builtins.int
-    """Time of the fill; for other kinds the time at which it took effect. Nanoseconds since 1970-01-01 UTC."""
+    """Time of the fill or of the stamp; for other kinds the time at which it took effect. Nanoseconds since 1970-01-01 UTC."""
     side: _signal_pb2.Side.ValueType
-    """For FILL: direction. Unset otherwise."""
+    """For FILL and LIQUIDATION: direction. Unset otherwise."""
     qty: _builtins.float
-    """For FILL: base units."""
+    """For FILL and LIQUIDATION: base units."""
     price: _builtins.float
-    """For FILL: price per unit in quote currency."""
+    """For FILL and LIQUIDATION: price per unit in quote currency."""
     fee: _builtins.float
-    """For FILL: fee in account currency."""
+    """For FILL and LIQUIDATION: fee in account currency."""
     fill_reason: Global___FillReason.ValueType
-    """For FILL."""
+    """For FILL and LIQUIDATION."""
     reject_reason: Global___RejectReason.ValueType
     """For REJECTION."""
+    amount: _builtins.float
+    """For FUNDING and SWAP: account currency, positive is received."""
     client_id: _builtins.str
     """With ORDERS: the order that it is about; empty if it is about none, such as the fill of a bracket."""
     intent_kind: _order_pb2.OrderIntentKind.ValueType
@@ -470,13 +481,14 @@ class AccountUpdate(_message.Message):
         fee: _builtins.float = ...,
         fill_reason: Global___FillReason.ValueType = ...,
         reject_reason: Global___RejectReason.ValueType = ...,
+        amount: _builtins.float = ...,
         client_id: _builtins.str = ...,
         intent_kind: _order_pb2.OrderIntentKind.ValueType = ...,
         cancel_reason: _order_pb2.CancelReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_reason", b"cancel_reason", "client_id", b"client_id", "fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "intent_kind", b"intent_kind", "kind", b"kind", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cancel_reason", b"cancel_reason", "client_id", b"client_id", "fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "intent_kind", b"intent_kind", "kind", b"kind", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,7 +509,7 @@ class Account(_message.Message):
     version: _builtins.int
     """Required. Grows by one whenever anything below changes."""
     cash: _builtins.float
-    """Required. Account currency; realised profit and fees included, unrealised profit not."""
+    """Required. Account currency; realised profit, fees, funding and swap included, unrealised profit not."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
         """Open positions, by instrument index."""

@@ -107,12 +107,15 @@ class Instrument(_message.Message):
     CONTRACT_SIZE_FIELD_NUMBER: _builtins.int
     QUOTE_CURRENCY_FIELD_NUMBER: _builtins.int
     CONTRACT_KIND_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """Required. Unique in the session, for example "EURUSD"."""
     quote_currency: _builtins.str
     """Required. Currency of prices, for example "USD"."""
     contract_kind: Global___ContractKind.ValueType
     """Required."""
+    leverage: _builtins.float
+    """Notional per unit of margin. Zero means OnInitRequest.leverage."""
     @_builtins.property
     def tick_size(self) -> Global___Ratio:
         """Required. Smallest price step, in quote currency."""
@@ -134,10 +137,11 @@ class Instrument(_message.Message):
         contract_size: Global___Ratio | None = ...,
         quote_currency: _builtins.str = ...,
         contract_kind: Global___ContractKind.ValueType = ...,
+        leverage: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contract_size", b"contract_size", "lot_size", b"lot_size", "tick_size", b"tick_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_kind", b"contract_kind", "contract_size", b"contract_size", "lot_size", b"lot_size", "quote_currency", b"quote_currency", "symbol", b"symbol", "tick_size", b"tick_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_kind", b"contract_kind", "contract_size", b"contract_size", "leverage", b"leverage", "lot_size", b"lot_size", "quote_currency", b"quote_currency", "symbol", b"symbol", "tick_size", b"tick_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -132,6 +132,66 @@ MODE_PROD: Mode.ValueType  # 2
 """Nothing but the signals comes out."""
 Global___Mode: _TypeAlias = Mode  # noqa: Y015
 
+class _SlippageModel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SlippageModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SlippageModel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SLIPPAGE_MODEL_UNSPECIFIED: _SlippageModel.ValueType  # 0
+    """None."""
+    SLIPPAGE_MODEL_BPS: _SlippageModel.ValueType  # 1
+    """Basis points of the price."""
+    SLIPPAGE_MODEL_TICKS: _SlippageModel.ValueType  # 2
+    """Ticks."""
+    SLIPPAGE_MODEL_VOLUME_SHARE: _SlippageModel.ValueType  # 3
+    """A factor times the share of the volume."""
+    SLIPPAGE_MODEL_IMPACT: _SlippageModel.ValueType  # 4
+    """A factor times the square root of the share of the volume."""
+
+class SlippageModel(_SlippageModel, metaclass=_SlippageModelEnumTypeWrapper):
+    """SlippageModel says what the slippage of a market or stop fill depends on."""
+
+SLIPPAGE_MODEL_UNSPECIFIED: SlippageModel.ValueType  # 0
+"""None."""
+SLIPPAGE_MODEL_BPS: SlippageModel.ValueType  # 1
+"""Basis points of the price."""
+SLIPPAGE_MODEL_TICKS: SlippageModel.ValueType  # 2
+"""Ticks."""
+SLIPPAGE_MODEL_VOLUME_SHARE: SlippageModel.ValueType  # 3
+"""A factor times the share of the volume."""
+SLIPPAGE_MODEL_IMPACT: SlippageModel.ValueType  # 4
+"""A factor times the square root of the share of the volume."""
+Global___SlippageModel: _TypeAlias = SlippageModel  # noqa: Y015
+
+class _SwapModel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SwapModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SwapModel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SWAP_MODEL_UNSPECIFIED: _SwapModel.ValueType  # 0
+    """There is no swap."""
+    SWAP_MODEL_POINTS: _SwapModel.ValueType  # 1
+    """Ticks of the instrument."""
+    SWAP_MODEL_MONEY_PER_LOT: _SwapModel.ValueType  # 2
+    """Account currency for each lot."""
+    SWAP_MODEL_ANNUAL_RATE: _SwapModel.ValueType  # 3
+    """Fraction of the notional for 360 days."""
+
+class SwapModel(_SwapModel, metaclass=_SwapModelEnumTypeWrapper):
+    """SwapModel says what the overnight swap is counted in."""
+
+SWAP_MODEL_UNSPECIFIED: SwapModel.ValueType  # 0
+"""There is no swap."""
+SWAP_MODEL_POINTS: SwapModel.ValueType  # 1
+"""Ticks of the instrument."""
+SWAP_MODEL_MONEY_PER_LOT: SwapModel.ValueType  # 2
+"""Account currency for each lot."""
+SWAP_MODEL_ANNUAL_RATE: SwapModel.ValueType  # 3
+"""Fraction of the notional for 360 days."""
+Global___SwapModel: _TypeAlias = SwapModel  # noqa: Y015
+
 class _StopReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -450,6 +510,84 @@ class DescribeResponse(_message.Message):
 Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
 
 @_typing.final
+class InstrumentCosts(_message.Message):
+    """InstrumentCosts is what trading one instrument costs. A fill pays the larger of minimum and
+    notional x bps / 10000 + per_lot x qty / lot_qty + per_fill.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAKER_BPS_FIELD_NUMBER: _builtins.int
+    TAKER_BPS_FIELD_NUMBER: _builtins.int
+    PER_LOT_FIELD_NUMBER: _builtins.int
+    LOT_QTY_FIELD_NUMBER: _builtins.int
+    PER_FILL_FIELD_NUMBER: _builtins.int
+    MINIMUM_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_MODEL_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_FIELD_NUMBER: _builtins.int
+    FUNDING_FIELD_NUMBER: _builtins.int
+    SWAP_MODEL_FIELD_NUMBER: _builtins.int
+    SWAP_LONG_FIELD_NUMBER: _builtins.int
+    SWAP_SHORT_FIELD_NUMBER: _builtins.int
+    SWAP_LOT_QTY_FIELD_NUMBER: _builtins.int
+    SWAP_TRIPLE_DAY_FIELD_NUMBER: _builtins.int
+    maker_bps: _builtins.float
+    """Limits and take profits, basis points; below 0 for a rebate."""
+    taker_bps: _builtins.float
+    """All other fills, basis points."""
+    per_lot: _builtins.float
+    """Account currency."""
+    lot_qty: _builtins.float
+    """Base units of the lot of per_lot."""
+    per_fill: _builtins.float
+    """Account currency."""
+    minimum: _builtins.float
+    """Account currency. Absent means none."""
+    slippage_model: Global___SlippageModel.ValueType
+    """Unspecified means none."""
+    slippage: _builtins.float
+    """In what the model says."""
+    funding: _builtins.bool
+    """True if funding is paid and received."""
+    swap_model: Global___SwapModel.ValueType
+    """Unspecified means none."""
+    swap_long: _builtins.float
+    """One night of a long position, in what the model says; positive is received."""
+    swap_short: _builtins.float
+    """One night of a short position, in what the model says; positive is received."""
+    swap_lot_qty: _builtins.float
+    """Base units of the lot of MONEY_PER_LOT."""
+    swap_triple_day: _builtins.int
+    """Day on which three nights are booked, 1 for Monday to 5 for Friday. Zero means none."""
+    def __init__(
+        self,
+        *,
+        maker_bps: _builtins.float = ...,
+        taker_bps: _builtins.float = ...,
+        per_lot: _builtins.float = ...,
+        lot_qty: _builtins.float = ...,
+        per_fill: _builtins.float = ...,
+        minimum: _builtins.float | None = ...,
+        slippage_model: Global___SlippageModel.ValueType = ...,
+        slippage: _builtins.float = ...,
+        funding: _builtins.bool = ...,
+        swap_model: Global___SwapModel.ValueType = ...,
+        swap_long: _builtins.float = ...,
+        swap_short: _builtins.float = ...,
+        swap_lot_qty: _builtins.float = ...,
+        swap_triple_day: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_minimum", b"_minimum", "minimum", b"minimum"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_minimum", b"_minimum", "funding", b"funding", "lot_qty", b"lot_qty", "maker_bps", b"maker_bps", "minimum", b"minimum", "per_fill", b"per_fill", "per_lot", b"per_lot", "slippage", b"slippage", "slippage_model", b"slippage_model", "swap_long", b"swap_long", "swap_lot_qty", b"swap_lot_qty", "swap_model", b"swap_model", "swap_short", b"swap_short", "swap_triple_day", b"swap_triple_day", "taker_bps", b"taker_bps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__minimum: _TypeAlias = _typing.Literal["minimum"]  # noqa: Y015
+    _WhichOneofArgType__minimum: _TypeAlias = _typing.Literal["_minimum", b"_minimum"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum) -> _WhichOneofReturnType__minimum | None: ...
+
+Global___InstrumentCosts: _TypeAlias = InstrumentCosts  # noqa: Y015
+
+@_typing.final
 class Costs(_message.Message):
     """Costs are the assumptions of the run."""
 
@@ -457,23 +595,65 @@ class Costs(_message.Message):
 
     FEES_BPS_FIELD_NUMBER: _builtins.int
     SLIPPAGE_BPS_FIELD_NUMBER: _builtins.int
+    INSTRUMENTS_FIELD_NUMBER: _builtins.int
     fees_bps: _builtins.float
-    """Fee per fill on notional, in basis points."""
+    """Fee per fill on notional, in basis points: taker_bps of the first instrument."""
     slippage_bps: _builtins.float
-    """Slippage of market and stop fills, in basis points."""
+    """Slippage of market and stop fills, in basis points: of the first instrument, zero where it has another model."""
+    @_builtins.property
+    def instruments(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstrumentCosts]:
+        """One per instrument, by its index."""
+
     def __init__(
         self,
         *,
         fees_bps: _builtins.float = ...,
         slippage_bps: _builtins.float = ...,
+        instruments: _abc.Iterable[Global___InstrumentCosts] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fees_bps", b"fees_bps", "slippage_bps", b"slippage_bps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fees_bps", b"fees_bps", "instruments", b"instruments", "slippage_bps", b"slippage_bps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Costs: _TypeAlias = Costs  # noqa: Y015
+
+@_typing.final
+class MarginRules(_message.Message):
+    """MarginRules say when the account is called and its positions are closed by force. Shares of the margin used; zero
+    means never.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISOLATED_FIELD_NUMBER: _builtins.int
+    MAINTENANCE_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
+    LIQUIDATION_FEE_BPS_FIELD_NUMBER: _builtins.int
+    isolated: _builtins.bool
+    """True: each position has the margin that it was opened with. False: all share the equity."""
+    maintenance: _builtins.float
+    """Liquidation below this."""
+    call: _builtins.float
+    """Margin call below this."""
+    liquidation_fee_bps: _builtins.float
+    """Fee of a liquidation besides the usual one, in basis points of its notional."""
+    def __init__(
+        self,
+        *,
+        isolated: _builtins.bool = ...,
+        maintenance: _builtins.float = ...,
+        call: _builtins.float = ...,
+        liquidation_fee_bps: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "isolated", b"isolated", "liquidation_fee_bps", b"liquidation_fee_bps", "maintenance", b"maintenance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarginRules: _TypeAlias = MarginRules  # noqa: Y015
 
 @_typing.final
 class HistoryHandle(_message.Message):
@@ -543,6 +723,7 @@ class OnInitRequest(_message.Message):
     LEVERAGE_FIELD_NUMBER: _builtins.int
     CONTRACT_VERSION_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Required. Not empty."""
     seed: _builtins.int
@@ -554,7 +735,7 @@ class OnInitRequest(_message.Message):
     account_currency: _builtins.str
     """Required. For example "USD"."""
     leverage: _builtins.float
-    """Required. > 0."""
+    """Required. > 0. The least of the instruments."""
     contract_version: _builtins.int
     """Required. The contract version of this session."""
     @_builtins.property
@@ -585,6 +766,10 @@ class OnInitRequest(_message.Message):
     def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryHandle]:
         """With HISTORY_HANDLES only: one per series."""
 
+    @_builtins.property
+    def margin(self) -> Global___MarginRules:
+        """When the account is called and liquidated."""
+
     def __init__(
         self,
         *,
@@ -602,10 +787,11 @@ class OnInitRequest(_message.Message):
         leverage: _builtins.float = ...,
         contract_version: _builtins.int = ...,
         history: _abc.Iterable[Global___HistoryHandle] | None = ...,
+        margin: Global___MarginRules | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "costs", b"costs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "costs", b"costs", "margin", b"margin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_currency", b"account_currency", "capabilities", b"capabilities", "contract_version", b"contract_version", "costs", b"costs", "history", b"history", "instruments", b"instruments", "leverage", b"leverage", "mode", b"mode", "parameters", b"parameters", "seed", b"seed", "series", b"series", "session_id", b"session_id", "start_ns", b"start_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "account_currency", b"account_currency", "capabilities", b"capabilities", "contract_version", b"contract_version", "costs", b"costs", "history", b"history", "instruments", b"instruments", "leverage", b"leverage", "margin", b"margin", "mode", b"mode", "parameters", b"parameters", "seed", b"seed", "series", b"series", "session_id", b"session_id", "start_ns", b"start_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
