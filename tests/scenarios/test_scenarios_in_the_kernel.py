@@ -23,8 +23,6 @@ def test_the_kernel_does_what_the_reference_loop_does(
     file: Path, chunk_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenario = read(file)
-    if not hasattr(engine_run, "account_terms") and (missing := not_in_the_kernel(scenario)):
-        pytest.skip(f"the kernel has no {missing}")
     simulations: list[Any] = []
 
     def finish_and_keep(simulation: Any) -> Any:
@@ -75,16 +73,3 @@ def kernel_updates(simulation: Any) -> list[tuple[str, int, int, int, str | None
         reason = REJECT_REASONS[int(row["reason"])] if kind == "REJECTION" else None
         updates.append((kind, int(row["instrument"]), int(row["seq"]), int(row["time_ns"]), reason))
     return updates
-
-
-def not_in_the_kernel(scenario: Scenario) -> str:
-    """Return what the scenario needs that the kernel does not have yet."""
-    rules = scenario.rules
-    needs = {
-        "conversion": any(spec.quote not in ("", rules.currency) for spec in scenario.specs),
-        "margin by mode, liquidation and calls": bool(
-            rules.margin_mode == "isolated" or rules.maintenance or rules.margin_call or rules.liquidation_fee_bps
-        ),
-        "funding and swap": bool(rules.funding or rules.swap_terms),
-    }
-    return next((name for name, needed in needs.items() if needed), "")
