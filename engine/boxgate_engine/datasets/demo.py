@@ -22,7 +22,7 @@ _START_NS: Final = 1_702_857_600_000_000_000
 """2023-12-18 00:00 UTC, two weeks before the windows of the examples: room for warm-up."""
 _END_NS: Final = 1_719_792_000_000_000_000
 """2024-07-01 00:00 UTC."""
-_BAR_SYMBOLS: Final = ("EURUSD", "GBPUSD", "XAUUSD", "BTCUSDT", "ETHUSDT")
+_BAR_SYMBOLS: Final = ("EURUSD", "GBPUSD", "AUDUSD", "NZDUSD", "XAUUSD", "BTCUSDT", "ETHUSDT")
 _TICK_SYMBOL: Final = "EURUSD"
 _TICKS_FROM_NS: Final = 1_704_153_600_000_000_000
 """2024-01-02 00:00 UTC."""
@@ -35,8 +35,9 @@ def ensure_demo(
 ) -> Dataset:
     """Return the dataset `demo`, made and catalogued if the catalogue has no such name.
 
-    M1 bars of EURUSD, GBPUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from 2023-12-18 to
-    2024-07-01, and the ticks of EURUSD from 2024-01-02 to 2024-01-06. An entry `demo` that exists is taken as it is.
+    M1 bars of EURUSD, GBPUSD, AUDUSD, NZDUSD, XAUUSD (bid and ask) and of BTCUSDT, ETHUSDT (trades with volume) from
+    2023-12-18 to 2024-07-01, and the ticks of EURUSD from 2024-01-02 to 2024-01-06. An entry `demo` that exists is
+    taken as it is.
     """
     if not has_demo(root):  # The root may be read-only where there is nothing to make.
         with locked(root / ".demo.lock"):

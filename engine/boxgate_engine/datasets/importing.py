@@ -7,6 +7,7 @@ a dataset goes without.
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from boxgate_engine.datasets.formats.source import (
     Side,
     SourcePart,
     read_input,
+    refuse_unfollowed,
 )
 from boxgate_engine.datasets.instrument_defaults import InstrumentOptions
 from boxgate_engine.datasets.intake import Intake, Terms
@@ -194,6 +196,7 @@ class _Reading:
         from boxgate_engine.datasets.formats.registry import detect
 
         found: FileFormat = self._stated or detect(file)
+        refuse_unfollowed(file, found, self._options)
         return found.read(file, self._options)
 
     def _intake(self, part: SourcePart) -> Intake:
@@ -253,12 +256,12 @@ class _Reading:
 def _paths(given: Sequence[Path]) -> list[Path]:
     """Return the files that are meant: those of folders and patterns in sorted order.
 
-    Hidden files are left out, and the .CHECKSUM files that Binance puts beside its own.
+    Left out are what is hidden, and the .CHECKSUM files that Binance puts beside its own.
     """
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
-            found = [one for one in path.rglob("*") if one.is_file() and not one.name.startswith(".")]
+            found = list(_files_below(path))
         elif not path.exists() and glob.has_magic(str(path)):
             matches = glob.glob(str(path), recursive=True)  # noqa: PTH207 - of a pattern that may be absolute
             found = [one for one in map(Path, matches) if one.is_file()]
@@ -281,6 +284,17 @@ def _paths(given: Sequence[Path]) -> list[Path]:
     return paths
 
 
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield all files of a folder and of those below it, of linked ones too. What is hidden is passed over."""
+    entered: set[str] = set()
+    for where, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(where)
+        folders[:] = [] if real in entered else [name for name in folders if not name.startswith(".")]
+        if real not in entered:  # A link may lead back.
+            entered.add(real)
+            yield from (Path(where, name) for name in names if not name.startswith("."))
+
+
 def _ahead(parts: Iterator[SourcePart]) -> Iterator[SourcePart]:
     """Yield the same parts, the next one being read meanwhile."""
     with ThreadPoolExecutor(1) as thread:
@@ -291,6 +305,15 @@ def _ahead(parts: Iterator[SourcePart]) -> Iterator[SourcePart]:
 
 
 def _check(request: ImportRequest) -> None:
+    both = sorted(request.ignore & set(request.columns))
+    if both:
+        raise DataRefused(
+            f"column {both[0]!r} is to be left out, and its meaning is stated",
+            code="DATA_SCHEMA",
+            where="--ignore and --column",
+            expected="one of the two for each column",
+            remedy="correct one of them",
+        )
     if request.name is not None:
         check_dataset_name(request.name)
     if request.symbol is not None:

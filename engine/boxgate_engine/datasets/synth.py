@@ -60,6 +60,8 @@ class _Model:
 _MODELS: Final = {
     "EURUSD": _Model(start_ticks=109_000, tick_size=Fraction(1, 100_000), step=900, spread_ticks=8),
     "GBPUSD": _Model(start_ticks=126_500, tick_size=Fraction(1, 100_000), step=1200, spread_ticks=11),
+    "AUDUSD": _Model(start_ticks=67_000, tick_size=Fraction(1, 100_000), step=700, spread_ticks=9),
+    "NZDUSD": _Model(start_ticks=62_000, tick_size=Fraction(1, 100_000), step=680, spread_ticks=12),
     "USDJPY": _Model(start_ticks=142_500, tick_size=Fraction(1, 1000), step=1100, spread_ticks=10),
     "XAUUSD": _Model(start_ticks=202_500, tick_size=Fraction(1, 100), step=2300, spread_ticks=24),
     "BTCUSDT": _Model(start_ticks=4_225_000, tick_size=Fraction(1, 100), step=92_000, spread_ticks=10),

@@ -20,7 +20,9 @@ def is_zip(file: InputFile) -> bool:
 
 
 def read_member(file: InputFile, bytes_max: int | None = None) -> tuple[str, bytes]:
-    """Return (name, bytes or the first of them) of the only file in a zip; notes (.txt) beside one .csv do not count.
+    """Return (name, bytes or the first of them) of the only file in a zip.
+
+    Notes (.txt) beside one .csv and what macOS adds do not count.
 
     Raises DataRefused (DATA_FORMAT) if it is no sound zip, holds not one file, or a file out of all proportion.
     """
@@ -35,7 +37,7 @@ def read_member(file: InputFile, bytes_max: int | None = None) -> tuple[str, byt
 
 def only_member(file: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """Return the one file of market data in a zip. Raises DataRefused (DATA_FORMAT); see `read_member`."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    members = [member for member in archive.infolist() if not member.is_dir() and not _is_of_macos(member.filename)]
     data = [member for member in members if not member.filename.lower().endswith(".txt")]
     if len(data) == 1 and data[0].filename.lower().endswith(".csv"):
         members = data
@@ -49,6 +51,11 @@ def only_member(file: InputFile, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
             f"at most {BYTES_MAX} bytes and a ratio of {RATIO_MAX}",
         )
     return member
+
+
+def _is_of_macos(name: str) -> bool:
+    """True for what macOS puts into a zip beside its files."""
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _refused(file: InputFile, what: str, expected: str) -> DataRefused:

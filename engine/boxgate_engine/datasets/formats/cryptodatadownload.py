@@ -10,7 +10,7 @@ import polars as pl
 
 from boxgate_engine.datasets.content import BAR_COLUMNS, Column
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, read_table
-from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, frame_of_steps
+from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart, frame_of_bars
 from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.datasets.formats.text import first_lines, text_of
 from boxgate_engine.datasets.formats.zones import is_utc
@@ -71,7 +71,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
 
     yield SourcePart(
         symbol=options.symbol or str(table.columns["symbol"][0]).replace("/", "").replace("-", "").strip().upper(),
-        frame=options.frame or frame_of_steps(times_ns, file),
+        frame=frame_of_bars(times_ns, file, options),
         side=options.side or "last",
         columns=columns,
         where=where,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +13,6 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from boxgate_engine.datasets.content import BAR_COLUMNS, TICK_COLUMNS, Column, time_column, trade_columns
 from boxgate_engine.datasets.formats.column_names import (
@@ -31,15 +30,22 @@ from boxgate_engine.datasets.formats.delimited import (
     TEXT,
     WHOLE,
     TextTable,
-    line_ends,
     place,
     read_table,
     refuse_binary,
 )
-from boxgate_engine.datasets.formats.first_fault import rows_before_fault
+from boxgate_engine.datasets.formats.first_fault import read_soundly
 from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
-from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, Side, SourcePart, stated
-from boxgate_engine.datasets.formats.stamps import EPOCH_FORMS, parse_stamps, to_utc
+from boxgate_engine.datasets.formats.source import (
+    TEXT_OPTIONS,
+    FileFormat,
+    InputFile,
+    ReadOptions,
+    Side,
+    SourcePart,
+    stated,
+)
+from boxgate_engine.datasets.formats.stamps import EPOCH_FORMS, parse_stamps, parse_stated
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -110,24 +116,7 @@ class _Rows:
 
     def parts(self, piece: Piece, header_lines: int) -> Iterator[SourcePart]:
         """Yield the rows of a piece; where one has a fault, those before it, and raise its refusal."""
-        lines = line_ends(piece.text) + 1
-        if lines <= header_lines:
-            return
-        try:
-            part = self._part(piece, header_lines)
-        except DataRefused:
-            ends = np.flatnonzero(np.frombuffer(piece.text, np.uint8) == ord("\n"))
-
-            def first(rows: int) -> SourcePart:
-                count = header_lines + rows
-                text = piece.text if count == lines else piece.text[: ends[count - 1]]
-                return self._part(replace(piece, text=text), header_lines)
-
-            sound, refusal = rows_before_fault(lines - header_lines, first)
-            if sound:
-                yield first(sound)
-            raise refusal from None
-        yield part
+        return read_soundly(piece, header_lines, lambda lines: self._part(lines, header_lines))
 
     def _part(self, piece: Piece, header_lines: int) -> SourcePart:
         options = self.options
@@ -144,7 +133,7 @@ class _Rows:
         where_time = partial(where, column=TIME)
         stamps = _stamps(table)
         if options.time_format is not None:
-            times_ns, form = _parse_stated(stamps, options.time_format, options.zone, where_time)
+            times_ns, form = parse_stated(stamps, options.time_format, options.zone, where_time)
         else:  # Stamps have the form of the file's first one.
             times_ns, form = parse_stamps(stamps, options.zone, where_time, self.first_stamp)
         self.first_stamp, self.form = self.first_stamp or str(stamps[0]), form
@@ -227,36 +216,6 @@ def _behind(pieces: Iterator[Piece], lines: int) -> Iterator[Piece]:
         left = 0
 
 
-def _parse_stated(
-    texts: pl.Series, form: str, zone: str | None, where: Callable[[int], str]
-) -> tuple[NDArray[np.int64], str]:
-    """Return (int64 ns UTC, form) of stamps of a form that was stated. Raises DataRefused (DATA_TZ)."""
-    offset = "%z" in form
-    if zone is None and not offset:
-        raise _stamp("the form of the stamps names no time zone", where(0), "--tz ZONE", "give --tz UTC or another")
-    try:
-        parsed = texts.str.strip_chars().str.to_datetime(
-            form, time_unit="us", strict=False, time_zone="UTC" if offset else None
-        )
-    except pl.exceptions.PolarsError as error:
-        raise _stamp(f"{form!r} is no form of stamps", "--time-format", "%Y-%m-%d %H:%M", "correct it") from error
-    inside = parsed.dt.year().is_between(1970, 2199).fill_null(value=False)
-    if not inside.all():
-        row = int((~inside).arg_max() or 0)
-        raise _stamp(
-            f"{str(texts[row])[:40]!r} is no stamp of the form {form!r}",
-            where(row),
-            "a day and a time that exist, from 1970 to 2199",
-            "correct the row or --time-format",
-        )
-    times_ns = np.ascontiguousarray(parsed.to_physical().to_numpy()) * 1000
-    return (times_ns if offset else to_utc(times_ns, zone or "UTC", where)), form
-
-
-def _stamp(what: str, where: str, expected: str, remedy: str) -> DataRefused:
-    return DataRefused(what, code="DATA_TZ", where=where, expected=expected, remedy=remedy)
-
-
 def _no_rows(file: InputFile) -> DataRefused:
     return DataRefused(
         "the file has no rows",
@@ -280,7 +239,19 @@ def _header(begin: Piece, file: InputFile, frame: str, options: ReadOptions) -> 
     try:
         line = begin.text.split(b"\n", 1)[0].decode("utf-8").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise _schema("the first line is no text in UTF-8", file.label, "a header line with column names") from error
+        raise _schema(
+            "the first line is no text in UTF-8",
+            file.label,
+            "a header line with column names, in UTF-8 or UTF-16",
+            "save the file as UTF-8; if it is no text, export it as CSV",
+        ) from error
+    if "\r" in line:
+        raise _schema(
+            "the lines end with carriage returns alone",
+            where,
+            "lines that end with a line feed, with or without a carriage return before it",
+            "save the file with line ends of Unix or Windows",
+        )
     signs = (options.separator,) if options.separator else _SEPARATORS
     candidates = [(next(csv.reader([line], delimiter=sign), []), sign) for sign in signs]
     if not options.header:
@@ -335,4 +306,10 @@ def _schema(what: str, where: str, expected: str, remedy: str = "export the file
     return DataRefused(what, code="DATA_SCHEMA", where=where, expected=expected, remedy=remedy)
 
 
-FORMAT: Final = FileFormat(name="csv", title="CSV with a header line", recognises=lambda file: True, read=read)
+FORMAT: Final = FileFormat(
+    name="csv",
+    title="CSV with a header line",
+    recognises=lambda file: True,
+    read=read,
+    follows=frozenset(TEXT_OPTIONS),
+)

@@ -92,9 +92,12 @@ def read_table(
     refuse_binary(text, label)
     wanted = {name: kind for name, kind in fields.items() if kind is not None}
     try:
-        frame = _parse(
-            text, {name: kind or TEXT for name, kind in fields.items()}, separator, header_lines, decimal_comma
-        )
+        if decimal_comma and b"." in text:  # The parser takes a point as well, which may part thousands.
+            frame = _parse_slowly(text, label, fields, separator, header_lines, lines_before, decimal_comma)
+        else:
+            frame = _parse(
+                text, {name: kind or TEXT for name, kind in fields.items()}, separator, header_lines, decimal_comma
+            )
     except pl.exceptions.NoDataError:
         frame = pl.DataFrame()
     except (pl.exceptions.PolarsError, UnicodeDecodeError):
@@ -159,7 +162,10 @@ def _parse_slowly(
         if kind is None or kind == TEXT:
             continue
         raw = frame[name].str.strip_chars()
-        plain = raw.str.replace(",", ".", literal=True) if decimal_comma else raw
+        plain = raw
+        if decimal_comma:
+            points = raw.str.contains(".", literal=True)
+            plain = pl.select(pl.when(~points).then(raw.str.replace(",", ".", literal=True))).to_series()
         typed = plain.cast(kind, strict=False)
         wrong = typed.is_null() & raw.is_not_null()
         if wrong.any():

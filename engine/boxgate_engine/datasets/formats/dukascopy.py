@@ -17,7 +17,7 @@ from boxgate_engine.datasets.formats.source import (
     ReadOptions,
     Side,
     SourcePart,
-    frame_of_steps,
+    frame_of_bars,
     stated_symbol,
 )
 from boxgate_engine.datasets.formats.stamps import parse_stamps
@@ -81,7 +81,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     else:
         columns = {"open_ns": times_ns, **{name: table.numbers(name) for name in BAR_COLUMNS[1:5]}}
         columns["volume"] = table.numbers("volume") if "volume" in values else np.zeros(table.rows)
-    frame = TICK if ticks else options.frame or frame_of_steps(times_ns, file)
+    frame = TICK if ticks else frame_of_bars(times_ns, file, options)
     if has_offset and frame in ("D1", "W1") and stamps.str.slice(-5).n_unique() > 1:
         raise DataRefused(
             f"local {frame} bars through a change of clocks are not of one length",

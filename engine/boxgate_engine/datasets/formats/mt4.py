@@ -19,11 +19,12 @@ from boxgate_engine.datasets.formats.source import (
     InputFile,
     ReadOptions,
     SourcePart,
-    frame_of_steps,
+    frame_of_bars,
     stated_symbol,
 )
 from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.datasets.formats.text import first_lines, stem_of, text_of
+from boxgate_engine.errors import DataRefused
 
 _ROW: Final = re.compile(
     r"\d{4}\.\d\d\.\d\d(?P<separator>[,;\t])\d\d:\d\d(:\d\d)?((?P=separator)\d+(\.\d+)?){5}", re.ASCII
@@ -39,7 +40,16 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
     """
     text = text_of(file)
-    separator = chr(text[len("2012.02.01")])
+    row = _ROW.fullmatch(text.split(b"\n", 1)[0].decode("utf-8", "replace").strip())
+    if row is None:
+        raise DataRefused(
+            "the first line is no bar of MetaTrader 4",
+            code="DATA_SCHEMA",
+            where=f"{file.label}, row 1",
+            expected="a row such as 2012.02.01,00:00,1.1,1.3,1.0,1.2,5",
+            remedy="leave --format out to have the format told from the file",
+        )
+    separator = row["separator"]
     fields: dict[str, pl.DataType | None] = {"date": TEXT, "time": TEXT, **dict.fromkeys(BAR_COLUMNS[1:], NUMBER)}
     table = read_table(text, file.label, fields=fields, separator=separator, header_lines=0)
     name = _HISTDATA.fullmatch(stem_of(file))
@@ -49,7 +59,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     columns: dict[str, Column] = {"open_ns": times_ns, **{name: table.numbers(name) for name in BAR_COLUMNS[1:]}}
     yield SourcePart(
         symbol=stated_symbol(file, options, name["symbol"].upper() if name else None),
-        frame=options.frame or frame_of_steps(times_ns, file),
+        frame=frame_of_bars(times_ns, file, options),
         side=options.side or "bid",
         columns=columns,
         where=table.where,

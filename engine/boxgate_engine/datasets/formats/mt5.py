@@ -20,7 +20,7 @@ from boxgate_engine.datasets.formats.source import (
     InputFile,
     ReadOptions,
     SourcePart,
-    frame_of_steps,
+    frame_of_bars,
     stated_symbol,
 )
 from boxgate_engine.datasets.formats.stamps import parse_stamps
@@ -46,7 +46,8 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     """
     text = text_of(file)
     header = _header(text.split(b"\n", 1)[0].decode("utf-8", "replace"))
-    assert header is not None, "the format was recognised by its header"
+    if header is None:
+        raise _no_header(file)
     separator, names = header
     ticks = "bid" in names
     _check_columns(names, ticks, file.label)
@@ -81,7 +82,7 @@ def _bars(
         repairs["asks_made_of_spread"] = table.rows
     return SourcePart(
         symbol=symbol,
-        frame=frame or frame_of_steps(times_ns, file),
+        frame=frame_of_bars(times_ns, file, options, frame),
         side=None if "ask_open" in columns else "bid",
         columns=columns,
         where=_where(table),
@@ -157,6 +158,16 @@ def _header(line: str) -> tuple[str, tuple[str, ...]] | None:
         ):
             return separator, tuple(cell[1:-1].lower() for cell in cells)
     return None
+
+
+def _no_header(file: InputFile) -> DataRefused:
+    return DataRefused(
+        "the first line is not the header of an export of MetaTrader 5",
+        code="DATA_SCHEMA",
+        where=f"{file.label}, row 1",
+        expected="<DATE> <TIME> <OPEN> … or <DATE> <TIME> <BID> <ASK> …",
+        remedy="leave --format out to have the format told from the file",
+    )
 
 
 def _check_columns(names: tuple[str, ...], ticks: bool, label: str) -> None:

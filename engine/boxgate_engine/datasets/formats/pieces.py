@@ -20,9 +20,9 @@ PIECE_BYTES: Final = 8 << 20
 """So much text is read at once."""
 
 _LINE_BYTES_MAX: Final = 1 << 20
-_GZIP: Final = b"\x1f\x8b"
+GZIP: Final = b"\x1f\x8b"
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
-_UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ def pieces_of(file: InputFile, piece_bytes: int | None = None) -> Iterator[Piece
     """
     size = piece_bytes or PIECE_BYTES
     rest, lines, seen = b"", 0, False
-    for data, bytes_read in _decoded(file, size):
+    for data, bytes_read in decoded(file, size):
         text, rest = _whole_lines(rest, data)
         if not text:
             if len(rest) > max(_LINE_BYTES_MAX, 2 * size):
@@ -74,15 +74,15 @@ def _whole_lines(rest: bytes, data: bytes) -> tuple[bytes, bytes]:
     return text, left[1:] if text else left
 
 
-def _decoded(file: InputFile, size: int) -> Iterator[tuple[bytes, int]]:
-    """Yield (UTF-8 text, bytes of the file read so far)."""
+def decoded(file: InputFile, size: int = PIECE_BYTES) -> Iterator[tuple[bytes, int]]:
+    """Yield (text in UTF-8 without byte order mark, bytes of the file read so far), unpacked, cut anywhere."""
     decoder: codecs.IncrementalDecoder | None = None
     begun = False
     for packed, bytes_read in _unpacked(file, size):
         data = packed
         if not begun:
             begun = True
-            if encoding := _UTF16.get(data[:2]):
+            if encoding := UTF16.get(data[:2]):
                 decoder = codecs.getincrementaldecoder(encoding)()
             data = data[2:] if decoder else data.removeprefix(_UTF8_BOM)
         try:
@@ -105,7 +105,7 @@ def _unpacked(file: InputFile, size: int) -> Iterator[tuple[bytes, int]]:
             if is_zip(file):
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 stream = stack.enter_context(archive.open(only_member(file, archive)))
-            elif file.head.startswith(_GZIP):
+            elif file.head.startswith(GZIP):
                 stream = cast(IO[bytes], stack.enter_context(gzip.open(raw)))
             else:
                 packed = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -52,18 +53,48 @@ class ReadOptions:
     skip_lines: int = 0
 
 
+TEXT_OPTIONS: Final[dict[str, str]] = {
+    "columns": "--column",
+    "ignore": "--ignore",
+    "header": "--no-header",
+    "separator": "--separator",
+    "decimal": "--decimal",
+    "time_format": "--time-format",
+    "skip_lines": "--skip-lines",
+}
+"""Field of ReadOptions that says how a text is to be read -> option of the command."""
+
+
+def refuse_unfollowed(file: InputFile, found: FileFormat, options: ReadOptions) -> None:
+    """Raise DataRefused (DATA_SCHEMA) for an option that was stated and that the format does not go by."""
+    for name in (one for one in TEXT_OPTIONS if one not in found.follows):
+        if getattr(options, name) != getattr(_NOTHING_STATED, name):
+            raise DataRefused(
+                f"{TEXT_OPTIONS[name]} says nothing of {found.title}",
+                code="DATA_SCHEMA",
+                where=file.label,
+                expected=f"no {TEXT_OPTIONS[name]}, for the format says it itself",
+                remedy=f"leave {TEXT_OPTIONS[name]} out, or read the file as plain text with --format csv",
+            )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileFormat:
     """A format that files come in.
 
     name: as `--format` takes it. title: for people. recognises: by content and path, without reading much. read: yields
     the parts of one file, each of bounded size, in the order of the file; raises DataRefused with file, row, column.
+    follows: those of TEXT_OPTIONS that it goes by.
     """
 
     name: str
     title: str
     recognises: Callable[[InputFile], bool]
     read: Callable[[InputFile, ReadOptions], Iterator[SourcePart]]
+    follows: frozenset[str] = frozenset()
+
+
+_NOTHING_STATED: Final = ReadOptions()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,15 +150,19 @@ class InputFile:
     @property
     def data(self) -> bytes:
         """All bytes, read anew at each use. Raises DataRefused (DATA_FORMAT) if they are too many to be held."""
+        self.refuse_large()
+        with self.open() as file:
+            return file.read()
+
+    def refuse_large(self) -> None:
+        """Raise DataRefused (DATA_FORMAT) if the bytes are too many to be held at once."""
         if self.size > _HELD_BYTES_MAX:
             raise _refused(
                 self.path,
                 f"the file has {self.size} bytes, and its format is read whole",
-                f"at most {_HELD_BYTES_MAX} bytes, or CSV text, which is read piece by piece",
+                f"at most {_HELD_BYTES_MAX} bytes, or a format that is read piece by piece, such as CSV",
                 "split the file",
             )
-        with self.open() as file:
-            return file.read()
 
     @cached_property
     def head(self) -> bytes:
@@ -181,39 +216,56 @@ def stated_symbol(file: InputFile, options: ReadOptions, told: str | None = None
     return symbol
 
 
-def frame_of_steps(times_ns: NDArray[np.int64], file: InputFile) -> str:
-    """Return the frame whose length is the most common distance of rows. Raises DataRefused (DATA_SCHEMA)."""
+def frame_of_bars(times_ns: NDArray[np.int64], file: InputFile, options: ReadOptions, told: str | None = None) -> str:
+    """Return the frame that is stated, else the one that the name tells, else the most common distance of rows.
+
+    Raises DataRefused (DATA_SCHEMA) if the rows do not tell, and if they were stated to be no bars.
+    """
+    if options.frame is not None and options.frame not in FRAME_NS:
+        raise DataRefused(
+            f"the rows are bars, the command says {options.frame}",
+            code="DATA_SCHEMA",
+            where=file.label,
+            expected=f"one of {', '.join(FRAME_NS)}",
+            remedy="leave --frame out, or correct it",
+        )
+    frame = options.frame or told
+    if frame is not None:
+        return frame
     steps, counts = np.unique(np.abs(np.diff(times_ns)), return_counts=True)
     step_ns = int(steps[np.argmax(counts)]) if len(steps) else 0
-    for frame, duration_ns in FRAME_NS.items():
+    for name, duration_ns in FRAME_NS.items():
         if duration_ns == step_ns:
-            return frame
+            return name
     raise DataRefused(
         "neither the file nor its name says the frame, and its rows do not tell",
         code="DATA_SCHEMA",
         where=file.label,
-        expected="--frame",
-        remedy="state it with --frame",
+        expected=f"bars of {', '.join(FRAME_NS)}",
+        remedy="state it with --frame; bars of other lengths are made from smaller ones",
     )
 
 
 def read_input(path: Path) -> InputFile:
     """Open a file. Raises DataRefused (DATA_FORMAT) if it is missing, empty or no file."""
     try:
-        if not path.is_file():
-            path.read_bytes()
-        size = path.stat().st_size
-        with path.open("rb"):
-            pass
-    except OSError as error:
+        facts = path.stat()
+        if stat.S_ISREG(facts.st_mode):
+            with path.open("rb"):
+                pass
+    except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
+    if not stat.S_ISREG(facts.st_mode):  # A pipe or a device may never end, and cannot be read a second time.
+        raise _refused(path, "this is no regular file", "a file on disk", "write the data to a file and import that")
+    size = facts.st_size
     if not size:
         raise _refused(path, "the file is empty", "rows of market data", "download or export it again")
     return InputFile(path=path, label=str(path), size=size)
 
 
-def _unreadable(path: Path, error: OSError) -> DataRefused:
-    return _refused(path, f"the file cannot be read ({error.strerror})", "a file that exists", "correct the path")
+def _unreadable(path: Path, error: OSError | ValueError) -> DataRefused:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return _refused(path, f"the file cannot be read ({reason})", "a file that exists", "correct the path")
 
 
 def _refused(path: Path, what: str, expected: str, remedy: str) -> DataRefused:

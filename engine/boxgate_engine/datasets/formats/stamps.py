@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
@@ -33,7 +33,7 @@ _COMPACT: Final = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _STAMP: Final = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d|\d{4}/\d\d/\d\d|\d{4}\.\d\d\.\d\d|\d\d\.\d\d\.\d{4}|\d{8})"
     r"(?:(?P<gap>[ T])(?:(?P<time>\d\d:\d\d(?P<seconds>:\d\d(?:\.\d{1,9})?)?)|(?P<packed>\d{6}(?P<millis>\d{3})?)))?"
-    r"(?P<zone> ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?",
+    r"(?P<zone> ?(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?",
     re.ASCII,
 )
 _DATE_FORMATS: Final = (
@@ -76,7 +76,7 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where, first: str | 
     if not is_bare:
         texts = texts.str.strip_chars()
         if has_offset:
-            texts = texts.str.replace(r" ?(?:Z|UTC|GMT)$", "+00:00").str.replace(r" ([+-]\d\d:?\d\d)$", "$1")
+            texts = texts.str.replace(r" ?(?:Z|UTC|GMT)$", "+00:00").str.replace(r" ([+-]\d\d(?::?\d\d)?)$", "$1")
     parsed = texts.str.to_datetime(
         bare if is_bare else form,
         time_unit="us",
@@ -93,6 +93,36 @@ def parse_stamps(texts: pl.Series, zone: str | None, where: Where, first: str | 
     if not is_bare:
         times_ns += _nanoseconds(texts)
     return (times_ns, f"{form} with offset") if has_offset else (to_utc(times_ns, zone or "UTC", where), form)
+
+
+def parse_stated(texts: pl.Series, form: str, zone: str | None, where: Where) -> tuple[Int64Array, str]:
+    """Return (int64 ns UTC, form) of stamps of a form that was stated, as strptime takes it. Raises DataRefused."""
+    offset = "%z" in form
+    if zone is None and not offset:
+        raise _refused("the form of the stamps names no time zone", where(0), "--tz ZONE", "give --tz UTC or another")
+    texts = texts.cast(pl.String).str.strip_chars()
+
+    def parsed(stamps: pl.Series, unit: Literal["us", "ns"]) -> pl.Series:
+        return stamps.str.to_datetime(form, time_unit=unit, strict=False, time_zone="UTC" if offset else None)
+
+    try:
+        inside = parsed(texts, "us").dt.year().is_between(1970, 2199).fill_null(value=False)
+    except pl.exceptions.PolarsError as error:
+        raise _refused(f"{form!r} is no form of stamps", "--time-format", "%Y-%m-%d %H:%M", "correct it") from error
+    sixty = texts.str.contains("60", literal=True)
+    if sixty.any():  # A second 60 would become the next minute. Where 60 means something else, 61 can stand as well.
+        others = parsed(texts.filter(sixty).str.replace_all("60", "61", literal=True), "us").is_not_null()
+        inside = inside.scatter(sixty.arg_true(), others & inside.filter(sixty))
+    if not inside.all():
+        row = int((~inside).arg_max() or 0)
+        raise _refused(
+            f"{str(texts[row])[:40]!r} is no stamp of the form {form!r}",
+            where(row),
+            "a day and a time that exist, from 1970 to 2199",
+            "correct the row or --time-format",
+        )
+    times_ns = np.ascontiguousarray(parsed(texts, "ns").to_physical().to_numpy())
+    return (times_ns if offset else to_utc(times_ns, zone or "UTC", where)), form
 
 
 def to_utc(local_ns: Int64Array, zone: str, where: Where) -> Int64Array:

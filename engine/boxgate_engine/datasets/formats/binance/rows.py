@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from boxgate_engine.datasets.formats.binance.names import ZONE
 from boxgate_engine.datasets.formats.delimited import TEXT, TextTable, read_table
-from boxgate_engine.datasets.formats.pieces import pieces_of
+from boxgate_engine.datasets.formats.first_fault import read_soundly
+from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
 from boxgate_engine.datasets.formats.source import InputFile
 from boxgate_engine.datasets.formats.stamps import parse_stamps
 from boxgate_engine.errors import DataRefused
@@ -43,25 +44,25 @@ def rows_of(
     Raises DataRefused (DATA_FORMAT, DATA_VALUE, DATA_TZ).
     """
     fields: dict[str, pl.DataType | None] = {name: TEXT if name == time else kinds.get(name) for name in names}
-    first: pl.Series | None = None
-    for piece in pieces_of(file):
-        header_lines = int(header and piece.lines_before == 0)
-        if header_lines and b"\n" not in piece.text:  # The header alone.
-            continue
+    first: str | None = None
+
+    def read(piece: Piece) -> Rows:
         table = read_table(
             piece.text,
             file.label,
             fields=fields,
             separator=",",
-            header_lines=header_lines,
+            header_lines=int(header and piece.lines_before == 0),
             lines_before=piece.lines_before,
             may_be_empty=may_be_empty,
         )
-        stamps = table.columns[time]
-        first = stamps[:1] if first is None else first
-        place = _Place(table, time)
-        times_ns, form = parse_stamps(pl.concat([first, stamps]), ZONE, place)
-        yield Rows(table=table, times_ns=times_ns[1:], form=form, bytes_read=piece.bytes_read)
+        times_ns, form = parse_stamps(table.columns[time], ZONE, lambda row: table.where(row, time), first)
+        return Rows(table=table, times_ns=times_ns, form=form, bytes_read=piece.bytes_read)
+
+    for piece in pieces_of(file):
+        for rows in read_soundly(piece, int(header and piece.lines_before == 0), read):
+            first = first or str(rows.table.columns[time][0])
+            yield rows
     if first is None:
         raise DataRefused(
             "the file has no rows",
@@ -70,14 +71,3 @@ def rows_of(
             expected="rows of market data",
             remedy="download it again",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Gives the place of a stamp; the first of the file stands before those of the table."""
-
-    table: TextTable
-    column: str
-
-    def __call__(self, row: int) -> str:
-        return self.table.where(max(row - 1, 0), self.column)

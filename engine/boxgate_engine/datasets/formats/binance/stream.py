@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,6 +15,7 @@ from boxgate_engine.datasets.formats.delimited import place
 from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile, ReadOptions, SourcePart
 from boxgate_engine.datasets.formats.stamps import parse_stamps
+from boxgate_engine.datasets.formats.text import first_lines
 from boxgate_engine.errors import DataRefused
 from boxgate_engine.frames import TICK
 
@@ -24,7 +24,6 @@ _KIND: Final = r'^\{"stream":"[^"@]+@([A-Za-z]+)'
 _FIRST: Final = re.compile(r'\d{19} \{"stream":"[^"@]+@')
 _QUOTES: Final = {"bid": "$.data.b", "ask": "$.data.a"}
 _TRADES: Final = {"last": "$.data.p", "volume": "$.data.q"}
-_GZIP: Final = b"\x1f\x8b"
 
 
 def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
@@ -128,13 +127,8 @@ def _part(rows: pl.DataFrame, fields: dict[str, str], symbol: str, file: InputFi
 
 
 def _recognises(file: InputFile) -> bool:
-    head = file.head[:4096]
-    if head.startswith(_GZIP):
-        try:
-            head = zlib.decompressobj(31).decompress(head, 4096)
-        except zlib.error:
-            return False
-    return bool(_FIRST.match(head.decode("utf-8", "replace")))
+    lines = first_lines(file, 1)
+    return bool(lines) and bool(_FIRST.match(lines[0]))
 
 
 FORMAT: Final = FileFormat(name="binance-stream", title="Binance streams", recognises=_recognises, read=read)

@@ -259,4 +259,6 @@ def _recognises(file: InputFile) -> bool:
     return file.head[:4] in (b"PAR1", b"PARE") or file.path.suffix.lower() in (".parquet", ".pq")
 
 
-FORMAT: Final = FileFormat(name="parquet", title="Parquet", recognises=_recognises, read=read)
+FORMAT: Final = FileFormat(
+    name="parquet", title="Parquet", recognises=_recognises, read=read, follows=frozenset({"columns", "ignore"})
+)
