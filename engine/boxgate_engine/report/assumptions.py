@@ -84,16 +84,81 @@ def _costs(files: RunFiles) -> list[Assumption]:
             value=slippage,
             note="On market and stop fills, against the trader; never on limits and targets.",
         ),
+        Assumption(
+            name="Funding",
+            value=shown_funding(costs.get("funding", "auto")),
+            note="On positions held at the stamp: a positive rate is paid by longs and received by shorts.",
+        ),
+        Assumption(
+            name="Overnight swap",
+            value=shown_swap(costs.get("swap", "none")),
+            note="At 17:00 in New York, Monday to Friday, on positions held then; positive is received.",
+        ),
         *_own_costs(costs.get("instruments", {})),
         Assumption(
             name="Account",
-            value=f"{money(account['cash'], account['currency'])}, leverage {plain(account.get('leverage', 1))}",
+            value=f"{money(account['cash'], account['currency'])}, leverage {shown_leverage(account)}",
             note="Cash account: no short positions."
             if account.get("type") == "cash"
             else "Margin account: an increase that the margin does not carry is rejected whole; a reduction always "
             "executes.",
         ),
+        Assumption(
+            name="Liquidation",
+            value=shown_margin(account),
+            note="Profit, fees and margin in other currencies are converted at mid prices of the run's instruments."
+            + "".join(f" {' and '.join(group)} count as one." for group in account.get("equivalents", [])),
+        ),
     ]
+
+
+def shown_leverage(account: Mapping[str, Any]) -> str:
+    """Return the leverage of a section `account` in words."""
+    leverage = account.get("leverage", 1)
+    if not isinstance(leverage, Mapping):
+        return plain(leverage)
+    own = [f"{symbol} {plain(value)}" for symbol, value in sorted(leverage.items()) if symbol != "default"]
+    return ", ".join([plain(leverage["default"]), *own])
+
+
+def shown_margin(account: Mapping[str, Any]) -> str:
+    """Return when an account is liquidated and called, in words."""
+    margin = account.get("margin", {})
+    parts = []
+    if margin.get("mode") == "isolated":
+        parts.append("each position with its own margin")
+    if margin.get("maintenance"):
+        parts.append(f"below {plain(100 * margin['maintenance'])} % of the margin")
+    if not parts:
+        parts.append("none: a negative equity is shown and not stopped")
+    if margin.get("fee_bps"):
+        parts.append(f"fee {plain(margin['fee_bps'])} bps")
+    if margin.get("call"):
+        parts.append(f"margin call below {plain(100 * margin['call'])} %")
+    return ", ".join(parts)
+
+
+def shown_funding(funding: Any) -> str:
+    """Return the funding of a section `costs` in words."""
+    if funding == "none":
+        return "none"
+    if isinstance(funding, Mapping) and funding["missing"] == "skip":
+        return "the dataset's rates; missing ones are taken as nothing"
+    return "the dataset's rates where it has them" if funding == "auto" else "the dataset's rates"
+
+
+def shown_swap(swap: Any) -> str:
+    """Return the overnight swap of a section `costs` in words."""
+    if swap == "none":
+        return "none"
+    sides = f"long {plain(swap['long'])}, short {plain(swap['short'])}"
+    unit = {
+        "points": "ticks",
+        "money_per_lot": f"for each {plain(swap['lot_qty'])} units",
+        "annual_rate": "of the notional for 360 days",
+    }[swap["model"]]
+    triple = "" if swap["triple"] == "none" else f", three nights on {swap['triple'].capitalize()}"
+    return f"{sides} {unit}{triple}"
 
 
 def shown_fees(costs: Mapping[str, Any]) -> str:
@@ -145,6 +210,10 @@ def _own_costs(instruments: Mapping[str, Mapping[str, Any]]) -> list[Assumption]
             parts.append(f"slippage {shown_slippage(own)}")
         if own.get("spread") is not None:
             parts.append(f"spread {_spread(own['spread'])[0]}")
+        if own.get("funding") is not None:
+            parts.append(f"funding {shown_funding(own['funding'])}")
+        if own.get("swap") is not None:
+            parts.append(f"swap {shown_swap(own['swap'])}")
         lines.append(Assumption(name=f"Costs of {symbol}", value="; ".join(parts) or "as for all"))
     return lines
 

@@ -8,12 +8,19 @@ from typing import Any, Final
 
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.report import sections
-from boxgate_engine.report.assumptions import name_assumptions, shown_fees, shown_slippage, shown_spread, window_ns
+from boxgate_engine.report.assumptions import (
+    name_assumptions,
+    shown_fees,
+    shown_leverage,
+    shown_slippage,
+    shown_spread,
+    window_ns,
+)
 from boxgate_engine.report.chart_library import Assets, share_library
 from boxgate_engine.report.document import bar, document
 from boxgate_engine.report.figures import build_figures
 from boxgate_engine.report.markup import esc
-from boxgate_engine.report.numerals import UNDEFINED, counted, instant, plain
+from boxgate_engine.report.numerals import UNDEFINED, counted, instant
 from boxgate_engine.report.prices import PricePanel
 from boxgate_engine.report.quality import quality_section
 from boxgate_engine.report.run_files import RunFiles, read_run_files
@@ -122,7 +129,7 @@ def _header(files: RunFiles, run_id: str) -> str:
         f"Slippage: {shown_slippage(costs)}",
         f"Spread: {shown_spread(costs)}",
         f"Path: {resolved['execution'].get('path', 'pessimistic')}",
-        f"Leverage {plain(resolved['account'].get('leverage', 1))}",
+        f"Leverage {shown_leverage(resolved['account'])}",
         counted(counts.get("rejected", 0), "signal") + " rejected",
         counted(counts.get("unexecuted", 0), "signal") + " unexecuted",
         counted(counts.get("path_dependent_bars", 0), "path dependent bar"),

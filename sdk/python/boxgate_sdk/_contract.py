@@ -138,6 +138,7 @@ def _context(strategy: Strategy, request: strategy_pb2.OnInitRequest) -> Context
             quote_currency=i.quote_currency,
             inverse=i.contract_kind == instrument_pb2.CONTRACT_KIND_INVERSE,
             leverage=i.leverage or request.leverage,
+            quote_is_account=i.quote_is_account or i.quote_currency == request.account_currency,
         )
         for index, i in enumerate(request.instruments)
     )

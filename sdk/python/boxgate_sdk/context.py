@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Instrument:
     """One tradable symbol. tick_size and lot_size are exact as (numerator, denominator).
 
-    leverage: notional per unit of margin, 0.0 where it is not known.
+    leverage: notional per unit of margin, 0.0 where it is not known. quote_is_account: profit needs no conversion.
     """
 
     index: int
@@ -37,6 +37,7 @@ class Instrument:
     quote_currency: str = ""
     inverse: bool = False
     leverage: float = 0.0
+    quote_is_account: bool = False
 
     @property
     def tick_size(self) -> float:

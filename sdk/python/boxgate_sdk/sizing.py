@@ -95,8 +95,9 @@ def _money_per_price(ctx: Context, instrument: Instrument, rate: float | None) -
             remedy="compute the quantity yourself",
         )
     quote = instrument.quote_currency
+    same = instrument.quote_is_account or quote == ctx.account_currency
     if rate is None:
-        if quote != ctx.account_currency:
+        if not same:
             raise SizingInvalid(
                 f"{instrument.symbol} is quoted in {quote or 'an unknown currency'}, the account is in "
                 f"{ctx.account_currency}, and no rate is given",
@@ -106,7 +107,7 @@ def _money_per_price(ctx: Context, instrument: Instrument, rate: float | None) -
             )
         rate = 1.0
     _check("rate", rate, rate > 0.0, "a number above 0")
-    if quote == ctx.account_currency and rate != 1.0:
+    if same and rate != 1.0:
         raise SizingInvalid(
             f"rate is {rate!r}, but {instrument.symbol} is quoted in {quote}, the currency of the account",
             where="rate",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from boxgate_engine.config import RunConfig
+from boxgate_engine.config import AccountConfig, RunConfig
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import ConfigInvalid, Problem
 from boxgate_engine.frames import FRAME_NS, TICK
@@ -162,9 +162,7 @@ def init_request(
         mode=pb.MODE_PROD if config.mode == "prod" else pb.MODE_DEBUG,
         capabilities=sorted(described.granted),
         parameters=described.messages,
-        instruments=[
-            _instrument(instrument, config.account.leverage_of(instrument.symbol)) for instrument in market.instruments
-        ],
+        instruments=[_instrument(instrument, config.account) for instrument in market.instruments],
         series=[
             instrument_pb2.Series(
                 instrument=feed.instrument,
@@ -245,7 +243,7 @@ def _instrument_costs(config: RunConfig, symbol: str, *, funded: bool) -> pb.Ins
     return told
 
 
-def _instrument(instrument: Instrument, leverage: float) -> instrument_pb2.Instrument:
+def _instrument(instrument: Instrument, account: AccountConfig) -> instrument_pb2.Instrument:
     kinds: dict[str, Any] = {
         "linear": instrument_pb2.CONTRACT_KIND_LINEAR,
         "inverse": instrument_pb2.CONTRACT_KIND_INVERSE,
@@ -257,7 +255,8 @@ def _instrument(instrument: Instrument, leverage: float) -> instrument_pb2.Instr
         contract_size=_ratio(instrument.contract_size),
         quote_currency=instrument.quote_currency,
         contract_kind=kinds[instrument.kind],
-        leverage=leverage,
+        leverage=account.leverage_of(instrument.symbol),
+        quote_is_account=account.settles(instrument.quote_currency),
     )
 
 

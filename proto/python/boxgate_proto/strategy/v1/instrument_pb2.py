@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$boxgate/strategy/v1/instrument.proto\x12\x13\x62oxgate.strategy.v1\"/\n\x05Ratio\x12\x11\n\tnumerator\x18\x01 \x01(\x06\x12\x13\n\x0b\x64\x65nominator\x18\x02 \x01(\x06\"\x90\x02\n\nInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12-\n\ttick_size\x18\x02 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12,\n\x08lot_size\x18\x03 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12\x31\n\rcontract_size\x18\x04 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12\x16\n\x0equote_currency\x18\x05 \x01(\t\x12\x38\n\rcontract_kind\x18\x06 \x01(\x0e\x32!.boxgate.strategy.v1.ContractKind\x12\x10\n\x08leverage\x18\x07 \x01(\x01\"\xa1\x01\n\x06Series\x12\x12\n\ninstrument\x18\x01 \x01(\x07\x12\r\n\x05\x66rame\x18\x02 \x01(\t\x12\x34\n\x0bprice_basis\x18\x03 \x01(\x0e\x32\x1f.boxgate.strategy.v1.PriceBasis\x12\x0f\n\x07has_ask\x18\x04 \x01(\x08\x12\x15\n\rwarmup_events\x18\x05 \x01(\x06\x12\x16\n\x0ehistory_handle\x18\x06 \x01(\t*b\n\x0c\x43ontractKind\x12\x1d\n\x19\x43ONTRACT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTRACT_KIND_LINEAR\x10\x01\x12\x19\n\x15\x43ONTRACT_KIND_INVERSE\x10\x02*i\n\nPriceBasis\x12\x1b\n\x17PRICE_BASIS_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_BASIS_LAST\x10\x01\x12\x13\n\x0fPRICE_BASIS_BID\x10\x02\x12\x13\n\x0fPRICE_BASIS_MID\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$boxgate/strategy/v1/instrument.proto\x12\x13\x62oxgate.strategy.v1\"/\n\x05Ratio\x12\x11\n\tnumerator\x18\x01 \x01(\x06\x12\x13\n\x0b\x64\x65nominator\x18\x02 \x01(\x06\"\xaa\x02\n\nInstrument\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12-\n\ttick_size\x18\x02 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12,\n\x08lot_size\x18\x03 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12\x31\n\rcontract_size\x18\x04 \x01(\x0b\x32\x1a.boxgate.strategy.v1.Ratio\x12\x16\n\x0equote_currency\x18\x05 \x01(\t\x12\x38\n\rcontract_kind\x18\x06 \x01(\x0e\x32!.boxgate.strategy.v1.ContractKind\x12\x10\n\x08leverage\x18\x07 \x01(\x01\x12\x18\n\x10quote_is_account\x18\x08 \x01(\x08\"\xa1\x01\n\x06Series\x12\x12\n\ninstrument\x18\x01 \x01(\x07\x12\r\n\x05\x66rame\x18\x02 \x01(\t\x12\x34\n\x0bprice_basis\x18\x03 \x01(\x0e\x32\x1f.boxgate.strategy.v1.PriceBasis\x12\x0f\n\x07has_ask\x18\x04 \x01(\x08\x12\x15\n\rwarmup_events\x18\x05 \x01(\x06\x12\x16\n\x0ehistory_handle\x18\x06 \x01(\t*b\n\x0c\x43ontractKind\x12\x1d\n\x19\x43ONTRACT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43ONTRACT_KIND_LINEAR\x10\x01\x12\x19\n\x15\x43ONTRACT_KIND_INVERSE\x10\x02*i\n\nPriceBasis\x12\x1b\n\x17PRICE_BASIS_UNSPECIFIED\x10\x00\x12\x14\n\x10PRICE_BASIS_LAST\x10\x01\x12\x13\n\x0fPRICE_BASIS_BID\x10\x02\x12\x13\n\x0fPRICE_BASIS_MID\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'boxgate.strategy.v1.instrument_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTRACTKIND']._serialized_start=549
-  _globals['_CONTRACTKIND']._serialized_end=647
-  _globals['_PRICEBASIS']._serialized_start=649
-  _globals['_PRICEBASIS']._serialized_end=754
+  _globals['_CONTRACTKIND']._serialized_start=575
+  _globals['_CONTRACTKIND']._serialized_end=673
+  _globals['_PRICEBASIS']._serialized_start=675
+  _globals['_PRICEBASIS']._serialized_end=780
   _globals['_RATIO']._serialized_start=61
   _globals['_RATIO']._serialized_end=108
   _globals['_INSTRUMENT']._serialized_start=111
-  _globals['_INSTRUMENT']._serialized_end=383
-  _globals['_SERIES']._serialized_start=386
-  _globals['_SERIES']._serialized_end=547
+  _globals['_INSTRUMENT']._serialized_end=409
+  _globals['_SERIES']._serialized_start=412
+  _globals['_SERIES']._serialized_end=573
 # @@protoc_insertion_point(module_scope)

@@ -108,6 +108,7 @@ class Instrument(_message.Message):
     QUOTE_CURRENCY_FIELD_NUMBER: _builtins.int
     CONTRACT_KIND_FIELD_NUMBER: _builtins.int
     LEVERAGE_FIELD_NUMBER: _builtins.int
+    QUOTE_IS_ACCOUNT_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """Required. Unique in the session, for example "EURUSD"."""
     quote_currency: _builtins.str
@@ -116,6 +117,8 @@ class Instrument(_message.Message):
     """Required."""
     leverage: _builtins.float
     """Notional per unit of margin. Zero means OnInitRequest.leverage."""
+    quote_is_account: _builtins.bool
+    """True if quote_currency is the account currency or counts as one with it, so that nothing is converted."""
     @_builtins.property
     def tick_size(self) -> Global___Ratio:
         """Required. Smallest price step, in quote currency."""
@@ -138,10 +141,11 @@ class Instrument(_message.Message):
         quote_currency: _builtins.str = ...,
         contract_kind: Global___ContractKind.ValueType = ...,
         leverage: _builtins.float = ...,
+        quote_is_account: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contract_size", b"contract_size", "lot_size", b"lot_size", "tick_size", b"tick_size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_kind", b"contract_kind", "contract_size", b"contract_size", "leverage", b"leverage", "lot_size", b"lot_size", "quote_currency", b"quote_currency", "symbol", b"symbol", "tick_size", b"tick_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract_kind", b"contract_kind", "contract_size", b"contract_size", "leverage", b"leverage", "lot_size", b"lot_size", "quote_currency", b"quote_currency", "quote_is_account", b"quote_is_account", "symbol", b"symbol", "tick_size", b"tick_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
