@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from fractions import Fraction
 from typing import Any
@@ -20,6 +20,8 @@ from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signa
 from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, Simulation, SwapTerms, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
+Advance = Callable[[Simulation, Any, Any, int, int], None]
+
 _FRAMES = {duration: name for name, duration in FRAME_NS.items()} | {0: "tick"}
 _SIDES = {"BUY": BUY, "SELL": SELL, "FLAT": FLAT}
 
@@ -34,6 +36,20 @@ def run_engine(
     chunk_events: int = 64,
 ) -> Results:
     """Return the engine's results. signals: by the number of the event they answer, as `run_with_signals` does."""
+    return finish(simulate(specs, rules, events, start_ns, signals, chunk_events=chunk_events))
+
+
+def simulate(
+    specs: Sequence[Any],
+    rules: Any,
+    events: Sequence[Any],
+    start_ns: int,
+    signals: Mapping[int, Sequence[Any]],
+    *,
+    chunk_events: int = 64,
+    advance: Advance | None = None,
+) -> Simulation:
+    """Return the simulation when the tape has ended; `advance` settles a chunk's moments in place of its own."""
     instruments = [instrument_of(spec) for spec in specs]
     simulation = Simulation(
         instruments,
@@ -61,13 +77,13 @@ def run_engine(
         )
         simulation.rounded += rounded
         taken["event"] = index[taken["event"]]
-        simulation.advance(quotes, taken, 0, chunk.moments)
+        (advance or type(simulation).advance)(simulation, quotes, taken, 0, chunk.moments)
         last_seq = chunk.first_seq + int(chunk.event_offset[-1]) - 1
         start += len(quotes.events)
     if rules.close_at_end and last_seq >= 0:
         rows = int(simulation.sim.account["equity_rows"][0])
         simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
-    return finish(simulation)
+    return simulation
 
 
 def account_terms(specs: Sequence[Any], rules: Any) -> dict[str, Any]:
