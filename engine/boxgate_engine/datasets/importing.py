@@ -136,6 +136,7 @@ class _Reading:
             decimal=request.decimal,
             time_format=request.time_format,
             skip_lines=request.skip_lines,
+            tick_size=request.instrument.tick_size,
         )
         self._stated = by_name(request.format) if request.format is not None else None
         self._terms = Terms(
@@ -256,8 +257,11 @@ class _Reading:
 def _paths(given: Sequence[Path]) -> list[Path]:
     """Return the files that are meant: those of folders and patterns in sorted order.
 
-    Left out are what is hidden, and the .CHECKSUM files that Binance puts beside its own.
+    Left out are what is hidden, the .CHECKSUM files that Binance puts beside its own, and Dukascopy's hours without
+    ticks.
     """
+    from boxgate_engine.datasets.formats.dukascopy.bi5 import is_empty_hour
+
     paths: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -267,7 +271,7 @@ def _paths(given: Sequence[Path]) -> list[Path]:
             found = [one for one in map(Path, matches) if one.is_file()]
         else:
             found = [path]
-        found = [one for one in found if one.suffix.upper() != ".CHECKSUM"]
+        found = [one for one in found if one.suffix.upper() != ".CHECKSUM" and not is_empty_hour(one)]
         if not found:
             raise DataRefused(
                 "there is no file",

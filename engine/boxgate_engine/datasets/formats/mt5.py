@@ -7,7 +7,10 @@ own tester takes it. A tick row leaves out what did not change.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +18,8 @@ import polars as pl
 
 from boxgate_engine.datasets.content import ASK_COLUMNS, BAR_COLUMNS, Column
 from boxgate_engine.datasets.formats.delimited import NUMBER, TEXT, WHOLE, TextTable, read_table
+from boxgate_engine.datasets.formats.first_fault import read_soundly
+from boxgate_engine.datasets.formats.pieces import Piece, pieces_of
 from boxgate_engine.datasets.formats.source import (
     FileFormat,
     InputFile,
@@ -44,8 +49,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     symbol: stated, else the beginning of the file's name. frame: stated, else that of the name, else the step of the
     rows. Raises DataRefused (DATA_FORMAT, DATA_SCHEMA, DATA_VALUE, DATA_TZ).
     """
-    text = text_of(file)
-    header = _header(text.split(b"\n", 1)[0].decode("utf-8", "replace"))
+    header = _header(next(iter(first_lines(file, 1)), ""))
     if header is None:
         raise _no_header(file)
     separator, names = header
@@ -53,9 +57,9 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     _check_columns(names, ticks, file.label)
     symbol, frame = _symbol_and_frame(file, options)
     if ticks:
-        yield _ticks(text, file, options, separator, names, symbol)
+        yield from _Ticks(file, options, separator, names, symbol).parts()
     else:
-        yield _bars(text, file, options, separator, names, symbol, frame)
+        yield _bars(text_of(file), file, options, separator, names, symbol, frame)
 
 
 def _bars(
@@ -93,52 +97,115 @@ def _bars(
     )
 
 
-def _ticks(
-    text: bytes, file: InputFile, options: ReadOptions, separator: str, names: tuple[str, ...], symbol: str
-) -> SourcePart:
-    table = read_table(
-        text,
-        file.label,
-        fields={name: NUMBER if name in ("bid", "ask", "last", "volume") else TEXT for name in names},
-        separator=separator,
-        header_lines=1,
-        may_be_empty=frozenset({"bid", "ask", "last", "volume", "flags"}),
-    )
-    times_ns, form = parse_stamps(_stamps(table), options.zone, lambda row: _where(table)(row, "time"))
-    prices = ("bid", "ask", "last") if _tells(table, "last", names) else ("bid", "ask")
-    carried = {name: table.columns[name].null_count() for name in prices}
-    filled = {name: table.columns[name].forward_fill() for name in prices}
-    begun = np.logical_and.reduce([filled[name].is_not_null().to_numpy() for name in prices])
-    if not begun.any():
-        raise DataRefused(
-            "no row has all prices, its own or carried on",
-            code="DATA_VALUE",
-            where=file.label,
-            expected="ticks with bid and ask",
-            remedy="export the ticks of a symbol that is quoted",
+class _Ticks:
+    """The ticks of an export, piece by piece: what a row leaves out is carried on from the row before."""
+
+    def __init__(
+        self, file: InputFile, options: ReadOptions, separator: str, names: tuple[str, ...], symbol: str
+    ) -> None:
+        self._file = file
+        self._options = options
+        self._separator = separator
+        self._names = names
+        self._symbol = symbol
+        told = self._told()
+        self._prices = ("bid", "ask", *(name for name in ("last",) if name in told))
+        self._has_volume = "volume" in told
+        self._first: str | None = None
+        self._carried: dict[str, float | None] = dict.fromkeys(self._prices)
+
+    def parts(self) -> Iterator[SourcePart]:
+        """Yield the rows from the first on that has all prices. Raises DataRefused (DATA_VALUE) if there is none."""
+        before: Counter[str] = Counter()
+        begun = False
+        for piece in pieces_of(self._file):
+            for rows in read_soundly(piece, self._header_lines(piece), self._rows):
+                self._first = self._first or rows.first_stamp
+                self._carried = rows.carried
+                before.update(rows.part.repairs)
+                if rows.part.rows:
+                    begun = True
+                    yield replace(rows.part, repairs={name: count for name, count in before.items() if count})
+                    before.clear()
+        if not begun:
+            raise DataRefused(
+                "no row has all prices, its own or carried on",
+                code="DATA_VALUE",
+                where=self._file.label,
+                expected="ticks with bid and ask",
+                remedy="export the ticks of a symbol that is quoted",
+            )
+
+    def _told(self) -> set[str]:
+        """Return which of last price and volume the file tells at all; to know that takes a look at the whole file."""
+        wanted = {"last", "volume"} & set(self._names)
+        told: set[str] = set()
+        with suppress(DataRefused):  # A fault is told when the rows are read.
+            for piece in pieces_of(self._file):
+                if told == wanted:
+                    break
+                table = self._table(piece, wanted)
+                told |= {name for name in wanted - told if (table.columns[name].fill_null(0.0) != 0.0).any()}
+        return told
+
+    def _rows(self, piece: Piece) -> _TickRows:
+        table = self._table(piece, {"bid", "ask", "date", "time", *self._prices, *(["volume"] * self._has_volume)})
+        stamps = _stamps(table)
+        where = _where(table)
+        times_ns, form = parse_stamps(stamps, self._options.zone, lambda row: where(row, "time"), self._first)
+        filled = {name: self._filled(table, name) for name in self._prices}
+        begun = np.logical_and.reduce([values.is_not_null().to_numpy() for values in filled.values()])
+        skipped = int(np.argmax(begun)) if begun.any() else table.rows
+        columns: dict[str, Column] = {"time_ns": times_ns[skipped:]}
+        for name, values in filled.items():
+            columns[name] = np.ascontiguousarray(values.slice(skipped).cast(pl.Float64).to_numpy())
+        if self._has_volume:
+            volume = table.columns["volume"].fill_null(0.0)
+            columns["volume"] = np.ascontiguousarray(volume.slice(skipped).to_numpy())
+        repairs = {f"{name}s_carried_on": table.columns[name].null_count() for name in self._prices}
+        part = SourcePart(
+            symbol=self._symbol,
+            frame=TICK,
+            side=None,
+            columns=columns,
+            where=lambda row, column: where(row + skipped, column),
+            file=self._file,
+            form=form,
+            ignored=tuple(name for name in ("flags", "last", "volume") if name in self._names and name not in columns),
+            repairs={**repairs, "rows_before_first_quote": skipped},
+            bytes_read=piece.bytes_read,
         )
-    first = int(np.argmax(begun))
-    columns: dict[str, Column] = {"time_ns": times_ns[first:]}
-    for name in prices:
-        columns[name] = np.ascontiguousarray(filled[name].slice(first).to_numpy())
-    if _tells(table, "volume", names):
-        columns["volume"] = np.ascontiguousarray(table.columns["volume"].fill_null(0.0).slice(first).to_numpy())
+        carried = {name: values[-1] for name, values in filled.items()}
+        return _TickRows(part=part, carried=carried, first_stamp=str(stamps[0]))
 
-    def where(row: int, column: str | None = None) -> str:
-        return _where(table)(row + first, column)
+    def _filled(self, table: TextTable, name: str) -> pl.Series:
+        values, carried = table.columns[name].forward_fill(), self._carried[name]
+        return values if carried is None else values.fill_null(carried)
 
-    repairs = {f"{name}s_carried_on": count for name, count in carried.items()} | {"rows_before_first_quote": first}
-    return SourcePart(
-        symbol=symbol,
-        frame=TICK,
-        side=None,
-        columns=columns,
-        where=where,
-        file=file,
-        form=form,
-        ignored=tuple(name for name in ("flags", "last", "volume") if name in names and name not in columns),
-        repairs={name: count for name, count in repairs.items() if count},
-    )
+    def _table(self, piece: Piece, wanted: set[str]) -> TextTable:
+        empty = frozenset({"bid", "ask", "last", "volume"})
+        kinds = {name: (NUMBER if name in empty else TEXT) if name in wanted else None for name in self._names}
+        return read_table(
+            piece.text,
+            self._file.label,
+            fields=kinds,
+            separator=self._separator,
+            header_lines=self._header_lines(piece),
+            lines_before=piece.lines_before,
+            may_be_empty=empty,
+        )
+
+    def _header_lines(self, piece: Piece) -> int:
+        return int(piece.lines_before == 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _TickRows:
+    """Rows of ticks. carried: price -> the last one, None if there was none yet. first_stamp: that of the first row."""
+
+    part: SourcePart
+    carried: dict[str, float | None]
+    first_stamp: str
 
 
 def _recognises(file: InputFile) -> bool:
@@ -204,10 +271,6 @@ def _decimals(text: bytes, separator: str, names: tuple[str, ...], table: TextTa
     written = len(cells[names.index("open")].partition(".")[2])
     finest = infer_tick_size([table.numbers(name) for name in _PRICES], label)
     return max(written, len(str(finest.denominator)) - 1)
-
-
-def _tells(table: TextTable, name: str, names: tuple[str, ...]) -> bool:
-    return name in names and bool((table.columns[name].fill_null(0.0) != 0.0).any())
 
 
 def _where(table: TextTable) -> Callable[[int, str | None], str]:

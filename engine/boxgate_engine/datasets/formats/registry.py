@@ -8,7 +8,6 @@ from typing import Final
 from boxgate_engine.datasets.formats import (
     cryptodatadownload,
     csv_text,
-    dukascopy,
     histdata,
     lean,
     mt4,
@@ -16,6 +15,7 @@ from boxgate_engine.datasets.formats import (
     truefx,
 )
 from boxgate_engine.datasets.formats.binance import funding, klines, stream, trades
+from boxgate_engine.datasets.formats.dukascopy import bi5, exports
 from boxgate_engine.datasets.formats.parquet import tables as parquet
 from boxgate_engine.datasets.formats.source import FileFormat, InputFile
 from boxgate_engine.errors import DataRefused
@@ -23,13 +23,14 @@ from boxgate_engine.errors import DataRefused
 FORMATS: Final[tuple[FileFormat, ...]] = (
     lean.FORMAT,
     parquet.FORMAT,
+    bi5.FORMAT,
     funding.FORMAT,
     klines.FORMAT,
     trades.FORMAT,
     stream.FORMAT,
     mt5.FORMAT,
     mt4.FORMAT,
-    dukascopy.FORMAT,
+    exports.FORMAT,
     histdata.FORMAT,
     truefx.FORMAT,
     cryptodatadownload.FORMAT,

@@ -6,6 +6,7 @@ import hashlib
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
@@ -37,7 +38,7 @@ class ReadOptions:
     name none, IANA name, UTC or a broker zone. side: whose prices one-sided data are. columns: header name (or number
     from 1 of a file without header) -> meaning. ignore: columns to leave out. header:
     the first line names the columns. separator: of fields, None to have it told. decimal: point or comma. time_format:
-    of the stamps, as strptime takes it. skip_lines: before the header.
+    of the stamps, as strptime takes it. skip_lines: before the header. tick_size: of formats that count prices in it.
     """
 
     symbol: str | None = None
@@ -51,6 +52,7 @@ class ReadOptions:
     decimal: str = "."
     time_format: str | None = None
     skip_lines: int = 0
+    tick_size: Fraction | None = None
 
 
 TEXT_OPTIONS: Final[dict[str, str]] = {

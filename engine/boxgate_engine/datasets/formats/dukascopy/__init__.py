@@ -1,0 +1,1 @@
+"""Dukascopy: exports as text, and the compressed hours of its data feed."""
