@@ -52,6 +52,8 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             money_text(row.fee) if row.fee else "",
             row.liquidity,
             row.reason,
+            money_text(row.spread_cost) if "costs" in scenario.shows else "",
+            str(row.seq) if "seq" in scenario.shows else "",
             "*" if row.path_dependent else "",
         )
         for row in result.fills
@@ -75,6 +77,8 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             money_text(row.mae) if excursions else "",
             money_text(row.mfe) if excursions else "",
             str(row.bars_held) if excursions else "",
+            money_text(row.slippage_cost) if "costs" in scenario.shows else "",
+            "*" if row.path_dependent else "",
         )
         for row in result.trades
     ]
@@ -113,10 +117,10 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
     ]
     blocks = [
         _table("signals", "time side instrument qty limit sl tp outcome reason", signals),
-        _table("fills", "time side instrument qty price raw slippage fee liquidity reason path", fills),
+        _table("fills", "time side instrument qty price raw slippage fee liquidity reason spread seq path", fills),
         _table(
             "trades",
-            "side instrument qty opened entry closed exit reason gross fees funding swap net mae mfe bars",
+            "side instrument qty opened entry closed exit reason gross fees funding swap net mae mfe bars slippage path",
             trades,
         ),
         _table("updates", "time kind instrument what", told),

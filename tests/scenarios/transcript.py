@@ -217,8 +217,8 @@ class _Reader:
     def read_show(self, rest: str) -> None:
         """Read what the outcome shows besides."""
         self.scenario.shows |= {key for key, _ in _items(rest)}
-        if not self.scenario.shows <= {"curve", "excursions"}:
-            raise TranscriptError("can show curve and excursions")
+        if not self.scenario.shows <= {"costs", "curve", "excursions", "seq"}:
+            raise TranscriptError("can show costs, curve, excursions and seq")
 
     def read_event(self, time_ns: int, row: list[str]) -> None:
         """Read `EURUSD M5 [information|hidden|both] O H L C [ask O H L C] [volume V]`, or `EURUSD tick BID ASK`."""
