@@ -42,10 +42,15 @@ def _random_window(generator: random.Random, *, bars: int, ticks: int) -> window
             getattr(window.ticks, name).extend(doubles(ticks))
     if generator.random() < 0.5:
         window.account.CopyFrom(account_pb2.Account(version=3, cash=generator.random()))
-        window.marks.equity.extend(doubles(count))
-        window.marks.free_margin.extend(doubles(count))
+        entries = count or 1
+        window.marks.equity.extend(doubles(entries))
+        window.marks.free_margin.extend(doubles(entries))
+        trails = generator.random() < 0.3
         for instrument in range(generator.randrange(3)):
-            window.marks.instruments.add(instrument=instrument, unrealised_pnl=doubles(count))
+            levels = doubles(entries) if trails else []
+            window.marks.instruments.add(instrument=instrument, unrealised_pnl=doubles(entries), trail_level=levels)
+        if trails:
+            window.marks.orders.add(client_id="o1", level=doubles(entries))
     return window
 
 
@@ -61,7 +66,13 @@ def _plain(window: Window) -> dict[str, Any]:
         "time": (window.time_ns.tobytes(), window.series.tobytes()),
         "columns": (raw(window.bars), raw(window.ticks)),
         "marks": marks
-        and (raw([marks.equity, marks.free_margin]), {i: c.tobytes() for i, c in marks.unrealised.items()}),
+        and (
+            raw([marks.equity, marks.free_margin]),
+            [
+                {key: column.tobytes() for key, column in columns.items()}
+                for columns in (marks.unrealised, marks.trail_levels, marks.order_levels)
+            ],
+        ),
     }
 
 
@@ -164,6 +175,8 @@ def test_damaged_bytes_are_a_named_error_or_what_the_generated_code_reads(seed: 
         lambda w: w.ticks.bid.append(1.0),
         lambda w: w.marks.equity.append(1.0),
         lambda w: w.marks.instruments[0].unrealised_pnl.append(1.0),
+        lambda w: w.marks.instruments[0].trail_level.append(1.0),
+        lambda w: w.marks.orders.add(client_id="o1").level.append(1.0),
         lambda w: w.ClearField("ticks"),
     ],
 )
@@ -208,6 +221,7 @@ def _random_signal(generator: random.Random) -> Signal:
         tp=value(),
         valid_until_ns=until,
         adjust_only=generator.random() < 0.5,
+        trail=value(),
     )
 
 
@@ -221,8 +235,8 @@ def _generated(event_index: int, instrument: int, signal: Signal) -> signal_pb2.
         valid_until_ns=signal.valid_until_ns,
         adjust_only=signal.adjust_only,
     )
-    if signal.sl is not None or signal.tp is not None:
-        message.risk.CopyFrom(signal_pb2.Risk(sl=signal.sl, tp=signal.tp))
+    if (signal.sl, signal.tp, signal.trail) != (None, None, None):
+        message.risk.CopyFrom(signal_pb2.Risk(sl=signal.sl, tp=signal.tp, trail=signal.trail))
     if signal.meta is not None:
         message.meta.CopyFrom(to_struct(signal.meta))
     return message
@@ -257,7 +271,7 @@ def test_rows_of_the_vector_form_are_written_as_single_signals_are(seed: int) ->
     signals = []
     for _ in range(rows):
         signal = _random_signal(generator)
-        for name in ("price", "sl", "tp"):
+        for name in ("price", "sl", "tp", "trail"):
             if (value := getattr(signal, name)) is not None and np.isnan(value):
                 setattr(signal, name, None)
         if signal.valid_until_ns == 0:
@@ -282,6 +296,7 @@ def test_rows_of_the_vector_form_are_written_as_single_signals_are(seed: int) ->
         doubles("price"),
         doubles("sl"),
         doubles("tp"),
+        doubles("trail"),
         np.array(columns["until"], dtype=np.int64),
         np.array(columns["adjust"]),
     )

@@ -12,6 +12,8 @@ if __name__ == "__main__":
 from boxgate_sdk import errors, sizing
 from boxgate_sdk._server import serve
 from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.intent_strategy import IntentStrategy
+from boxgate_sdk.intents import Intent, IntentKind, OrderState, OrderType, TimeInForce
 from boxgate_sdk.orders import OrderStrategy
 from boxgate_sdk.parameters import (
     BoolParameter,
@@ -29,7 +31,12 @@ __all__ = [
     "Description",
     "FloatParameter",
     "IntParameter",
+    "Intent",
+    "IntentKind",
+    "IntentStrategy",
+    "OrderState",
     "OrderStrategy",
+    "OrderType",
     "SeriesNeed",
     "Side",
     "Signal",
@@ -38,6 +45,7 @@ __all__ = [
     "StringListParameter",
     "StringParameter",
     "Tick",
+    "TimeInForce",
     "errors",
     "serve",
     "sizing",

@@ -244,6 +244,8 @@ class _Service:
         except grpc.RpcError:
             pass  # The stream was cancelled: nobody is left to be told.
         finally:
+            if opened is not None:
+                opened.session.close()
             if opened is not None and not completed:
                 opened.live = False
 

@@ -1,23 +1,28 @@
 """One session: windows in, answers out.
 
 Without FEEDBACK everything is answered. With FEEDBACK the session stops at the end of the first moment with an
-effective signal; what lies behind has not happened for the strategy and is delivered again.
+effective signal or an intent; what lies behind has not happened for the strategy and is delivered again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from boxgate_sdk._conversation import Conversation
 from boxgate_sdk._events import events_of, moment_end
 from boxgate_sdk._meta import encode_meta
-from boxgate_sdk._wire import Window, encode_response, encode_signal
+from boxgate_sdk._wire import Window, encode_intent, encode_response, encode_signal
 from boxgate_sdk.errors import AnswerMistyped, InstrumentUnknown, WindowMalformed, WindowOutOfOrder
+from boxgate_sdk.intents import Intent
 from boxgate_sdk.signals import Side, Signal
 from boxgate_sdk.strategy import Strategy, overrides
 
 if TYPE_CHECKING:
     from boxgate_sdk.context import Context
+
+
+Part = TypeVar("Part", Signal, Intent)
 
 
 class Session:
@@ -27,6 +32,7 @@ class Session:
         self.strategy = strategy
         self.ctx = ctx
         self._feedback = "FEEDBACK" in ctx.granted
+        self._orders = "ORDERS" in ctx.granted
         can = (*strategy.supports(), *strategy.requires())
         self._vector = (
             not self._feedback
@@ -42,63 +48,112 @@ class Session:
         self._meta = ctx.mode == "debug"
         self._next_seq: int | None = None
         self._data = ctx.delivered
+        # The moment that is answered: where it is in its window, what was said in it, and whether it had an intent.
+        self._window: Window | None = None
+        self._at = 0
+        self._out: list[bytes] = []
+        self._acted = False
+        self._conversation = Conversation(self._answer) if self._orders and self._feedback else None
+        if self._conversation is not None:
+            ctx.attach_session(self._ask)
 
     def answer(self, window: Window) -> bytes:
-        """Return the serialised OnEventResponse. Raises an SdkError, or whatever the strategy raises."""
+        """Return the serialised OnEventResponse. Raises an SdkError, or whatever the strategy raises.
+
+        With ORDERS and FEEDBACK an answer may be unfinished; the next window then goes on with it.
+        """
+        return self._answer(window) if self._conversation is None else self._conversation.say(window)
+
+    def close(self) -> None:
+        """End the session, also in the middle of an answer."""
+        if self._conversation is not None:
+            self._conversation.end()
+
+    def _answer(self, window: Window) -> bytes:
         self._check(window)
         data = self._data
         if data is not None:
             data.enter_window(window, vector=self._vector)
         if self._vector:
-            consumed, signals = window.count, self._vector_signals(window)
+            consumed, said = window.count, self._vector_signals(window)
         else:
-            consumed, signals = self._event_signals(window)
+            consumed, said = self._event_answers(window)
         if data is not None:
             data.leave_window(consumed)
         self._next_seq = window.first_seq + consumed
-        return encode_response(window.first_seq, consumed, signals)
+        if self._orders:
+            return encode_response(window.first_seq, consumed, b"", intents=said)
+        return encode_response(window.first_seq, consumed, said)
+
+    def _ask(self, intents: Sequence[Intent]) -> None:
+        """Send what was said in the moment so far as an unfinished answer and go on with the account that comes back.
+
+        intents: of the event that is handled; those of events before it in the moment go with them.
+        """
+        window = self._window
+        assert window is not None
+        assert self._conversation is not None
+        self._out += [self._encode_intent(self._at, intent) for intent in intents]
+        self._acted = True
+        consumed = moment_end(window, self.ctx.series, self._at)
+        said, self._out[:] = b"".join(self._out), []
+        reply = encode_response(window.first_seq, consumed, b"", intents=said, more=True)
+        news = self._conversation.ask(reply)
+        if news.count or news.first_seq != window.first_seq:
+            raise WindowOutOfOrder(news.first_seq, window.first_seq)
+        if news.account is None or news.marks is None:
+            raise WindowMalformed("a window of count 0 has no account or no marks", "both, as they are now")
+        self.ctx.enter_continuation(news.account, news.marks)
 
     def _check(self, window: Window) -> None:
         if self._next_seq is not None and window.first_seq != self._next_seq:
             raise WindowOutOfOrder(window.first_seq, self._next_seq)
         if len(window.series) and max(window.series) >= len(self.ctx.series):
             raise WindowMalformed(f"series {max(window.series)} is unknown", f"an index below {len(self.ctx.series)}")
-        if not len(window.series) and len(self.ctx.series) > 1 and window.count:
+        if not window.count:
+            raise WindowMalformed("a window has no events", "at least one, but behind an answer marked `more`")
+        if not len(window.series) and len(self.ctx.series) > 1:
             raise WindowMalformed("a window names no series", "one per event where the session has several")
         if self._feedback and not window.warmup and (window.account is None or window.marks is None):
             raise WindowMalformed("a window has no account or no marks", "both in a session with FEEDBACK")
 
-    def _event_signals(self, window: Window) -> tuple[int, bytes]:
-        """Hand the events to on_event. Returns the number consumed and the signals as bytes."""
+    def _event_answers(self, window: Window) -> tuple[int, bytes]:
+        """Hand the events to on_event. Returns the number consumed and the signals or intents as bytes."""
         ctx = self.ctx
         on_event = self.strategy.on_event
         enter_event = ctx.enter_event
         rings = self._rings
         stops = self._feedback and not window.warmup
-        if window.count:
-            ctx.enter_window(
-                window.first_seq,
-                moment_end(window, ctx.series, 0) if stops else 0,
-                window.account if stops else None,
-                window.marks if stops else None,
-            )
-        out: list[bytes] = []
+        ctx.enter_window(
+            window.first_seq,
+            moment_end(window, ctx.series, 0) if stops else 0,
+            window.account if stops else None,
+            window.marks if stops else None,
+        )
+        out = self._out = []
+        self._window, self._acted = window, False
         moment: dict[int, Signal] = {}
         consumed = moment_stop = -1
         for index, event in enumerate(events_of(window, ctx.series)):
+            self._at = index
             enter_event(event)
             if rings is not None:
                 rings[event.series].append(event)
             answer = on_event(event)
             if answer is not None:
-                for signal in _signals_in(answer):
-                    instrument = self._instrument(signal, event.series)
-                    out.append(self._encode(index, instrument, signal))
-                    moment[instrument] = signal
-                if stops and moment:
-                    moment_stop = moment_end(window, ctx.series, index)
+                if self._orders:
+                    intents = _parts_of(answer, Intent, "None, an Intent, or several Intents")
+                    out += [self._encode_intent(index, intent) for intent in intents]
+                    self._acted = self._acted or bool(intents)
+                else:
+                    for signal in _parts_of(answer, Signal, "None, a Signal, or several Signals"):
+                        instrument = self._instrument(signal.instrument, event.series)
+                        out.append(self._encode(index, instrument, signal))
+                        moment[instrument] = signal
+            if stops and (moment or self._acted):
+                moment_stop = moment_end(window, ctx.series, index)
             if index + 1 == moment_stop:
-                if self._is_effective(moment):
+                if self._acted or self._is_effective(moment):
                     consumed = moment_stop
                     break
                 moment = {}
@@ -114,13 +169,20 @@ class Session:
             return b""
         return encode_answer(answer, columns, self._instrument_of_series, len(self._instruments))
 
-    def _instrument(self, signal: Signal, series: int) -> int:
-        if signal.instrument is None:
+    def _instrument(self, symbol: str | None, series: int) -> int:
+        if symbol is None:
             return self._instrument_of_series[series]
         try:
-            return self.ctx.instruments[signal.instrument].index
+            return self.ctx.instruments[symbol].index
         except (KeyError, TypeError):
-            raise InstrumentUnknown(signal.instrument, self.ctx.instruments) from None
+            raise InstrumentUnknown(symbol, self.ctx.instruments) from None
+
+    def _encode_intent(self, index: int, intent: Intent) -> bytes:
+        window = self._window
+        assert window is not None
+        series = window.series[index] if len(window.series) else 0
+        meta = encode_meta(intent.meta) if self._meta and intent.meta is not None else None
+        return encode_intent(index, self._instrument(intent.instrument, series), intent, meta)
 
     def _encode(self, index: int, instrument: int, signal: Signal) -> bytes:
         meta = encode_meta(signal.meta) if self._meta and signal.meta is not None else None
@@ -146,6 +208,7 @@ class Session:
                 or _on_grid(instrument.round_price, signal.price) != target.price
                 or _on_grid(instrument.round_price, signal.sl) != target.sl
                 or _on_grid(instrument.round_price, signal.tp) != target.tp
+                or _on_grid(instrument.round_price, signal.trail) != target.trail
                 or signal.valid_until_ns != target.valid_until_ns
             ):
                 return True
@@ -156,11 +219,11 @@ def _on_grid(rounding: Callable[[float], float], price: float | None) -> float |
     return None if price is None else rounding(price)
 
 
-def _signals_in(answer: object) -> Sequence[Signal]:
-    if type(answer) is Signal:
+def _parts_of(answer: object, kind: type[Part], expected: str) -> Sequence[Part]:
+    if isinstance(answer, kind):
         return (answer,)
     if isinstance(answer, Iterable):
-        signals = tuple(answer)
-        if all(isinstance(signal, Signal) for signal in signals):
-            return signals
-    raise AnswerMistyped("on_event", answer, "None, a Signal, or several Signals")
+        parts = tuple(answer)
+        if all(isinstance(part, kind) for part in parts):
+            return parts
+    raise AnswerMistyped("on_event", answer, expected)

@@ -39,6 +39,7 @@ def encode_answer(
         _column(answer, "price", np.float64, rows),
         _column(answer, "sl", np.float64, rows),
         _column(answer, "tp", np.float64, rows),
+        _column(answer, "trail", np.float64, rows),
         _column(answer, "valid_until_ns", np.int64, rows),
         _column(answer, "adjust_only", np.bool_, rows),
     )

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from google.protobuf.message import DecodeError
 
-from boxgate_proto.strategy.v1 import strategy_pb2, window_pb2
+from boxgate_proto.strategy.v1 import order_pb2, signal_pb2, strategy_pb2, window_pb2
 from boxgate_sdk.errors import WindowMalformed
 
 if TYPE_CHECKING:
+    from boxgate_sdk.intents import Intent
     from boxgate_sdk.signals import Signal
 
     Format = Literal["d", "q", "I"]
@@ -38,13 +39,24 @@ _EMPTY: Column = memoryview(b"")
 class Marks:
     """Values of the account at each event of a window."""
 
-    __slots__ = ("equity", "free_margin", "unrealised")
+    __slots__ = ("equity", "free_margin", "order_levels", "trail_levels", "unrealised")
 
-    def __init__(self, equity: Column, free_margin: Column, unrealised: dict[int, Column]) -> None:
+    def __init__(
+        self,
+        equity: Column,
+        free_margin: Column,
+        unrealised: dict[int, Column],
+        trail_levels: dict[int, Column] | None = None,
+        order_levels: dict[str, Column] | None = None,
+    ) -> None:
         self.equity = equity
         self.free_margin = free_margin
         self.unrealised = unrealised
         """By index of the instrument; absent without a position."""
+        self.trail_levels = trail_levels or {}
+        """Likewise; absent without a trailing stop."""
+        self.order_levels = order_levels or {}
+        """By client_id, of trailing stop orders."""
 
 
 class Window:
@@ -96,13 +108,19 @@ def decode_request(data: bytes) -> str | Window:
     raise WindowMalformed("a message is neither open nor window", "open first, windows after it")
 
 
-def encode_response(first_seq: int, consumed: int, signals: bytes) -> bytes:
-    """Write one OnEventResponse. signals: the concatenated results of encode_signal or encode_signal_rows."""
+def encode_response(
+    first_seq: int, consumed: int, signals: bytes, *, intents: bytes = b"", more: bool = False
+) -> bytes:
+    """Write one OnEventResponse. signals: the concatenated results of encode_signal or encode_signal_rows.
+
+    intents: those of encode_intent. more: the answer is unfinished.
+    """
     head = b"\x09" + _SFIXED64.pack(first_seq) if first_seq else b""
     if consumed:
         head += b"\x15" + _FIXED32.pack(consumed)
-    length = len(head) + len(signals)
-    return b"\x0a" + _varint(length) + head + signals
+    tail = (b"\x20\x01" if more else b"") + intents
+    length = len(head) + len(signals) + len(tail)
+    return b"\x0a" + _varint(length) + head + signals + tail
 
 
 _SIDE_QTY = Struct("<BBBd")
@@ -122,10 +140,12 @@ def encode_signal(event_index: int, instrument: int, signal: Signal, meta: bytes
         body += _SIDE_QTY.pack(0x18, signal.side, 0x21, signal.qty)
     if signal.price is not None:
         body += _TAGGED_DOUBLE.pack(0x29, signal.price)
-    if signal.sl is not None or signal.tp is not None:
+    if signal.sl is not None or signal.tp is not None or signal.trail is not None:
         risk = b"" if signal.sl is None else _TAGGED_DOUBLE.pack(0x09, signal.sl)
         if signal.tp is not None:
             risk += _TAGGED_DOUBLE.pack(0x11, signal.tp)
+        if signal.trail is not None:
+            risk += _TAGGED_DOUBLE.pack(0x19, signal.trail)
         body += bytes((0x32, len(risk))) + risk
     if signal.valid_until_ns is not None:
         body += _TAGGED_SFIXED64.pack(0x39, signal.valid_until_ns)
@@ -134,6 +154,33 @@ def encode_signal(event_index: int, instrument: int, signal: Signal, meta: bytes
     if meta is not None:
         body += b"\x4a" + _varint(len(meta)) + meta
     return b"\x1a" + _varint(len(body)) + body
+
+
+def encode_intent(event_index: int, instrument: int, intent: Intent, meta: bytes | None) -> bytes:
+    """Write one OrderIntent as an entry of SignalWindow.intents. meta: a serialised Struct, None for none."""
+    message = signal_pb2.OrderIntent(
+        event_index=event_index,
+        kind=order_pb2.OrderIntentKind.ValueType(intent.kind),
+        instrument=instrument,
+        client_id=intent.client_id,
+        side=signal_pb2.Side.ValueType(intent.side or 0),
+        type=order_pb2.OrderType.ValueType(intent.type or 0),
+        qty=intent.qty,
+        price=intent.price,
+        stop_price=intent.stop_price,
+        trail=intent.trail,
+        tif=order_pb2.TimeInForce.ValueType(intent.tif or 0),
+        valid_until_ns=intent.valid_until_ns,
+        reduce_only=intent.reduce_only,
+        post_only=intent.post_only,
+        oco=intent.oco,
+    )
+    if (intent.sl, intent.tp, intent.risk_trail) != (None, None, None):
+        message.risk.CopyFrom(signal_pb2.Risk(sl=intent.sl, tp=intent.tp, trail=intent.risk_trail))
+    if meta is not None:
+        message.meta.ParseFromString(meta)
+    body = message.SerializeToString(deterministic=True)
+    return b"\x2a" + _varint(len(body)) + body
 
 
 class _Unusual(Exception):
@@ -216,11 +263,13 @@ def _read_marks(part: memoryview) -> Marks:
     equity: Column = _EMPTY
     free_margin: Column = _EMPTY
     unrealised: dict[int, Column] = {}
+    trails: dict[int, Column] = {}
+    orders: dict[str, Column] = {}
     pos = 0
     last_tag = 0
     while pos < len(part):
         tag = part[pos]
-        if tag <= last_tag and tag != 0x1A:
+        if tag < last_tag or (tag == last_tag and tag not in (0x1A, 0x22)):
             raise _Unusual
         last_tag = tag
         length, pos = _read_varint(part, pos + 1)
@@ -238,14 +287,32 @@ def _read_marks(part: memoryview) -> Marks:
                 pos += 5
             if part[pos] != 0x12 or instrument in unrealised:
                 raise _Unusual
+            unrealised[instrument], pos = _read_doubles(part, pos + 1, stop)
+            if pos != stop:
+                if part[pos] != 0x1A:
+                    raise _Unusual
+                trails[instrument], pos = _read_doubles(part, pos + 1, stop)
+        elif tag == 0x22 and part[pos] == 0x0A:
             length, pos = _read_varint(part, pos + 1)
-            if pos + length != stop:
+            name = str(part[pos : pos + length], "utf-8")
+            pos += length
+            if part[pos] != 0x12 or name in orders:
                 raise _Unusual
-            unrealised[instrument] = part[pos:stop].cast("d")
+            orders[name], pos = _read_doubles(part, pos + 1, stop)
         else:
             raise _Unusual
+        if tag >= 0x1A and pos != stop:
+            raise _Unusual
         pos = stop
-    return Marks(equity, free_margin, unrealised)
+    return Marks(equity, free_margin, unrealised, trails, orders)
+
+
+def _read_doubles(part: memoryview, pos: int, stop: int) -> tuple[Column, int]:
+    """Return a packed column and the position behind it; pos: behind its tag, stop: end of its message."""
+    length, pos = _read_varint(part, pos)
+    if pos + length > stop:
+        raise _Unusual
+    return part[pos : pos + length].cast("d"), pos + length
 
 
 def _from_generated(message: window_pb2.EventWindow) -> Window:
@@ -262,6 +329,8 @@ def _from_generated(message: window_pb2.EventWindow) -> Window:
             memoryview(array("d", message.marks.equity)),
             memoryview(array("d", message.marks.free_margin)),
             {m.instrument: memoryview(array("d", m.unrealised_pnl)) for m in message.marks.instruments},
+            {m.instrument: memoryview(array("d", m.trail_level)) for m in message.marks.instruments if m.trail_level},
+            {m.client_id: memoryview(array("d", m.level)) for m in message.marks.orders},
         )
     return Window(
         message.first_seq,
@@ -295,10 +364,14 @@ def _checked(window: Window) -> Window:
             if len(column) or name in ("bid", "ask"):
                 _check_length(f"ticks.{name}", len(column), ticks)
     if window.marks is not None:
-        _check_length("marks.equity", len(window.marks.equity), count)
-        _check_length("marks.free_margin", len(window.marks.free_margin), count)
-        for instrument, column in window.marks.unrealised.items():
-            _check_length(f"marks.instruments[{instrument}]", len(column), count)
+        entries = count or 1  # a window of count 0 tells how things are now
+        _check_length("marks.equity", len(window.marks.equity), entries)
+        _check_length("marks.free_margin", len(window.marks.free_margin), entries)
+        for columns in (window.marks.unrealised, window.marks.trail_levels):
+            for instrument, column in columns.items():
+                _check_length(f"marks.instruments[{instrument}]", len(column), entries)
+        for client_id, column in window.marks.order_levels.items():
+            _check_length(f"marks.orders[{client_id}]", len(column), entries)
     return window
 
 

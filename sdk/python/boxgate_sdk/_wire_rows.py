@@ -23,17 +23,19 @@ def encode_signal_rows(
     price: Floats,
     sl: Floats,
     tp: Floats,
+    trail: Floats,
     valid_until_ns: Ints,
     adjust_only: Mask,
 ) -> bytes:
     """Write entries of SignalWindow.signals, equal to encode_signal row by row.
 
-    All of shape (n,). NaN in price, sl and tp and 0 in valid_until_ns mean absent; qty is left out for FLAT (side 3).
+    All of shape (n,). NaN in price, sl, tp and trail and 0 in valid_until_ns mean absent; qty is left out for FLAT
+    (side 3).
     """
     rows = len(event_index)
-    has_sl, has_tp = ~np.isnan(sl), ~np.isnan(tp)
-    has_risk = has_sl | has_tp
-    risk_length = 9 * has_sl.astype(np.int64) + 9 * has_tp
+    has_sl, has_tp, has_trail = ~np.isnan(sl), ~np.isnan(tp), ~np.isnan(trail)
+    has_risk = has_sl | has_tp | has_trail
+    risk_length = 9 * has_sl.astype(np.int64) + 9 * has_tp + 9 * has_trail
     everywhere = np.ones(rows, dtype=np.bool_)
     fields = [
         (event_index != 0, _tagged(0x0D, event_index.astype("<u4"))),
@@ -44,13 +46,14 @@ def encode_signal_rows(
         (has_risk, _tagged(0x32, risk_length.astype("u1"))),
         (has_sl, _tagged(0x09, sl.astype("<f8"))),
         (has_tp, _tagged(0x11, tp.astype("<f8"))),
+        (has_trail, _tagged(0x19, trail.astype("<f8"))),
         (valid_until_ns != 0, _tagged(0x39, valid_until_ns.astype("<i8"))),
         (adjust_only, _tagged(0x40, everywhere.astype("u1"))),
     ]
     lengths = np.zeros(rows, dtype=np.int64)
     for present, cells in fields:
         lengths += present * cells.shape[1]
-    # A row without meta has at most 59 bytes, so its length is always one byte.
+    # A row without meta has at most 68 bytes, so its length is always one byte.
     begins = np.concatenate(([0], np.cumsum(lengths + 2)))
     out = np.zeros(int(begins[-1]), dtype=np.uint8)
     position = begins[:-1].copy()

@@ -8,14 +8,14 @@ from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
 
-from boxgate_proto.strategy.v1 import account_pb2
+from boxgate_proto.strategy.v1 import account_pb2, order_pb2
 from boxgate_sdk.errors import WindowMalformed
 from boxgate_sdk.signals import Side
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """An open holding. side is BUY for long, SELL for short; qty > 0 in base units; sl and tp None for none."""
+    """An open holding. side is BUY for long, SELL for short; qty > 0 in base units; sl, tp and trail None for none."""
 
     position_id: int
     symbol: str
@@ -24,11 +24,17 @@ class Position:
     entry_price: float
     sl: float | None
     tp: float | None
+    trail: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
-    """What still works towards a target. side is that of the order; price None for a market order."""
+    """What still works towards a target. side is that of the order; price None for no limit.
+
+    With ORDERS each order that works or waits; the fields behind valid_until_ns are those of such orders alone. qty is
+    still to be filled, filled was, average_price 0.0 if nothing was. triggered: a STOP_LIMIT that is a LIMIT by now.
+    queued: it has not met a bar or tick yet.
+    """
 
     client_id: str
     symbol: str
@@ -36,6 +42,20 @@ class Order:
     qty: float
     price: float | None
     valid_until_ns: int | None
+    type: str | None = None
+    stop_price: float | None = None
+    trail: float | None = None
+    filled: float = 0.0
+    average_price: float = 0.0
+    tif: str | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    oco: str = ""
+    sl: float | None = None
+    tp: float | None = None
+    risk_trail: float | None = None
+    triggered: bool = False
+    queued: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,15 +70,17 @@ class Target:
     sl: float | None
     tp: float | None
     valid_until_ns: int | None
+    trail: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Update:
     """One thing that became known with the event `seq`.
 
-    kind: FILL, LIQUIDATION, REJECTION, EXPIRY, FUNDING, SWAP or MARGIN_CALL. side, qty, price, fee and fill_reason
-    (ENTRY, SIGNAL, STOP_LOSS, TAKE_PROFIT, LIQUIDATION, END) belong to fills and liquidations, reject_reason to
-    rejections, amount (account currency, positive is received) to funding and swap; they are None or 0 elsewhere.
+    kind: FILL, LIQUIDATION, REJECTION, EXPIRY, FUNDING, SWAP, MARGIN_CALL or CANCELLATION. side, qty, price, fee and
+    fill_reason (ENTRY, SIGNAL, STOP_LOSS, TAKE_PROFIT, LIQUIDATION, END) belong to fills and liquidations,
+    reject_reason to rejections, amount (account currency, positive is received) to funding and swap; they are None or 0
+    elsewhere.
     """
 
     kind: str
@@ -71,6 +93,12 @@ class Update:
     fee: float
     fill_reason: str | None
     reject_reason: str | None
+    client_id: str = ""
+    """With ORDERS: the order that it is about, empty for none."""
+    intent_kind: str | None = None
+    """With ORDERS, of a rejection: SUBMIT, REPLACE, CANCEL or PROTECT."""
+    cancel_reason: str | None = None
+    """With kind CANCELLATION: INTENT, REDUCE_ONLY, OCO, IOC or FOK."""
     amount: float = 0.0
 
 
@@ -111,6 +139,7 @@ def read_account(data: bytes, symbols: Sequence[str]) -> Account:
             price=t.price if t.HasField("price") else None,
             sl=t.sl if t.HasField("sl") else None,
             tp=t.tp if t.HasField("tp") else None,
+            trail=t.trail if t.HasField("trail") else None,
             valid_until_ns=t.valid_until_ns if t.HasField("valid_until_ns") else None,
         )
     positions = {
@@ -122,6 +151,7 @@ def read_account(data: bytes, symbols: Sequence[str]) -> Account:
             entry_price=p.entry_price,
             sl=p.sl if p.HasField("sl") else None,
             tp=p.tp if p.HasField("tp") else None,
+            trail=p.trail if p.HasField("trail") else None,
         )
         for p in message.positions
     }
@@ -157,6 +187,20 @@ def _order(o: account_pb2.Order, symbols: Sequence[str]) -> Order:
         qty=o.qty,
         price=o.price if o.HasField("price") else None,
         valid_until_ns=o.valid_until_ns if o.HasField("valid_until_ns") else None,
+        type=_name(order_pb2.OrderType, o.type, "ORDER_TYPE_"),
+        stop_price=o.stop_price if o.HasField("stop_price") else None,
+        trail=o.trail if o.HasField("trail") else None,
+        filled=o.filled,
+        average_price=o.average_price,
+        tif=_name(order_pb2.TimeInForce, o.tif, "TIME_IN_FORCE_"),
+        reduce_only=o.reduce_only,
+        post_only=o.post_only,
+        oco=o.oco,
+        sl=o.risk.sl if o.risk.HasField("sl") else None,
+        tp=o.risk.tp if o.risk.HasField("tp") else None,
+        risk_trail=o.risk.trail if o.risk.HasField("trail") else None,
+        triggered=o.triggered,
+        queued=o.queued,
     )
 
 
@@ -172,6 +216,9 @@ def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
         fee=u.fee,
         fill_reason=_name(account_pb2.FillReason, u.fill_reason, "FILL_REASON_"),
         reject_reason=_name(account_pb2.RejectReason, u.reject_reason, "REJECT_REASON_"),
+        client_id=u.client_id,
+        intent_kind=_name(order_pb2.OrderIntentKind, u.intent_kind, "ORDER_INTENT_KIND_"),
+        cancel_reason=_name(order_pb2.CancelReason, u.cancel_reason, "CANCEL_REASON_"),
         amount=u.amount,
     )
 

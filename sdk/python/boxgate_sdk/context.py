@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from boxgate_sdk.philox import Random
 if TYPE_CHECKING:
     from boxgate_sdk._wire import Marks
     from boxgate_sdk.data import Data
+    from boxgate_sdk.intents import Intent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +133,8 @@ class Context:
         self._first_seq = 0
         self._first_moment_end = 0
         self._marks: Marks | None = None
+        self._continued = False
+        self._ask: Callable[[Sequence[Intent]], None] | None = None
 
     @property
     def rng(self) -> Random:
@@ -172,6 +176,18 @@ class Context:
             raise InstrumentUnknown(symbol, self.instruments)
         column = None if self._marks is None else self._marks.unrealised.get(self.instruments[symbol].index)
         return 0.0 if column is None else float(column[self._index()])
+
+    def trail_level(self, symbol: str) -> float | None:
+        """Return where the trailing stop of a position stands at the event, None where there is none.
+
+        Raises FeedbackNotGranted and InstrumentUnknown.
+        """
+        if not self._feedback:
+            raise FeedbackNotGranted("trail_level")
+        if symbol not in self.instruments:
+            raise InstrumentUnknown(symbol, self.instruments)
+        column = None if self._marks is None else self._marks.trail_levels.get(self.instruments[symbol].index)
+        return None if column is None else _level(column[self._index()])
 
     @property
     def data(self) -> Data:
@@ -217,6 +233,17 @@ class Context:
         self._first_moment_end = first_moment_end
         self._account_bytes = account
         self._marks = marks
+        self._continued = False
+
+    def enter_continuation(self, account: bytes, marks: Marks) -> None:
+        """Go on at the same event with the account as it is now; marks have one entry. The session calls it."""
+        self._account_bytes = account
+        self._marks = marks
+        self._continued = True
+
+    def attach_session(self, ask: Callable[[Sequence[Intent]], None]) -> None:
+        """Take what sends intents at once and comes back with the account behind them. The session calls it."""
+        self._ask = ask
 
     @property
     def seq(self) -> int | None:
@@ -250,10 +277,14 @@ class Context:
         return self._history.rings
 
     def _index(self) -> int:
-        return 0 if self._event is None else self._event.seq - self._first_seq
+        return 0 if self._event is None or self._continued else self._event.seq - self._first_seq
 
     def _find(self, symbol: str, frame: str) -> Series:
         for series in self.series:
             if series.symbol == symbol and series.frame == frame:
                 return series
         raise SeriesUnknown(symbol, frame, [f"{s.symbol} {s.frame}" for s in self.series])
+
+
+def _level(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -29,12 +29,13 @@ class Signal:
     """One target. Made by Signal.buy, Signal.sell and Signal.flat.
 
     qty: base units of the instrument, > 0; put on the lot grid toward zero. price: None for market, else a limit.
-    sl, tp: stop loss and take profit, None for none. valid_until_ns: tape time at which the target expires, None for
+    sl, tp: stop loss and take profit, None for none. trail: distance of a stop loss that follows the market, None for
+    none. valid_until_ns: tape time at which the target expires, None for
     never. adjust_only: change risk, price or size of a position of this side, otherwise do nothing (trailing).
     instrument: symbol, None for that of the event. meta: anything JSON, kept in debug runs only.
     """
 
-    __slots__ = ("adjust_only", "instrument", "meta", "price", "qty", "side", "sl", "tp", "valid_until_ns")
+    __slots__ = ("adjust_only", "instrument", "meta", "price", "qty", "side", "sl", "tp", "trail", "valid_until_ns")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Signal:
         adjust_only: bool,
         instrument: str | None,
         meta: Mapping[str, Any] | None,
+        trail: float | None = None,
     ) -> None:
         self.side = side
         self.qty = None if qty is None else float(qty)
@@ -57,6 +59,7 @@ class Signal:
         self.adjust_only = bool(adjust_only)
         self.instrument = instrument
         self.meta = meta
+        self.trail = None if trail is None else float(trail)
 
     @classmethod
     def buy(
@@ -69,9 +72,10 @@ class Signal:
         adjust_only: bool = False,
         instrument: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        trail: float | None = None,
     ) -> Signal:
         """Be long qty."""
-        return cls(Side.BUY, qty, price, sl, tp, valid_until_ns, adjust_only, instrument, meta)
+        return cls(Side.BUY, qty, price, sl, tp, valid_until_ns, adjust_only, instrument, meta, trail)
 
     @classmethod
     def sell(
@@ -84,9 +88,10 @@ class Signal:
         adjust_only: bool = False,
         instrument: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        trail: float | None = None,
     ) -> Signal:
         """Be short qty."""
-        return cls(Side.SELL, qty, price, sl, tp, valid_until_ns, adjust_only, instrument, meta)
+        return cls(Side.SELL, qty, price, sl, tp, valid_until_ns, adjust_only, instrument, meta, trail)
 
     @classmethod
     def flat(
@@ -116,11 +121,13 @@ class Signals:
 
     event_index: whole numbers in [0, count), any order; rows of one event keep theirs. Each other argument is an array
     of the same length, or one value for all rows. side: Side numbers. qty is not read for FLAT.
-    NaN in price, sl and tp means absent; valid_until_ns 0 means never. instrument: indices in ctx.instruments, None
-    for that of the event.
+    NaN in price, sl, tp and trail means absent; valid_until_ns 0 means never. instrument: indices in ctx.instruments,
+    None for that of the event.
     """
 
-    __slots__ = ("adjust_only", "event_index", "instrument", "price", "qty", "side", "sl", "tp", "valid_until_ns")
+    __slots__ = (
+        "adjust_only", "event_index", "instrument", "price", "qty", "side", "sl", "tp", "trail", "valid_until_ns"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -134,6 +141,7 @@ class Signals:
         valid_until_ns: ArrayLike | None = None,
         adjust_only: ArrayLike | None = None,
         instrument: ArrayLike | None = None,
+        trail: ArrayLike | None = None,
     ) -> None:
         self.event_index = event_index
         self.side = side
@@ -144,3 +152,4 @@ class Signals:
         self.valid_until_ns = valid_until_ns
         self.adjust_only = adjust_only
         self.instrument = instrument
+        self.trail = trail

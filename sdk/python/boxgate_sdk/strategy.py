@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from boxgate_sdk.columns import Columns
     from boxgate_sdk.context import Context
+    from boxgate_sdk.intents import Intent
     from boxgate_sdk.signals import Signal, Signals
 
 
@@ -63,8 +64,8 @@ class Strategy:
     def on_init(self, ctx: Context) -> None:
         """Prepare a session. ctx.require_history(n) asks for more warm-up; raise errors.Refusal to refuse the run."""
 
-    def on_event(self, event: Any) -> Signal | Iterable[Signal] | None:
-        """Answer a Bar or a Tick: None for no change, one Signal, or several."""
+    def on_event(self, event: Any) -> Signal | Intent | Iterable[Signal] | Iterable[Intent] | None:
+        """Answer a Bar or a Tick: None for no change, one Signal, or several; with ORDERS Intents instead."""
         return None
 
     def on_window(self, columns: Columns) -> Signals | None:
