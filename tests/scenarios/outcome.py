@@ -120,7 +120,8 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
         _table("fills", "time side instrument qty price raw slippage fee liquidity reason spread seq path", fills),
         _table(
             "trades",
-            "side instrument qty opened entry closed exit reason gross fees funding swap net mae mfe bars slippage path",
+            "side instrument qty opened entry closed exit reason gross fees funding swap net"
+            " mae mfe bars slippage path",
             trades,
         ),
         _table("updates", "time kind instrument what", told),
