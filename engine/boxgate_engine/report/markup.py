@@ -43,6 +43,11 @@ def chart(name: str, label: str, *, size: str = "") -> str:
     return f'<div class="chart {esc(size)}" id="chart-{esc(name)}" role="img" aria-label="{esc(label)}"></div>'
 
 
+def signed(value: float | None, text: str) -> Cell:
+    """Return the text, with the class of a gain or a loss unless the value is zero or undefined."""
+    return (text, "gain" if value > 0 else "loss") if value else text
+
+
 def definitions(title: str, rows: Iterable[tuple[str, Cell]], *, texts: bool = False) -> str:
     """Return a titled list of names and values. texts: the values are words that may be broken over lines."""
     body = "".join(f"<div><dt>{esc(name)}</dt>{_tagged('dd', value)}</div>" for name, value in rows)

@@ -14,9 +14,11 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from boxgate_engine.errors import UserMistake
+from boxgate_engine.metrics.benchmark import BENCHMARK, BENCHMARK_FILE
 from boxgate_engine.report.extremes import Floats, Integers
 from boxgate_engine.tables import EQUITY, FILLS, SIGNALS, TRADES
 
+_CURVE_COLUMNS: Final = ["time", "equity", "drawdown", "exposure_gross", "exposure_net"]
 _SIGNAL_COLUMNS: Final = ["seq", "instrument", "side", "sl", "tp", "outcome", "reject_reason"]
 _FILL_COLUMNS: Final = ["seq", "instrument", "reason", "signal_seq", "path_dependent"]
 
@@ -25,7 +27,8 @@ _FILL_COLUMNS: Final = ["seq", "instrument", "reason", "signal_seq", "path_depen
 class RunFiles:
     """What a run folder holds. Tables have the columns of interfaces section 4, as far as the page reads them.
 
-    time_ns, equity, drawdown: shape (m,), the equity curve, m >= 1 in a complete run.
+    time_ns, equity, drawdown, exposure_gross, exposure_net: shape (m,), the equity curve, m >= 1 in a complete run.
+    benchmark: None in a run without one.
     """
 
     config: dict[str, Any]
@@ -34,9 +37,12 @@ class RunFiles:
     time_ns: Integers
     equity: Floats
     drawdown: Floats
+    exposure_gross: Floats
+    exposure_net: Floats
     trades: pa.Table
     fills: pa.Table
     signals: pa.Table
+    benchmark: pa.Table | None = None
 
     @property
     def currency(self) -> str:
@@ -50,17 +56,18 @@ class RunFiles:
 
 def read_run_files(folder: Path) -> RunFiles:
     """Return the files of a run folder. Raises UserMistake RUN_UNREADABLE with the file that is missing or damaged."""
-    curve = _read(folder / "equity_curve.parquet", lambda path: _parquet(path, EQUITY, ["time", "equity", "drawdown"]))
+    curve = _read(folder / "equity_curve.parquet", lambda path: _parquet(path, EQUITY, _CURVE_COLUMNS))
+    benchmark = folder / BENCHMARK_FILE
     return RunFiles(
         config=_read(folder / "config.json", _config),
         params=_read(folder / "params.json", _json),
         metrics=_read(folder / "metrics.json", _metrics),
         time_ns=curve["time"].cast(pa.int64()).to_numpy(),
-        equity=curve["equity"].to_numpy(),
-        drawdown=curve["drawdown"].to_numpy(),
+        **{name: curve[name].to_numpy() for name in _CURVE_COLUMNS[1:]},
         trades=_read(folder / "trades.csv", _trades),
         fills=_read(folder / "fills.parquet", lambda path: _parquet(path, FILLS, _FILL_COLUMNS)),
         signals=_read(folder / "signals.parquet", lambda path: _parquet(path, SIGNALS, _SIGNAL_COLUMNS)),
+        benchmark=_read(benchmark, _benchmark) if benchmark.exists() else None,
     )
 
 
@@ -133,3 +140,7 @@ def _trades(path: Path) -> pa.Table:
     if any(not np.isfinite(table[name].to_numpy()).all() for name in numbers):
         raise ValueError("a number that is not finite")
     return table.combine_chunks()
+
+
+def _benchmark(path: Path) -> pa.Table:
+    return _parquet(path, BENCHMARK, BENCHMARK.names)

@@ -1,13 +1,14 @@
 // The charts of a run.
 const MARKERS_MAX = 1200; // more trades than this in view are drawn by every n-th
 const LEVELS_MAX = 60; // stops and targets are drawn once so few trades are in view that they can be told apart
+const AMOUNTS_MAX = 20; // instruments drawn as bars; the table has all
 const POINTS_MAX = 4000; // more excursions than this are drawn by every n-th
 
-for (const curve of [data.equity, data.drawdown, ...data.price]) timed(curve);
+for (const curve of [data.equity, data.drawdown, data.exposure, data.rolling_sharpe, ...data.benchmark, ...data.price]) timed(curve);
 
 // All charts over time show the same span: what is zoomed in one is zoomed in the others.
 const span = { from: null, to: null };
-const OVER_TIME = ["equity", "drawdown", "price"];
+const OVER_TIME = ["equity", "drawdown", "exposure", "rolling", "price"];
 const firsts = [data.equity.time_ms, ...data.price.map((panel) => panel.time_ms)].filter((times) => times.length);
 const whole = firsts.length
   ? [Math.min(...firsts.map((times) => times[0])), Math.max(...firsts.map((times) => times[times.length - 1]))]
@@ -57,19 +58,37 @@ function inView(times, values) {
   return broken({ x, y }, Math.max(pauseOf(times), 4 * width)); // points of neighbouring columns are up to two apart
 }
 
+const fitAll = (curves, extra) => {
+  const ranges = curves.map((one) => fit(one.time_ms, one.value, one.value, extra)).filter((range) => range);
+  return ranges.length ? [Math.min(...ranges.map((range) => range[0])), Math.max(...ranges.map((range) => range[1]))] : undefined;
+};
+
+// What buying and holding gave: thinner than the run, told apart by dash and shade.
+const HELD = [["muted", "dot"], ["short", "dot"], ["gain", "dot"], ["loss", "dot"]];
+const benchmarkLine = (i) => {
+  const [paint, dash] = HELD[i % HELD.length];
+  return { line: { color: rgb(paint, 0.9), width: 1.1, dash: i < HELD.length ? dash : "dash" } };
+};
+
 function drawEquity() {
   const curve = data.equity, initial = data.metrics.equity.initial;
   const single = curve.value.length === 1;
   const whole = span.from === null;
+  const held = data.benchmark.map((one, i) => ({ ...one, ...benchmarkLine(i) }));
   draw("equity", [
+    ...held.map((one) => ({
+      ...inView(one.time_ms, one.value), name: `${clean(one.instrument)} held`, mode: "lines", line: one.line,
+      hovertemplate: `%{y:,.${data.currency_decimals}f} ${clean(data.currency)}`,
+    })),
     {
       ...inView(curve.time_ms, curve.value), name: "Equity", mode: single ? "markers" : "lines",
       line: { color: color("accent"), width: 1.6 }, marker: { color: color("accent"), size: 9 },
-      hovertemplate: `%{y:,.${data.currency_decimals}f} ${clean(data.currency)}<extra></extra>`,
+      hovertemplate: `%{y:,.${data.currency_decimals}f} ${clean(data.currency)}${held.length ? "" : "<extra></extra>"}`,
     },
   ], {
+    showlegend: held.length > 0, margin: { l: narrow() ? 8 : 56, r: 8, t: held.length ? 34 : 8, b: 28 },
     xaxis: timeAxis(),
-    yaxis: { range: fit(curve.time_ms, curve.value, curve.value, whole ? [initial] : []), fixedrange: true, tickformat: ",~r", hoverformat: ",.2f" },
+    yaxis: { range: fitAll([curve, ...held], whole ? [initial] : []), fixedrange: true, tickformat: ",~r", hoverformat: ",.2f" },
     shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: initial, y1: initial, line: { color: color("muted"), width: 1, dash: "dot" } }],
   });
 }
@@ -85,6 +104,56 @@ function drawDrawdown() {
       hovertemplate: "%{y:.2%}<extra></extra>",
     },
   ], { xaxis: timeAxis(), yaxis: { range: [deepest, 0], fixedrange: true, tickformat: ".1%", nticks: 5 } });
+}
+
+function drawExposure() {
+  const { time_ms: times, gross, net } = data.exposure;
+  if (!place("exposure")) return;
+  // What a mark says holds until the next one.
+  const line = (values, name, paint, more) => ({
+    ...inView(times, values), name, mode: values.length === 1 ? "markers" : "lines", hovertemplate: "%{y:.1%}",
+    line: { color: color(paint), width: 1.2, shape: "hv" }, ...more,
+  });
+  const lows = gross.map((value, i) => Math.min(0, net[i])), highs = gross.map((value, i) => Math.max(0, value, net[i]));
+  draw("exposure", [
+    line(gross, "Gross", "muted", { fill: "tozeroy", fillcolor: rgb("muted", 0.12) }),
+    line(net, "Net", "accent"),
+  ], {
+    showlegend: true, margin: { l: narrow() ? 8 : 56, r: 8, t: 30, b: 28 }, xaxis: timeAxis(),
+    yaxis: { range: fit(times, lows, highs), fixedrange: true, tickformat: ",.0~%", nticks: 5, zeroline: true, zerolinecolor: color("line-strong") },
+  });
+}
+
+function drawRolling() {
+  const { time_ms: times, value } = data.rolling_sharpe;
+  if (!place("rolling")) return;
+  draw("rolling", [
+    { x: times, y: value, name: "Sharpe", mode: value.length === 1 ? "markers" : "lines", line: { color: color("accent"), width: 1.4 }, hovertemplate: "%{y:.2f}<extra></extra>" },
+  ], {
+    xaxis: timeAxis(),
+    yaxis: { fixedrange: true, tickformat: ".1~f", nticks: 5, zeroline: true, zerolinecolor: color("line-strong") },
+  });
+}
+
+// Amounts side by side, each with its sign.
+function drawAmounts(name, names, values, paint) {
+  if (!place(name)) return;
+  const wide = Math.max(...names.map((text) => text.length));
+  draw(name, [{
+    type: "bar", orientation: "h", x: values, y: names.map(clean), marker: { color: values.map((value) => rgb(paint(value), 0.75)) },
+    hovertemplate: `%{y}: %{x:,.${data.currency_decimals}f} ${clean(data.currency)}<extra></extra>`, width: 0.6,
+  }], {
+    hovermode: "closest", margin: { l: 12 + 8 * Math.min(wide, 14), r: 12, t: 8, b: 28 },
+    xaxis: { tickformat: ",~r", zeroline: true, zerolinecolor: color("line-strong"), rangemode: "tozero" },
+    yaxis: { autorange: "reversed", fixedrange: true, type: "category" },
+  });
+}
+
+function drawContributions() {
+  const kinds = data.costs.kinds;
+  drawAmounts("costs", kinds.map((kind) => kind.title), kinds.map((kind) => kind.amount), (value) => (value < 0 ? "gain" : "loss"));
+  const shown = data.instruments.slice(0, AMOUNTS_MAX);
+  drawAmounts("instruments", shown.map((one) => one.instrument), shown.map((one) => one.net_pnl), (value) => (value < 0 ? "loss" : "gain"));
 }
 
 const price = { index: 0 };
@@ -179,7 +248,7 @@ function drawPrice() {
   byId("price-note").textContent = `${stretch}. ${counted(near.length, "trade")} in view${drawn}.${hint}`;
 }
 
-const drawOverTime = () => { drawEquity(); drawDrawdown(); drawPrice(); markRanges(); };
+const drawOverTime = () => { drawEquity(); drawDrawdown(); drawExposure(); drawRolling(); drawPrice(); markRanges(); };
 
 function showSpan(from, to) {
   [span.from, span.to] = [from, to];
@@ -309,6 +378,7 @@ function drawExcursions() {
 
 function drawAll() {
   drawOverTime();
+  drawContributions();
   drawDistributions();
   drawExcursions();
 }
