@@ -261,7 +261,7 @@ def _market(rng: Random) -> tuple[list[Spec], Rules, list[Event], list[str]]:
     layouts = [rng.choice(("ticks", "ticks_with_info") if late else LAYOUTS) for _ in specs]
     events: list[Event] = []
     for place, spec in enumerate(specs):
-        minutes = rng.randint(150, 240) // len(specs) * (4 if layouts[place] == "five_minutes" else 1)
+        minutes = rng.randint(110, 180) // len(specs) * (4 if layouts[place] == "five_minutes" else 1)
         series = draw_events(rng, place, spec.tick, levels[place], has_ask, layouts[place], minutes)
         shares = (0.0, 1.0, 2.0, 2.6, 4.0, 9.0, 40.0)
         events += [replace(event, volume=grid_value(1, spec.lot) * rng.choice(shares)) for event in series]
@@ -504,8 +504,11 @@ class _Trader:
         )
 
     def known(self, view: MomentView) -> Intent:
-        """Choose an order: mostly one that works or waits, at times one that was submitted some time."""
+        """Choose an order: mostly one that works or waits, also partly filled, at times one of some time ago."""
         alive: list[OrderView] = view.orders
+        partly = [order for order in alive if order.filled_qty > 0]
+        if partly and self.rng.random() < 0.6:
+            alive = partly
         if alive and self.rng.random() < 0.85:
             name = self.rng.choice(alive).client_id
             return next(intent for intent in self.submitted if intent.client_id == name)
