@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ from boxgate_engine.kernel.records import Floats, Integers
 from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, SwapTerms, TradingCosts
 from boxgate_engine.timestamps import format_utc
 
+_PERPETUAL: Final = re.compile(r"[-_.]?(PERP|SWAP)$", re.ASCII | re.IGNORECASE)
 _DAY_NS: Final = 86_400_000_000_000
 _NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.float64))
 
@@ -82,7 +84,10 @@ def rate_problems(config: RunConfig, instruments: Sequence[Instrument]) -> list[
 
 
 def funding_problems(config: RunConfig, dataset: Dataset) -> list[Problem]:
-    """Return a problem for each instrument whose funding the config demands and the dataset does not have."""
+    """Return a problem for each instrument whose funding the dataset lacks, where the config demands it.
+
+    `auto` demands it of what is a perpetual by its symbol, such as BTC-PERP.
+    """
     return [
         Problem(
             path="costs.funding",
@@ -93,7 +98,9 @@ def funding_problems(config: RunConfig, dataset: Dataset) -> list[Problem]:
             remedy="import the venue's file of funding rates with --name, or set costs.funding: none (nothing is paid)",
         )
         for symbol in config.instruments
-        if config.costs.funding_of(symbol) not in ("auto", "none") and not dataset.is_stored(symbol, FUNDING)
+        if not dataset.is_stored(symbol, FUNDING)
+        and (choice := config.costs.funding_of(symbol)) != "none"
+        and (choice != "auto" or _PERPETUAL.search(symbol))
     ]
 
 
