@@ -188,4 +188,4 @@ def test_an_interrupt_is_exit_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_demo_is_made_by_its_command(run: Run) -> None:
     answer = _answer(run("demo", "--json"))
-    assert (answer["name"], len(answer["series"])) == ("demo", 6)
+    assert (answer["name"], len(answer["series"])) == ("demo", 8)
