@@ -32,7 +32,8 @@ def offered_handles(
     """Yield the handles of a session: what is available at or before `start_ns`, series by series.
 
     cache_dir: where the slices are written that a sidecar on this host maps; None where it cannot map them, and then
-    the handles have a location only. On leaving, the server behind the locations is stopped and its tickets are void.
+    the handles have a location only. Until leaving, the slices stay where they are, whatever the cache has to evict; on
+    leaving, the server behind the locations is stopped and its tickets are void.
     Raises DataDamaged, RunFailed (DATA_STORE).
     """
     rows = [slice_rows(feed.series, start_ns) for feed in feeds]
@@ -51,12 +52,14 @@ def offered_handles(
     )
     office = TicketOffice(clock_ns=time.time_ns)
     server = start_history_server(SessionShelf([session]), office)
+    held = []  # Mapped until the sidecar has mapped them itself: what is mapped is not evicted.
     try:
         for feed, handle in zip(feeds, handles, strict=True):
             if not handle.rows:
                 continue
             if cache_dir is not None:
                 cut = shared_slice(dataset, feed.series.symbol, feed.series.frame, start_ns, cache_dir=cache_dir)
+                held.append(cut)
                 handle.path = str(cut.path.resolve())
             handle.location = server.location
             handle.ticket = office.issue(session_id, series=feed.index, end_ns=start_ns)
