@@ -151,7 +151,7 @@ class _Reading:
         )
         self._intakes: dict[tuple[str, str], Intake] = {}
         self._sizes = Counter(file.size for file in files)
-        self._seen: dict[tuple[str, str, str, int], str] = {}
+        self._seen: dict[tuple[str, str, str, int], tuple[int, str]] = {}
         self._bytes_all = sum(file.size for file in files)
         self._files_all = len(files)
         self._bytes_done = self._files_done = self._rows = 0
@@ -221,8 +221,8 @@ class _Reading:
         """True if the file was there before, and may go. Raises DataRefused (DATA_DUPLICATE) if it may not."""
         # The first time is in the key, for a LEAN file says its day in its name alone.
         key = (sha256, part.symbol, part.frame, int(part.columns[time_column(part.frame)][0]))
-        other = self._seen.setdefault(key, part.file.label)
-        if other == part.file.label:
+        number, other = self._seen.setdefault(key, (self._files_done, part.file.label))
+        if number == self._files_done:  # Files are told apart by their number, for a path may be given twice.
             return False
         if self._request.on_duplicate == "refuse":
             raise DataRefused(

@@ -65,6 +65,7 @@ class Intake:
         self._writer: SeriesWriter | None = None
         self._runs: list[Run] = []
         self._run: Run | None = None
+        self._file_begins = True
         self._last_row: Columns = {}
         self._last_place = ""
         self._repairs: Counter[str] = Counter()
@@ -93,9 +94,10 @@ class Intake:
         assert self._writer is not None
         self._writer.add(columns)
         run.last_ns = int(times_ns[-1])
-        if run.files[-1][0] == part.file.path:
+        if not self._file_begins:
             run.files.pop()
         run.files.append((part.file.path, run.last_ns))
+        self._file_begins = False
 
     def add_repeated(self, rows: int) -> None:
         """Count the rows of a file that was there before and is left out."""
@@ -106,6 +108,7 @@ class Intake:
         """Say that a file is over. facts: what the manifest keeps of it."""
         self._inputs[label] = facts
         self._last_row = {}
+        self._file_begins = True
 
     def finish(self) -> None:
         """Take the series into the addition. Raises DataRefused as `add`, the joins and `SeriesInHand.finish` do."""
@@ -164,12 +167,12 @@ class Intake:
             else:
                 self._series = self._open(self._heading)
                 self._writer = self._series.writer
-        elif run.files[-1][0] != path and not self._is_behind(first_ns, run):
+        elif self._file_begins and not self._is_behind(first_ns, run):
             self._end_run()
             self._writer = self._side_writer()
         else:
             return run
-        self._run = Run(path=self._writer.path, first_ns=first_ns, last_ns=first_ns, files=[(path, first_ns)])
+        self._run = Run(path=self._writer.path, first_ns=first_ns, last_ns=first_ns)
         return self._run
 
     def _is_behind(self, first_ns: int, run: Run) -> bool:

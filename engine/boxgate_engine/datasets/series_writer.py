@@ -79,7 +79,8 @@ class SeriesWriter:
         if not len(times_ns):
             return
         if not self.rows:
-            self.first_ns = int(times_ns[0])
+            self.first_ns = self.last_ns = int(times_ns[0])
+        assert times_ns[0] >= self.last_ns, "rows come in time order"
         self.last_ns = int(times_ns[-1])
         self.rows += len(times_ns)
         for group in self._rows.add(columns):

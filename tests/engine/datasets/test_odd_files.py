@@ -212,3 +212,25 @@ def test_pipes_and_devices_are_refused_and_not_waited_for(store: Any, tmp_path: 
 
 def test_a_name_with_a_nul_is_refused(store: Any) -> None:
     assert refused(store, Path("a\0b.csv")).error_code == "DATA_FORMAT"
+
+
+@pytest.mark.parametrize("frame", ["M1", "tick"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_one_file_that_is_given_twice_is_there_once_or_refused(
+    store: Any, csv_file: Callable[..., Path], tmp_path: Path, frame: str, linked: bool
+) -> None:
+    """Rows of a path that was named twice once stood one behind the other, with time that falls between them."""
+    bars = [HEADER, *rows("2024-01-01 00:00:00", "2024-01-01 00:01:00")]
+    ticks = ["time,bid,ask", "2024-01-01 00:00:00,1.1,1.2", "2024-01-01 00:01:00,1.1,1.2"]
+    path = csv_file(*(ticks if frame == "tick" else bars))
+    other = path
+    if linked:
+        other = tmp_path / "link.csv"
+        other.symlink_to(path)
+    with pytest.raises(DataRefused) as found:
+        store.take(path, other, **STATED | {"frame": frame})
+    assert (found.value.error_code, store.published()) == ("DATA_DUPLICATE", [])
+    (series,) = store.take(path, other, **STATED | {"frame": frame, "on_duplicate": "drop"}).series
+    assert series.quality["repairs"] == {"rows_of_repeated_files_dropped": 2}
+    assert series.quality["policies"] == {"on_duplicate": "drop", "on_gap": "report"}
+    assert times_of(store, frame=frame) == [NEW_YEAR_NS, NEW_YEAR_NS + MINUTE_NS]
