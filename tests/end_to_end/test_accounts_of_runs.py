@@ -295,6 +295,8 @@ def test_a_config_on_real_data_runs_as_it_stands(desk: Desk, repository: Path, n
     costs = played.metrics["costs"]
     assert costs["funding"] if name == "perpetuals" else costs["swap"]
     assert_booked_twice(played)
+    code, again = desk.call("rerun", played.folder.name)
+    assert (code, again["equal"], again["files"]) == (0, True, [])
 
 
 def test_a_rate_that_no_instrument_gives_is_named(desk: Desk) -> None:

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow.parquet as pq
 import pytest
 
 from boxgate_engine.artefacts import RunArtefacts, find_run, prepare_store, publish_run, put_report, read_run
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import NotDeterministic, RunAmbiguous, RunDamaged, RunNotFound, StoreFailed
+from boxgate_engine.ledger import LEDGER
 from boxgate_engine.tables import Tables
 
 MakeRun = Callable[..., RunArtefacts]
@@ -96,6 +98,17 @@ def test_a_kept_run_without_a_page_gets_one(tmp_path: Path, make_run: MakeRun) -
     assert kept.published == "kept"
     assert (kept.folder / "report.html").read_text() == "<p>page</p>"
     assert "report.html" in read_run(kept.folder).files
+
+
+def test_a_kept_run_without_a_ledger_gets_one_beside_its_page(tmp_path: Path, make_run: MakeRun) -> None:
+    ledger = LEDGER.empty_table()
+    publish_run(make_run(), tmp_path)
+    kept = publish_run(make_run(render=lambda folder: "<p>page</p>", ledger=ledger), tmp_path)
+    assert kept.published == "kept"
+    assert {"report.html", "ledger.parquet"} <= read_run(kept.folder).files.keys()
+    again = publish_run(make_run(), tmp_path)
+    assert again.published == "kept"
+    assert pq.read_table(again.folder / "ledger.parquet").schema == LEDGER
 
 
 def test_an_unequal_result_is_an_error_and_both_are_kept(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from boxgate_engine.artefacts import LEDGER_FILE
 from boxgate_engine.artefacts.run_log import EVENT_FIELDS
 from boxgate_engine.artefacts.stored import MANIFEST, REPORT, REQUIRED, UNLISTED
+from boxgate_engine.ledger import ACCOUNTS, LEDGER
 from boxgate_engine.tables import META, OUTCOMES, SCHEMAS
 
 _SPEC = (Path(__file__).parents[3] / "docs/spec/artefacts.md").read_text(encoding="utf-8")
@@ -27,3 +29,14 @@ def test_the_columns_of_each_table_stand_in_their_order(name: str) -> None:
 )
 def test_every_file_event_and_outcome_is_named(word: str) -> None:
     assert word in _SPEC
+
+
+def test_the_columns_and_accounts_of_the_ledger_are_named() -> None:
+    section = _SPEC.partition("## 6. The ledger")[2]
+    table = section.partition("| column | content |")[2].partition("\n\n")[0]
+    named = [
+        name for row in table.splitlines() for name in re.findall(r"`([a-z_]+)`", row.split("|")[1] if row else "")
+    ]
+    assert named == LEDGER.names
+    assert all(f"`{account}`" in section for account in ACCOUNTS)
+    assert f"`{LEDGER_FILE}`" in section

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from boxgate_engine.config import RunConfig, SpreadTicks, load_config, parse_config, resolve_config, semantic_keys
+from boxgate_engine.config import (
+    FundingMissing,
+    RunConfig,
+    SpreadTicks,
+    load_config,
+    parse_config,
+    resolve_config,
+    semantic_keys,
+)
 from boxgate_engine.errors import ConfigInvalid, Problem
 
 _GOOD = """\
@@ -415,3 +423,50 @@ def test_costs_of_an_instrument_stand_before_those_of_all() -> None:
     assert (costs.fees_of("GBPUSD").maker_bps, costs.fees_of("GBPUSD").per_lot) == (1.0, 0.0)
     assert costs.spread_of("GBPUSD") == SpreadTicks(ticks=2)
     assert costs.slippage_of("GBPUSD").value == costs.slippage_of("EURUSD").value == 2.0
+
+
+def test_keys_of_accounts_enter_the_identity_only_where_they_say_something() -> None:
+    plain = semantic_keys(parse_config(_GOOD))
+    assert plain["account"] == {"currency": "USD", "cash": 100000.0, "leverage": 30.0, "type": "margin"}
+    assert not {"funding", "swap"} & plain["costs"].keys()
+    silent = [
+        "account.margin={mode: cross, maintenance: 0.0, call: 0.0, fee_bps: 0.0}",
+        "account.equivalents=[]",
+        "costs.funding=auto",
+        "costs.swap=none",
+        "report.ledger=true",
+    ]
+    assert semantic_keys(parse_config(_GOOD, silent)) == plain
+    for said in (
+        "account.margin={maintenance: 0.5}",
+        "account.equivalents=[[USD, USDT]]",
+        "account.leverage={default: 30, EURUSD: 20}",
+        "costs.funding=none",
+        "costs.swap={model: points, long: -1.0, short: 0.5}",
+        "costs.instruments={EURUSD: {swap: {model: points, long: -1.0, short: 0.5}}}",
+        "costs.instruments={EURUSD: {funding: none}}",
+    ):
+        keys = semantic_keys(parse_config(_GOOD, [said]))
+        assert keys != plain
+        assert semantic_keys(RunConfig.model_validate(keys)) == keys
+    own = semantic_keys(parse_config(_GOOD, ["costs.instruments={EURUSD: {fees_bps: 1.0}}"]))
+    assert not {"funding", "swap"} & own["costs"]["instruments"]["EURUSD"].keys()
+
+
+def test_leverage_funding_and_swap_of_an_instrument_stand_before_those_of_all() -> None:
+    config = parse_config(
+        _GOOD,
+        [
+            "account.leverage={default: 30, XAUUSD: 20}",
+            "costs.funding=none",
+            "costs.swap={model: annual_rate, long: -0.02, short: 0.01}",
+            "costs.instruments={XAUUSD: {swap: none, funding: {missing: skip}}}",
+        ],
+    )
+    assert [config.account.leverage_of(symbol) for symbol in ("EURUSD", "XAUUSD")] == [30.0, 20.0]
+    assert config.costs.funding_of("EURUSD") == "none"
+    assert config.costs.funding_of("XAUUSD") == FundingMissing(missing="skip")
+    assert config.costs.swap_of("XAUUSD") is None
+    swap = config.costs.swap_of("EURUSD")
+    assert swap is not None
+    assert (swap.triple, swap.triple_day, swap.lot_qty) == ("wednesday", 3, 100_000.0)
