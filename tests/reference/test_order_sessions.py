@@ -442,6 +442,14 @@ def test_what_arrives_too_late_is_rejected() -> None:
     assert ends(result) == ["FILLED", "REJECTED ORDER_NOT_WORKING", "REJECTED ORDER_NOT_WORKING"]
 
 
+def test_the_first_fill_of_a_group_ends_the_order_that_waits() -> None:
+    events = [tick(time, price, price) for time, price in ((10, 100), (25, 100), (35, 96), (40, 96))]
+    answers = {0: limit("a", "BUY", 97, oco="g"), 1: market("b", "BUY", oco="g")}
+    result = trade(events, answers, latency_ns=11)
+    assert [fill.client_id for fill in result.fills] == ["a"]
+    assert ends(result) == ["FILLED", "CANCELLED OCO"]
+
+
 def test_a_protection_that_arrives_after_the_position_is_rejected() -> None:
     events = [tick(time, price, price) for time, price in ((10, 100), (25, 100), (35, 89), (40, 89))]
     result = trade(events, {0: [market("a", "BUY", sl=90.0)], 1: [protect(sl=95.0)]}, latency_ns=11)
@@ -455,8 +463,8 @@ def test_a_change_that_arrives_after_what_it_asks_for_has_passed() -> None:
     result = trade(events, {0: [market("a", "BUY", 7)], 1: [again("a", qty=3.0)]}, latency_ns=11, volume_limit=0.5)
     assert [fill.lots for fill in result.fills] == [2, 2, 2, 1]
     assert ends(result) == ["FILLED", "REJECTED QTY_BELOW_MINIMUM"]
-    # A validity that is over: the order is.
-    late = again("a", qty=1.0, price=97.0, tif="GTD", valid_until_ns=39)
+    # A validity that is over: the order is, although the tick at 40 reaches its new price.
+    late = again("a", qty=1.0, price=100.0, tif="GTD", valid_until_ns=39)
     result = trade(events, {0: [limit("a", "BUY", 90)], 1: [late]}, latency_ns=11)
     assert ends(result) == ["EXPIRED", "DONE"]
 
