@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+import numpy as np
+
 from boxgate_engine.calendars import Calendar, calendar_of
 from boxgate_engine.datasets.catalogue import read_catalogue
 from boxgate_engine.datasets.content import Column, SeriesContent
@@ -294,12 +296,16 @@ class SeriesInHand:
             from_ns, to_ns = quality.first_gap
             raise DataRefused(
                 f"{quality.gap_count} gaps with {quality.missing_bars} missing bars; the first is "
-                f"from {from_ns} to {to_ns} ns",
+                f"from {_moment(from_ns)} to {_moment(to_ns)}",
                 code="DATA_GAP",
                 where=f"{self.heading.symbol} {self.heading.frame}",
                 expected="no gap while the market is open, as --on-gap refuse asks",
                 remedy="complete the data, or import with --on-gap report",
             )
+
+
+def _moment(time_ns: int) -> str:
+    return f"{np.datetime64(time_ns, 'ns').astype('datetime64[s]')}Z"
 
 
 def stored_series(base: Manifest | None, symbol: str, frame: str) -> StoredSeries | None:

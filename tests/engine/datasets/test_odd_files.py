@@ -234,3 +234,16 @@ def test_one_file_that_is_given_twice_is_there_once_or_refused(
     assert series.quality["repairs"] == {"rows_of_repeated_files_dropped": 2}
     assert series.quality["policies"] == {"on_duplicate": "drop", "on_gap": "report"}
     assert times_of(store, frame=frame) == [NEW_YEAR_NS, NEW_YEAR_NS + MINUTE_NS]
+
+
+def test_a_spread_below_zero_is_refused(store: Any, tmp_path: Path) -> None:
+    path = tmp_path / "EURUSD_M1.csv"
+    path.write_text(MT5.replace("\t12\r\n", "\t-1\r\n", 1), newline="")
+    error = refused(store, path)
+    assert (error.error_code, error.where.endswith("row 2, column <SPREAD>")) == ("DATA_VALUE", True)
+
+
+def test_the_refusal_of_gaps_says_when_they_are(store: Any, csv_file: Callable[..., Path]) -> None:
+    path = csv_file(HEADER, *rows("2024-01-02 00:00:00", "2024-01-02 00:05:00"))
+    error = refused(store, path, on_gap="refuse")
+    assert "from 2024-01-02T00:01:00Z to 2024-01-02T00:05:00Z" in error.what

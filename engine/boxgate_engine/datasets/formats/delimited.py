@@ -61,7 +61,7 @@ def clean_text(data: bytes, label: str) -> bytes:
 def refuse_binary(text: bytes, label: str) -> None:
     """Raise DataRefused (DATA_FORMAT) if a text is none."""
     if text.startswith(b"PAR1") or text.endswith(b"PAR1"):
-        raise _format(label, "the file is Parquet", "CSV text or LEAN zips", "export the data as CSV")
+        raise _format(label, "the text is Parquet", "text; Parquet by itself, not packed", "unpack the file")
     if b"\0" in text:
         raise _format(label, "the file is binary or UTF-16", "CSV text in UTF-8", "export it as UTF-8 text")
 

@@ -80,6 +80,14 @@ def _bars(
     columns["volume"] = table.numbers(volume) if volume in names else np.zeros(table.rows)
     repairs: dict[str, int] = {}
     if "spread" in names and (points := np.ascontiguousarray(table.columns["spread"].to_numpy())).any():
+        if (points < 0).any():
+            raise DataRefused(
+                f"the spread is {int(points.min())} points",
+                code="DATA_VALUE",
+                where=_where(table)(int(np.argmax(points < 0)), "spread"),
+                expected="a spread of zero or more",
+                remedy="correct or remove the row; values are never repaired here",
+            )
         scale = 10 ** _decimals(text, separator, names, table, file.label)
         for name, ask in zip(_PRICES, ASK_COLUMNS, strict=True):
             columns[ask] = np.rint(table.numbers(name) * scale + points) / scale
