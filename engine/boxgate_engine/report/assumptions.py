@@ -31,10 +31,8 @@ NOT_MODELLED: Final = (
     "Order book depth, queue position, volume limits and partial fills: a touched limit is filled whole",
     "Market impact and latency: an order meets the first price that opens after the decision",
     "Market hours, outages and requotes",
-    "Funding and overnight swap",
-    "Liquidation: negative equity is shown, not stopped",
-    "Currency conversion: every instrument is quoted in the account currency",
     "Inverse contracts, and orders beyond market and limit with stop and target",
+    "Partial liquidation, insurance funds and interest on cash",
     "Taxes, dividends and other corporate actions",
 )
 """What the engine leaves out; each can make real trading worse than this page."""

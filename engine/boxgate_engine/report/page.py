@@ -9,6 +9,7 @@ from typing import Any, Final
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.report import sections
 from boxgate_engine.report.assumptions import (
+    Assumption,
     name_assumptions,
     shown_fees,
     shown_leverage,
@@ -53,15 +54,9 @@ def render_report(
     Raises UserMistake RUN_UNREADABLE for a folder that is not of a complete run.
     """
     files = read_run_files(run_folder)
-    figures = build_figures(
+    figures, groups = _figures(
         files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality, instruments=instruments
     )
-    groups = name_assumptions(files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments)
-    figures["assumptions"] = [
-        {"group": heading, "name": line.name, "value": line.value, "note": line.note}
-        for heading, lines in groups
-        for line in lines
-    ]
     body = "".join(
         [
             sections.summary(figures),
@@ -90,6 +85,27 @@ def render_report(
         scripts=_SCRIPTS,
         assets=assets,
     )
+
+
+def page_data(
+    run_folder: Path,
+    *,
+    run_id: str,
+    result_digest: str,
+    prices: Sequence[PricePanel],
+    quality: Mapping[str, Any],
+    instruments: Sequence[Instrument] = (),
+) -> dict[str, Any]:
+    """Return the data of the page: every number that it shows. Arguments and errors as of `render_report`."""
+    figures, _ = _figures(
+        read_run_files(run_folder),
+        run_id=run_id,
+        result_digest=result_digest,
+        prices=prices,
+        quality=quality,
+        instruments=instruments,
+    )
+    return figures
 
 
 def write_report(
@@ -121,6 +137,28 @@ def write_report(
     path = run_folder / FILE_NAME
     path.write_text(page, encoding="utf-8", newline="\n")
     return path
+
+
+def _figures(
+    files: RunFiles,
+    *,
+    run_id: str,
+    result_digest: str,
+    prices: Sequence[PricePanel],
+    quality: Mapping[str, Any],
+    instruments: Sequence[Instrument],
+) -> tuple[dict[str, Any], list[tuple[str, list[Assumption]]]]:
+    """Return the data of the page and its assumptions, which are part of them, by group."""
+    figures = build_figures(
+        files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality, instruments=instruments
+    )
+    groups = name_assumptions(files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments)
+    figures["assumptions"] = [
+        {"group": heading, "name": line.name, "value": line.value, "note": line.note}
+        for heading, lines in groups
+        for line in lines
+    ]
+    return figures, groups
 
 
 def _header(files: RunFiles, run_id: str) -> str:

@@ -185,6 +185,9 @@ def report_command(
     assets: Annotated[
         Assets, typer.Option(help="The page's script: inside the page, or one file beside the runs.")
     ] = Assets.INLINE,
+    png: Annotated[Path | None, typer.Option(help="Folder for a picture of every chart; needs the extra png.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Folder for the data of every chart and table as CSV.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="File for the data of the page as JSON.")] = None,
     store: Store = DEFAULT_STORE,
     root: Root = DEFAULT_ROOT,
     cache: Cache = DEFAULT_CACHE,
@@ -192,9 +195,10 @@ def report_command(
     debug: Debug = False,
 ) -> None:
     """Build report.html of a published run again, from its files and the prices of its dataset."""
-    from boxgate_server.cli.report import report
+    from boxgate_server.cli.report import Exports, report
 
-    report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug)
+    exports = Exports(png=png, csv=csv, figures=figures)
+    report(run, assets=assets.value, store=store, root=root, cache=cache, as_json=as_json, debug=debug, exports=exports)
 
 
 @app.command("compare")

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxgate_engine.report.figures import build_figures, daily_returns, histogram, monthly_returns
-from boxgate_engine.report.run_files import read_run_files
 from boxgate_engine.report.figures.trade_list import TRADES_MAX, trade_list
+from boxgate_engine.report.run_files import read_run_files
 
 DAY_NS = 86_400_000_000_000
 START_NS = 1_704_067_200_000_000_000  # 2024-01-01
