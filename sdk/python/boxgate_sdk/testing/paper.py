@@ -1,7 +1,8 @@
 """A small account that answers signals in tests of strategies with FEEDBACK.
 
 Netting, no costs, no margin. Market targets are met at the next open (or tick), limits and brackets where a bar
-touches them, the stop before the target. It is not the engine and does not foretell its fills.
+touches them, the stop before the target. A trailing stop is shown and never met. It is not the engine and does not
+foretell its fills.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class _Target:
     sl: float | None = None
     tp: float | None = None
     valid_until_ns: int | None = None
+    trail: float | None = None
 
     @property
     def signed(self) -> float:
@@ -38,6 +40,7 @@ class _Holding:
     entry: float = 0.0
     sl: float | None = None
     tp: float | None = None
+    trail: float | None = None
     position_id: int = 0
     mark: float = 0.0
 
@@ -96,11 +99,12 @@ class PaperAccount:
                 sl=signal.risk.sl if signal.risk.HasField("sl") else None,
                 tp=signal.risk.tp if signal.risk.HasField("tp") else None,
                 valid_until_ns=signal.valid_until_ns if signal.HasField("valid_until_ns") else None,
+                trail=signal.risk.trail if signal.risk.HasField("trail") else None,
             )
             if new != holding.target:
                 holding.target = new
                 if side_of_position == new.side:
-                    holding.sl, holding.tp = new.sl, new.tp
+                    holding.sl, holding.tp, holding.trail = new.sl, new.tp, new.trail
                 self.version += 1
 
     def message(self, updates: bool) -> account_pb2.Account:
@@ -118,6 +122,7 @@ class PaperAccount:
                     entry_price=h.entry,
                     sl=h.sl,
                     tp=h.tp,
+                    trail=h.trail,
                 )
             if h.rest:
                 side = signal_pb2.SIDE_BUY if h.rest > 0 else signal_pb2.SIDE_SELL
@@ -139,6 +144,7 @@ class PaperAccount:
                 sl=t.sl,
                 tp=t.tp,
                 valid_until_ns=t.valid_until_ns,
+                trail=t.trail,
             )
         if updates:
             message.updates.extend(self.updates)
@@ -169,7 +175,7 @@ class PaperAccount:
             price = min(offered, limit) if rest > 0 else max(offered, limit)
         self._fill(index, holding, rest, price, event, account_pb2.FILL_REASON_ENTRY)
         if holding.qty and holding.target.side != Side.FLAT:
-            holding.sl, holding.tp = holding.target.sl, holding.target.tp
+            holding.sl, holding.tp, holding.trail = holding.target.sl, holding.target.tp, holding.target.trail
 
     def _bracket(self, index: int, holding: _Holding, event: Bar | Tick) -> None:
         if not holding.qty:
@@ -203,7 +209,7 @@ class PaperAccount:
         closed = 0.0 if before * qty >= 0 else min(abs(before), abs(qty)) * (1 if before > 0 else -1)
         self.cash += closed * (price - holding.entry)
         if before * after <= 0:
-            holding.entry, holding.sl, holding.tp = price, None, None
+            holding.entry, holding.sl, holding.tp, holding.trail = price, None, None, None
             self._positions += 1
             holding.position_id = self._positions
         elif abs(after) > abs(before):
@@ -216,7 +222,7 @@ class PaperAccount:
     def _keep(self, holding: _Holding) -> None:
         """Make the position that is there the target."""
         side = Side.BUY if holding.qty > 0 else Side.SELL if holding.qty < 0 else Side.FLAT
-        holding.target = _Target(side=side, qty=abs(holding.qty), sl=holding.sl, tp=holding.tp)
+        holding.target = _Target(side=side, qty=abs(holding.qty), sl=holding.sl, tp=holding.tp, trail=holding.trail)
 
     def _note(self, index: int, event: Bar | Tick, **facts: object) -> None:
         self.version += 1

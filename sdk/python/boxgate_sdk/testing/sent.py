@@ -31,6 +31,7 @@ class Sent:
     tp: float | None
     valid_until_ns: int | None
     adjust_only: bool
+    trail: float | None = None
     meta: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
@@ -46,6 +47,7 @@ def read_signal(signal: signal_pb2.Signal, seq: int, symbol: str) -> Sent:
         tp=signal.risk.tp if signal.risk.HasField("tp") else None,
         valid_until_ns=signal.valid_until_ns if signal.HasField("valid_until_ns") else None,
         adjust_only=signal.adjust_only,
+        trail=signal.risk.trail if signal.risk.HasField("trail") else None,
         meta=MessageToDict(signal.meta) if signal.HasField("meta") else None,
     )
 
@@ -62,14 +64,18 @@ def on_grid(signal: signal_pb2.Signal, tick_size: Ratio, lot_size: Ratio) -> sig
         rounded.risk.sl = round_price(signal.risk.sl, *tick_size)
     if signal.risk.HasField("tp"):
         rounded.risk.tp = round_price(signal.risk.tp, *tick_size)
+    if signal.risk.HasField("trail"):
+        rounded.risk.trail = round_price(signal.risk.trail, *tick_size)
     return rounded
 
 
 def check_signal(signal: signal_pb2.Signal, seq: int) -> None:
     """Raise SignalInvalid for what can never be right and would fail a run."""
-    values = {"qty": signal.qty, "price": signal.price, "sl": signal.risk.sl, "tp": signal.risk.tp}
+    values = {"qty": signal.qty, "price": signal.price}
     present = [name for name in ("qty", "price") if signal.HasField(name)]
-    present += [name for name in ("sl", "tp") if signal.risk.HasField(name)]
+    for name in ("sl", "tp", "trail"):
+        values[name] = getattr(signal.risk, name)
+        present += [name] if signal.risk.HasField(name) else []
     wrong = [f"{n} is {values[n]}" for n in present if not (math.isfinite(values[n]) and values[n] > 0)]
     if signal.side != signal_pb2.SIDE_FLAT and not signal.HasField("qty"):
         wrong.append("qty is missing")
