@@ -11,7 +11,7 @@ import pyarrow as pa
 from boxgate_engine.kernel import records
 from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
-from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Records
+from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Floats, Records
 from boxgate_engine.ledger import build_ledger
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tables import Tables, build_table, coded, nullable
@@ -46,7 +46,7 @@ _FILL_REASONS: Final = {
 class Results:
     """A finished run: its tables, what is still open, and what only the kernel knows. Costs are positive where paid.
 
-    ledger: as `build_ledger` gives it, if it was asked for.
+    fill_units: contract size times rate at each fill. ledger: as `build_ledger` gives it, if it was asked for.
     """
 
     tables: Tables
@@ -55,6 +55,7 @@ class Results:
     spread_cost: float
     funding_cost: float
     swap_cost: float
+    fill_units: Floats
     ledger: pa.Table | None
 
 
@@ -95,6 +96,7 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledg
         spread_cost=float(account["spread_sum"]),
         funding_cost=-float(account["funding_sum"]) + 0.0,
         swap_cost=-float(account["swap_sum"]) + 0.0,
+        fill_units=fills["unit"].copy(),
         ledger=build_ledger(simulation) if ledger else None,
     )
 

@@ -391,7 +391,7 @@ class _Run:
             funding_cost=results.funding_cost,
             swap_cost=results.swap_cost,
             open_positions=results.open_positions,
-            contract_sizes={one.symbol: float(one.contract_size) for one in market.instruments},
+            fill_units=results.fill_units,
         )
 
     def _bands(self, dataset: Dataset, metrics: dict[str, Any]) -> dict[str, Any]:

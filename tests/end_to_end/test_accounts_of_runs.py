@@ -153,6 +153,12 @@ def test_profit_in_yen_is_dollars_at_the_rate_of_the_close_before(desk: Desk, sh
     row = played.rows("equity_curve")[1 + 40]
     profit = (closes[40] - fills[0]["price"]) * 20_000.0 * rates[40]
     assert row["unrealised_pnl"] == pytest.approx(profit, rel=1e-9)
+    curve = played.rows("equity_curve")
+    steps = [after["time_ns"] - before["time_ns"] for before, after in pairwise(curve)]
+    mean = sum(row["equity"] * step for row, step in zip(curve, steps, strict=False)) / sum(steps)
+    traded = sum(fill["qty"] * fill["price"] * rates[fill["seq"] - 1] for fill in fills)
+    turnover = traded / mean / (sum(steps) / (365.25 * DAY_NS))
+    assert played.metrics["exposure"]["turnover"] == pytest.approx(turnover, rel=1e-9)
     assert row["margin_used"] == pytest.approx(20_000.0 * closes[40] * rates[40] / 30, rel=1e-12)
 
 

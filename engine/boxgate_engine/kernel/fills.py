@@ -297,6 +297,7 @@ def _write_fill(
     fill.lots = lots
     fill.qty = quantity
     fill.price = price
+    fill.unit = sim.book[i].unit
     fill.reference_price = raw
     fill.fee = fee
     fill.slippage = slippage

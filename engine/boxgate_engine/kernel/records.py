@@ -248,6 +248,7 @@ FILL_ROW: Final = np.dtype(
         ("lots", "i8"),
         ("qty", "f8"),
         ("price", "f8"),
+        ("unit", "f8"),  # value of one unit of quantity and price, account currency
         ("reference_price", "f8"),
         ("fee", "f8"),
         ("slippage", "f8"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from boxgate_engine.metrics.arrays import finite, floats, integers, ratio, total
+from boxgate_engine.metrics.arrays import Float64Array, finite, floats, integers, ratio, total
 from boxgate_engine.metrics.drawdowns import drawdown_figures
 from boxgate_engine.metrics.exposure import exposure_figures
 from boxgate_engine.metrics.returns import daily_marks, growth_figures, period_figures
@@ -49,14 +49,14 @@ def compute_metrics(
     funding_cost: float = 0.0,
     swap_cost: float = 0.0,
     open_positions: Sequence[Mapping[str, Any]] = (),
-    contract_sizes: Mapping[str, float] | None = None,
+    fill_units: Sequence[float] | Float64Array | None = None,
 ) -> dict[str, Any]:
     """Return the content of metrics.json.
 
     tables: the full equity curve, its first row the start. initial_cash: > 0. all_weekend: every instrument trades on
     weekends, so a year has 365 marks, else 252. Costs are in account currency, positive = paid. open_positions: one
-    mapping per position with instrument, side, qty, entry_price, mark_price and unrealised_pnl. contract_sizes: base
-    units per unit of quantity, by instrument, 1 for those that are missing.
+    mapping per position with instrument, side, qty, entry_price, mark_price and unrealised_pnl. fill_units: value
+    of one unit of quantity and price at each fill, contract size times rate, 1 where it is not given.
     """
     times_ns = integers(tables.equity["time"])
     equity = floats(tables.equity["equity"])
@@ -68,8 +68,7 @@ def compute_metrics(
     final = float(equity[-1])
     profit, deepest, cagr = final - initial_cash, falls["max_drawdown_daily"], growth["cagr"]
     ulcer = falls["ulcer_index"]
-    sizes = contract_sizes or {}
-    units = [sizes.get(name, 1.0) for name in tables.fills["instrument"].to_pylist()]
+    units = np.ones(tables.fills.num_rows) if fill_units is None else np.asarray(fill_units, np.float64)
     notional = floats(tables.fills["qty"]) * floats(tables.fills["price"]) * units
     return {
         "schema": SCHEMA,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -37,12 +37,13 @@ def summary_rows(finished: Finished) -> Rows:
         ("published", _PUBLISHED[finished.published]),
         ("events", f"{count(counts['events'])}{speed}"),
         ("signals", ", ".join([count(counts["signals"]), *_remarks(finished)])),
-        ("trades", count(metrics["trades"]["count"])),
+        ("trades", ", ".join([count(metrics["trades"]["count"]), *_force(counts)])),
         ("net profit", profit),
         ("CAGR", percent(gained["cagr"], signed=True)),
         ("Sharpe", ratio(metrics["ratio"]["sharpe"])),
         ("max drawdown", percent(metrics["risk"]["max_drawdown"])),
         ("fees", money(metrics["costs"]["fees"], currency)),
+        *((name, money(paid, currency)) for name in ("funding", "swap") if (paid := metrics["costs"].get(name))),
         ("round trips", f"{count(finished.delivery['round_trips'])} ({finished.delivery['mode']})"),
         ("time", f"{duration(timing['total'])} ({parts})"),
         ("folder", str(finished.folder)),
@@ -67,6 +68,15 @@ def nothing_traded(finished: Finished) -> str | None:
         return None
     remarks = _remarks(finished) or ["none of them asked for a trade, or no order was filled"]
     return f"warning: nothing was traded: {count(signals)} signals, {', '.join(remarks)}"
+
+
+def _force(counts: Mapping[str, int]) -> list[str]:
+    """Return how often positions were liquidated and the account called."""
+    return [
+        f"{count(counts[name])} {one if counts[name] == 1 else f'{one}s'}"
+        for name, one in (("liquidations", "liquidation"), ("margin_calls", "margin call"))
+        if counts.get(name)
+    ]
 
 
 def _remarks(finished: Finished) -> list[str]:
