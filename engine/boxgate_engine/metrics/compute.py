@@ -16,6 +16,9 @@ from boxgate_engine.metrics.trades import trade_figures
 from boxgate_engine.tables import Tables
 
 SCHEMA: Final = "boxgate.metrics/1"
+_RATIOS: Final = ("sharpe", "sortino", "omega", "tail_ratio", "probabilistic_sharpe", "deflated_sharpe")
+_TRIALS: Final = 1
+"""Runs that a single run was chosen from: it knows of no others."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +66,7 @@ def compute_metrics(
     assert len(equity) > 0, "the first row is the start"
     periods = 365 if all_weekend else 252
     daily = daily_marks(times_ns, equity)
-    growth = growth_figures(daily.returns, periods)
+    growth = growth_figures(daily.returns, periods, trials=_TRIALS)
     falls = drawdown_figures(times_ns, equity, daily.marks)
     final = float(equity[-1])
     profit, deepest, cagr = final - initial_cash, falls["max_drawdown_daily"], growth["cagr"]
@@ -88,7 +91,8 @@ def compute_metrics(
             **falls,
         },
         "ratio": {
-            **{name: growth[name] for name in ("sharpe", "sortino", "omega", "tail_ratio", "probabilistic_sharpe")},
+            **{name: growth[name] for name in _RATIOS},
+            "trials": _TRIALS,
             "mar": None if cagr is None or deepest is None else ratio(cagr, deepest),
             "martin": None if cagr is None or ulcer is None else ratio(cagr, ulcer),
             "recovery_factor": _recovery(profit, tables),

@@ -52,15 +52,18 @@ def period_figures(daily: DailyMarks) -> Figures:
     }
 
 
-def growth_figures(returns: list[float] | None, periods: int) -> Figures:
+def growth_figures(
+    returns: list[float] | None, periods: int, *, trials: int = 1, trial_deviation: float = 0.0
+) -> Figures:
     """Return what is computed from all returns. returns: shape (n,); None where they have no meaning.
 
-    periods: marks of a year. Names: cagr, volatility, downside_deviation, skew, kurtosis, var_95, cvar_95, sharpe,
-    sortino, omega, tail_ratio, probabilistic_sharpe.
+    periods: marks of a year. trials: how many runs this one was chosen from, trial_deviation the standard deviation of
+    their Sharpe ratios, per period. Names: cagr, volatility, downside_deviation, skew, kurtosis, var_95, cvar_95,
+    sharpe, sortino, omega, tail_ratio, probabilistic_sharpe, deflated_sharpe.
     """
     names = (
         "cagr", "volatility", "downside_deviation", "skew", "kurtosis", "var_95", "cvar_95", "sharpe", "sortino",
-        "omega", "tail_ratio", "probabilistic_sharpe",
+        "omega", "tail_ratio", "probabilistic_sharpe", "deflated_sharpe",
     )  # fmt: skip
     figures: Figures = dict.fromkeys(names)
     if not returns:
@@ -87,6 +90,8 @@ def growth_figures(returns: list[float] | None, periods: int) -> Figures:
         figures |= _shape(returns, mean)
         if deviation > 0.0:
             figures["probabilistic_sharpe"] = probabilistic_sharpe(returns, benchmark=0.0)
+        luck = expected_best_sharpe(trials, trial_deviation)
+        figures["deflated_sharpe"] = probabilistic_sharpe(returns, benchmark=luck)
     elif n > 1:
         figures["volatility"] = 0.0
     return figures

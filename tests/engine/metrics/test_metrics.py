@@ -166,7 +166,7 @@ def test_a_run_of_one_day_has_no_yearly_figures() -> None:
         "drawdowns": 1,
         "ulcer_index": 0.0,
     }
-    assert {name for name, value in found["ratio"].items() if value is not None} == {"recovery_factor"}
+    assert {name for name, value in found["ratio"].items() if value is not None} == {"recovery_factor", "trials"}
     assert found["return"]["cagr"] is None
 
 
@@ -326,7 +326,8 @@ def test_the_metrics_have_the_pinned_names() -> None:
             "volatility",
         ],
         "ratio": [
-            "mar", "martin", "omega", "probabilistic_sharpe", "recovery_factor", "sharpe", "sortino", "tail_ratio",
+            "deflated_sharpe", "mar", "martin", "omega", "probabilistic_sharpe", "recovery_factor", "sharpe", "sortino",
+            "tail_ratio", "trials",
         ],
         "trades": [
             "best", "count", "expectancy", "holding_max_ns", "holding_mean_ns", "holding_median_ns", "long_count",

@@ -80,6 +80,7 @@ def summary(figures: Figures) -> str:
             [
                 (f"Sharpe{mark}", number(ratio["sharpe"])),
                 ("Probability of a Sharpe above 0", percent(ratio.get("probabilistic_sharpe"), 1)),
+                ("Deflated Sharpe, trials", _deflated(ratio)),
                 (f"Sortino{mark}", number(ratio["sortino"])),
                 (f"MAR{mark}", number(ratio["mar"])),
                 (f"Martin{mark}", number(ratio.get("martin"))),
@@ -134,6 +135,10 @@ def summary(figures: Figures) -> str:
     note = f'<p class="note">* Annualised from {counted(days, "daily return")}, means little.</p>' if short else ""
     body = f'<dl class="cards">{shown}</dl>{note}<div class="stack">{"".join(facts)}</div>'
     return section("summary", TITLES["summary"], body + _open_positions(figures))
+
+
+def _deflated(ratio: Mapping[str, Any]) -> str:
+    return f"{percent(ratio.get('deflated_sharpe'), 1)}, {count(ratio.get('trials'))}"
 
 
 def _pair(one: int | None, other: int | None) -> str:
