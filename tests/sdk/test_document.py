@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from boxgate_engine.config import load_config
+from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_sdk import Side, Signals, Strategy
+from boxgate_sdk._contract import describe
+from boxgate_sdk._server import check_strategy
+from boxgate_sdk.errors import Refusal
 from boxgate_sdk.parameters import bind
 from boxgate_sdk.testing import InProcess, bars
 
@@ -70,6 +74,16 @@ def test_the_order_strategy_that_the_document_shows_trades(repository: Path) -> 
     (signal,) = InProcess(names["Dip"]).run(bars([1.0, 1.1, 1.0, 1.0])).signals
     assert signal.side == Side.BUY
     assert signal.qty == pytest.approx(200_000, abs=0.01)
+
+
+def test_the_strategy_with_orders_of_its_own_is_one_that_can_be_served(repository: Path) -> None:
+    names: dict[str, Any] = {"__name__": "document"}
+    exec(next(block for block in _blocks(repository, "python") if "class Range" in block), names)
+    check_strategy(names["Range"])
+    described = describe(names["Range"], strategy_pb2.DescribeRequest())
+    assert set(described.requires) == {"ORDERS", "FEEDBACK"}
+    with pytest.raises(Refusal, match="ORDERS"):
+        InProcess(names["Range"]).run(bars([1.0, 1.1]))
 
 
 def test_the_config_that_the_document_shows_is_valid(repository: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ class Breakout(IntentStrategy):
             self.ctx.stop(Side.SELL, 10_000, bar.low, sl=bar.high, oco="range")
 
 It needs the capabilities ORDERS and FEEDBACK. OrderStrategy is the layer over targets for those who need one order an
-instrument. Source: docs/writing-a-strategy.md, section 12.
+instrument. Source: docs/writing-a-strategy.md, section 13.
 """
 
 from __future__ import annotations
