@@ -406,7 +406,7 @@ def test_nothing_is_ordered_in_the_warm_up() -> None:
         (lambda ctx: ctx.limit(Side.BUY, 1.0, math.nan), sdk_errors.OrderInvalid),
         (lambda ctx: ctx.cancel("nobody"), sdk_errors.OrderInvalid),
         (lambda ctx: [ctx.market(Side.BUY, 1.0, client_id="a") for _ in range(2)], sdk_errors.OrderInvalid),
-        (lambda ctx: ctx.market(Side.BUY, 1.0, "XXX"), sdk_errors.InstrumentUnknown),
+        (lambda ctx: ctx.market(Side.BUY, 1.0, "GBPUSD"), sdk_errors.InstrumentUnknown),
     ],
 )
 def test_what_can_never_be_right_is_said_where_it_is_ordered(order: Any, error: type[Exception]) -> None:

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from plain_tape import PlainEvent, plain_moments, tapes
 
 from boxgate_engine.errors import BoxgateError
+from boxgate_engine.intent_intake import RAW_INTENT
 from boxgate_engine.signal_intake import RAW_SIGNAL
 from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk, Source, Tape
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2, window_pb2
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse
 from boxgate_sdk._wire import decode_request
-from boxgate_server.sessions._wire import plain_struct, read_answer, window_message
+from boxgate_server.sessions._wire import Levels, continuation_message, plain_struct, read_answer, window_message
 
 BARS = ("open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close")
 TICKS = ("bid", "ask", "last", "volume")
@@ -206,6 +207,76 @@ def test_an_answer_is_rebuilt_from_its_public_values(
 def assert_optional(record: Any, name: str, value: float | None) -> None:
     assert record[f"has_{name}"] == (value is not None)
     assert np.array([record[name]]).tobytes() == np.array([0.0 if value is None else value]).tobytes()
+
+
+@st.composite
+def intents(draw: st.DrawFn) -> signal_pb2.OrderIntent:
+    """Any intent that the wire can carry, right or wrong."""
+    small = st.integers(0, 2**31 - 1)
+    intent = signal_pb2.OrderIntent(
+        event_index=draw(st.integers(0, 2**32 - 1)),
+        instrument=draw(st.integers(0, 2**32 - 1)),
+        client_id=draw(st.text(max_size=5)),
+        oco=draw(st.text(max_size=5)),
+        reduce_only=draw(st.booleans()),
+        post_only=draw(st.booleans()),
+    )
+    for name in ("kind", "side", "type", "tif"):
+        setattr(intent, name, draw(small))
+    for name in ("qty", "price", "stop_price", "trail"):
+        if draw(st.booleans()):
+            setattr(intent, name, draw(numbers))
+    if draw(st.booleans()):
+        intent.risk.SetInParent()
+        for name in ("sl", "tp", "trail"):
+            if draw(st.booleans()):
+                setattr(intent.risk, name, draw(numbers))
+    if draw(st.booleans()):
+        intent.valid_until_ns = draw(st.integers(-(2**63), 2**63 - 1))
+    if draw(st.booleans()):
+        intent.meta.update(draw(metas))
+    return intent
+
+
+@given(st.lists(intents(), max_size=5), st.booleans())
+def test_intents_are_rebuilt_from_their_public_values_and_names(sent: list[Any], more: bool) -> None:
+    window = signal_pb2.SignalWindow(first_seq=3, consumed=2, intents=sent, more=more)
+    raw = OnEventResponse(signals=window).SerializeToString()
+    for keep_meta in (False, True):
+        answer = read_answer(raw, seq=3, keep_meta=keep_meta, orders=True, continues=True)
+        assert (answer.first_seq, answer.consumed, answer.more, len(answer.signals)) == (3, 2, more, 0)
+        assert answer.intents.rows.dtype == RAW_INTENT
+        assert list(answer.intents.client_ids) == [intent.client_id for intent in sent]
+        assert list(answer.intents.ocos) == [intent.oco for intent in sent]
+        for record, intent in zip(answer.intents.rows, sent, strict=True):
+            assert record["event"] == intent.event_index
+            for name in ("kind", "instrument", "side", "type", "tif", "reduce_only", "post_only"):
+                assert record[name] == getattr(intent, name)
+            for name in ("qty", "price", "stop_price", "trail"):
+                assert_optional(record, name, getattr(intent, name) if intent.HasField(name) else None)
+            for name, field in (("sl", "sl"), ("tp", "tp"), ("risk_trail", "trail")):
+                has = intent.HasField("risk") and intent.risk.HasField(field)
+                assert_optional(record, name, getattr(intent.risk, field) if has else None)
+            assert record["has_valid_until_ns"] == intent.HasField("valid_until_ns")
+            assert record["valid_until_ns"] == intent.valid_until_ns
+        assert answer.meta == (
+            [plain_struct(i.meta) if i.HasField("meta") else None for i in sent] if keep_meta else None
+        )
+
+
+@pytest.mark.parametrize("first_seq", [0, 77])
+def test_what_comes_behind_an_unfinished_answer_is_written_as_the_generated_code_writes_it(first_seq: int) -> None:
+    marks = Marks(np.arange(3.0), np.arange(3.0) + 10, np.arange(6.0).reshape(2, 3))
+    levels = Levels({1: np.array([np.nan, 2.5, 3.5])}, {"stop-1": np.array([7.0, 8.0, 9.0])})
+    account = account_pb2.Account(version=3, cash=5.0)
+    expected = window_pb2.EventWindow(first_seq=first_seq, account=account)
+    expected.marks.equity.append(1.0)
+    expected.marks.free_margin.append(11.0)
+    expected.marks.instruments.add(instrument=0, unrealised_pnl=[1.0])
+    expected.marks.instruments.add(instrument=1, unrealised_pnl=[4.0], trail_level=[2.5])
+    expected.marks.orders.add(client_id="stop-1", level=[8.0])
+    raw = continuation_message(first_seq, account.SerializeToString(), marks, 1, held=[0, 1], levels=levels)
+    assert raw == OnEventRequest(window=expected).SerializeToString()
 
 
 def test_a_number_that_json_does_not_have_is_null_in_meta() -> None:
