@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,22 @@ def test_without_the_dataset_the_page_has_no_prices_and_says_so(boxgate: Call, f
     page = (folder / "report.html").read_text()
     assert "The dataset of this run was not at hand" in page
     read_run(folder)
+
+
+def test_charts_and_tables_are_exported(boxgate: Call, folder: Path, tmp_path: Path) -> None:
+    places = {name: tmp_path / "out" / name for name in ("png", "csv", "page.json")}
+    answered = boxgate(
+        "report", str(folder), "--png", str(places["png"]), "--csv", str(places["csv"]),
+        "--figures", str(places["page.json"]), "--json",
+    )  # fmt: skip
+    assert answered.code == 0, answered.err
+    exported = [Path(path) for path in answered.json["exports"]]
+    assert all(path.is_file() for path in exported)
+    assert {places["png"] / "equity.png", places["csv"] / "equity.csv", places["page.json"]} <= set(exported)
+    assert json.loads(places["page.json"].read_text())["run_id"] == folder.name
+
+
+def test_an_export_that_cannot_be_written_is_refused(boxgate: Call, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    answered = boxgate("report", str(folder), "--csv", str(tmp_path / "taken" / "below"), "--json")
+    assert (answered.code, answered.error["code"]) == (2, "EXPORT_UNWRITABLE")
