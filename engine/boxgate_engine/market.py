@@ -62,8 +62,8 @@ class Market:
             except UserMistake as error:
                 problems.append(_problem(f"instruments[{i}]", error))
         if not problems:
-            problems += rate_problems(config, self.instruments)
             problems += funding_problems(config, dataset)
+        problems += rate_problems(config, self.instruments)
         problems += _contract_problems(self.instruments)
         problems += self._spread_problems()
         problems += self._volume_problems()

@@ -89,7 +89,7 @@ def test_everything_that_the_data_lack_is_told_at_once(refused: Call) -> None:
     error = refused("CONFIG", *lines)
     assert [problem["code"] for problem in error["problems"]] == [
         "SERIES_UNKNOWN",
-        "CURRENCY_MISMATCH",
+        "RATE_MISSING",
         "SPREAD_MISSING",
         "WINDOW_EMPTY",
     ]
@@ -103,7 +103,7 @@ def test_everything_that_the_data_lack_is_told_at_once(refused: Call) -> None:
         ("SERIES_UNKNOWN", ["instruments: [EURUSD, EURJPY]"], "instruments[1]"),
         ("WINDOW_EMPTY", ["window: {start: 2031-01-01, end: last}"], "window"),
         ("WINDOW_EMPTY", ["window: {start: first, end: 2020-01-01}"], "window"),
-        ("CURRENCY_MISMATCH", ["account: {currency: CHF, cash: 1000}"], "account.currency"),
+        ("RATE_MISSING", ["account: {currency: CHF, cash: 1000}"], "account.currency"),
         (
             "SPREAD_MISSING",
             ["instruments: [BTCUSDT]", "account: {currency: USDT, cash: 1000}"],
