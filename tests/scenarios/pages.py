@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-PAGES = ("execution.md", "accounts-draft.md")
-"""Where rules stand; sections of the first are named by number, those of both by a word of their title."""
+PAGES = ("execution.md",)
+"""Where rules stand; sections of the first are named by number, all by a word of their title."""
 
 ACCOUNTS = ("Conversion", "Margin", "Funding", "Swap", "Ledger")
 """Sections on the account, by a word of their title: their numbers are not fixed."""

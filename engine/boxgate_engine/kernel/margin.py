@@ -1,4 +1,4 @@
-"""Conversion, and what is done to an account that cannot bear its positions (docs/spec/execution.md, sections 9 and 10)."""
+"""Conversion, and when an account cannot bear its positions (docs/spec/execution.md, sections 9 and 10)."""
 
 from __future__ import annotations
 
