@@ -6,7 +6,7 @@ from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Records, Sim
-from boxgate_engine.kernel.settle import settle, write_equity
+from boxgate_engine.kernel.settle import settle, settle_quietly, write_equity
 from boxgate_engine.kernel.targets import accept
 
 
@@ -31,7 +31,8 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
         start = moment_start[m]
         stop = moment_start[m + 1]
         if m >= first + settled:
-            settle(sim, q, m, book, events, active)
+            if active or not settle_quietly(book, events, start, stop):
+                settle(sim, q, m, book, events, active)
             if q.delivered[m]:
                 write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
                 account.equity_rows += 1

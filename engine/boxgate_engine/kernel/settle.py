@@ -40,6 +40,19 @@ def settle(sim: Sim, q: Quotes, m: int, book: Records, events: Records, active: 
 
 
 @njit(cache=True)
+def settle_quietly(book: Records, events: Records, first: int, end: int) -> bool:
+    """Settle a moment in which nothing happens, with events [first, end), if nothing but targets is active.
+
+    Returns False, without any effect, if more may happen. `settle` gives the same result and costs five times as much:
+    passing the tuples alone costs more than settling a quiet moment, which most are.
+    """
+    if not is_quiet(book, events, first, end):
+        return False
+    mark_quietly(book, events, first, end)
+    return True
+
+
+@njit(cache=True)
 def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
     """Settle moment m of the quotes but for `settle_account`; afterwards the marks of its instruments are its close."""
     first = q.moment_start[m]
