@@ -71,12 +71,13 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledg
     simulation.decide_outcomes()
     fills = sim.fills[: int(account["fills"])]
     trades = sim.trades[: int(account["trades"])]
+    intents = sim.intents[: int(account["intents"])]
     equity = sim.equity[: int(account["equity_rows"])]
     _assert_ledger(simulation)
     names = [instrument.symbol for instrument in simulation.instruments]
     tables = Tables(
         signals=_signals(signals, names, sim.specs, meta),
-        fills=_fills(fills, names, signals),
+        fills=_fills(fills, names, intents if simulation.orders else signals),
         trades=_trades(trades, names),
         equity=_equity(equity),
     )

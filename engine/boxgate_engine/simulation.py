@@ -12,6 +12,16 @@ import numpy as np
 
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel import loop
+from boxgate_engine.kernel.intent_records import (
+    INTENT_ROW,
+    ORDER_ENDED,
+    ORDER_QUEUED,
+    ORDER_ROW,
+    ORDER_WORKING,
+    ORDERS_PER_INSTRUMENT_MAX,
+    SUBMIT,
+    WORKING,
+)
 from boxgate_engine.kernel.records import (
     ACCOUNT,
     BOOK,
@@ -46,6 +56,7 @@ from boxgate_engine.kernel.records import (
     Records,
     Sim,
 )
+from boxgate_engine.randomness import uniform
 from boxgate_engine.signal_intake import FLAT, RAW_SIGNAL, kernel_specs, take_signals
 
 PATHS: Final = {
@@ -57,6 +68,10 @@ PATHS: Final = {
     "real": PATH_PESSIMISTIC,
 }
 """Path assumption by the name of `execution.path`; `real` replaces bars on the tape, what remains is pessimistic."""
+
+
+_NO_SIGNALS: Final = np.zeros(0, SIGNAL_ROW)
+_NO_INTENTS: Final = np.zeros(0, INTENT_ROW)
 
 
 SLIPPAGE_MODELS: Final = {
@@ -130,6 +145,15 @@ class SwapTerms:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long a decision is on its way: fixed_ns, and up to jitter_ns more, drawn by the seed of the run."""
+
+    fixed_ns: int = 0
+    jitter_ns: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountRules:
     """Assumptions of a run. cash: account currency. path: a key of PATHS.
 
@@ -139,7 +163,7 @@ class AccountRules:
 
     The others have one entry for each instrument, or none at all. rates: None where the quote currency is the
     account's. funding: times and rates. swap_stamps: times and numbers of nights. Times are int64 ns, ascending; those
-    at or before the start of the run do not count.
+    at or before the start of the run do not count. volume_limit: share of the volume of an event that may fill.
     """
 
     cash: float
@@ -152,6 +176,8 @@ class AccountRules:
     funding: Sequence[tuple[Integers, Floats]] = ()
     swap: Sequence[SwapTerms | None] = ()
     swap_stamps: Sequence[tuple[Integers, Integers]] = ()
+    volume_limit: float | None = None
+    latency: Latency = Latency()
 
 
 class Simulation:
@@ -160,13 +186,16 @@ class Simulation:
     All methods take a chunk's quotes and ranges of its moments; the caller keeps the ranges consecutive.
     """
 
-    def __init__(self, instruments: Sequence[Instrument], rules: AccountRules, *, start_ns: int) -> None:
-        """Open the account; the first row of the equity curve is the start."""
+    def __init__(
+        self, instruments: Sequence[Instrument], rules: AccountRules, *, start_ns: int, orders: bool = False
+    ) -> None:
+        """Open the account; the first row of the equity curve is the start. orders: intents come instead of signals."""
         count = len(instruments)
         book = np.zeros(count, BOOK)
         for field in ("queue_head", "queue_tail", "work_signal", "stand_signal", "bracket_signal"):
             book[field] = -1
         book["stand_until_ns"] = NO_EXPIRY
+        book["allowance"] = -1
         account = np.zeros(1, ACCOUNT)
         account["cash"] = rules.cash
         account["next_position_id"] = 1
@@ -179,20 +208,26 @@ class Simulation:
         self.instruments = tuple(instruments)
         self.initial_cash = rules.cash
         self.rounded = 0
+        self.orders = orders
+        self._latency = rules.latency
         self._sim = Sim(
             book,
             specs,
             account,
-            _rules(rules, stamped=bool(len(funding) + len(swap))),
+            _rules(rules, stamped=bool(len(funding) + len(swap)), orders=orders),
             np.zeros(0, SIGNAL_ROW),
             np.zeros(0, FILL_ROW),
             np.zeros(0, TRADE_ROW),
             np.zeros(0, UPDATE_ROW),
             np.zeros(1024, EQUITY_ROW),
             np.zeros(count, np.int64),
-            np.zeros(FILLS_PER_INSTRUMENT_MAX, FILL_ROW),
+            np.zeros(_fills_max(orders), FILL_ROW),
             funding,
             swap,
+            np.zeros(0, INTENT_ROW),
+            np.zeros(0, ORDER_ROW),
+            np.zeros(ORDERS_PER_INSTRUMENT_MAX, ORDER_ROW),
+            np.zeros(ORDERS_PER_INSTRUMENT_MAX, np.int64),
         )
         first = self._sim.equity[0]
         first["time_ns"] = start_ns
@@ -211,9 +246,52 @@ class Simulation:
         return self._sim.specs
 
     def advance(self, quotes: Quotes, incoming: Records, first: int, end: int, *, settled: int = 0) -> None:
-        """Settle moments [first, end) and apply the signals that answer them; see kernel.loop.advance."""
+        """Settle moments [first, end) and apply the signals or intents that answer them; see kernel.loop.advance.
+
+        incoming: SIGNAL_ROW records, in a session of orders INTENT_ROW.
+        """
         self._make_room(end - first, len(incoming))
-        loop.advance(self._sim, quotes, incoming, first, end, settled)
+        signals, intents = (_NO_SIGNALS, incoming) if self.orders else (incoming, _NO_INTENTS)
+        loop.advance(self._sim, quotes, self._late(signals, quotes), self._late(intents, quotes), first, end, settled)
+
+    def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
+        """Accept intents of a moment that is settled; on a tick they meet it at once, on bars they wait as always."""
+        self._make_room(1, len(incoming))
+        loop.meet_now(self._sim, quotes, self._late(incoming, quotes), moment)
+
+    def open_orders(self) -> Records:
+        """Return the ORDER_ROW records of the orders that work or wait, by instrument and place in its list."""
+        rows = self._open_order_rows()
+        return self._sim.orders[rows]
+
+    def _late(self, incoming: Records, quotes: Quotes) -> Records:
+        """Return the decisions with the time that they are on their way."""
+        latency = self._latency
+        if not len(incoming) or not (latency.fixed_ns or latency.jitter_ns):
+            return incoming
+        late = incoming.copy()
+        late["delay_ns"] = latency.fixed_ns
+        if latency.jitter_ns:
+            seq = _last_seq_of_moment(quotes, incoming["event"])
+            u = uniform(latency.seed, seq, incoming["instrument"], np.ones(len(incoming), np.int64))
+            late["delay_ns"] += np.floor(latency.jitter_ns * u).astype(np.int64)
+        return late
+
+    def _open_order_rows(self) -> list[int]:
+        rows = []
+        orders, intents = self._sim.orders, self._sim.intents
+        for book in self._sim.book:
+            number = int(book["order_head"])
+            while number:
+                rows.append(number - 1)
+                number = int(orders[number - 1]["next"])
+            row = int(book["queue_head"])
+            while row >= 0:
+                order = int(intents[row]["order"]) - 1
+                if intents[row]["kind"] == SUBMIT and orders[order]["state"] == ORDER_QUEUED:
+                    rows.append(order)
+                row = int(intents[row]["next"])
+        return rows
 
     def plan(self, quotes: Quotes, first: int, end: int, marks: Marks) -> int:
         """Return how far a window may reach that begins with moment first - 1, which has been settled.
@@ -223,9 +301,12 @@ class Simulation:
         loop.write_marks(self._sim, quotes, first - 1, marks.equity, marks.free_margin, marks.profit)
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
+        table = self._sim.intents if self.orders else self._sim.signals
         rows = self._rows_at_work()
-        kept = self._sim.signals[rows]
-        room = FILLS_PER_INSTRUMENT_MAX * len(self.instruments)
+        kept = table[rows]
+        order_rows = self._open_order_rows() if self.orders else []
+        kept_orders = self._sim.orders[order_rows]
+        room = _fills_max(self.orders) * len(self.instruments)
         account = self._sim.account.copy()
         account["fills"] = account["trades"] = account["updates"] = 0
         copy = self._sim._replace(
@@ -233,21 +314,23 @@ class Simulation:
             account=account,
             fills=np.zeros(room, FILL_ROW),
             trades=np.zeros(room, TRADE_ROW),
-            updates=np.zeros(room + len(rows) + self._stamps_left() + 1, UPDATE_ROW),
+            updates=np.zeros(room + 2 * len(rows) + len(order_rows) + self._stamps_left() + 1, UPDATE_ROW),
         )
         reach = loop.plan(copy, quotes, first, end, marks.equity, marks.free_margin, marks.profit)
-        self._sim.signals[rows] = kept
+        table[rows] = kept
+        self._sim.orders[order_rows] = kept_orders
         return int(reach)
 
     def _rows_at_work(self) -> list[int]:
         rows = []
+        table = self._sim.intents if self.orders else self._sim.signals
         for book in self._sim.book:
-            if book["work_signal"] >= 0:
+            if book["work_signal"] >= 0 and not self.orders:
                 rows.append(int(book["work_signal"]))
             row = int(book["queue_head"])
             while row >= 0:
                 rows.append(row)
-                row = int(self._sim.signals[row]["next"])
+                row = int(table[row]["next"])
         return rows
 
     def _stamps_left(self) -> int:
@@ -257,12 +340,26 @@ class Simulation:
 
     def decide_outcomes(self) -> None:
         """Decide the outcomes that the end of the tape leaves open."""
+        if self.orders:
+            self._decide_intents()
+            return
         signals = self._sim.signals[: int(self._sim.account["signals"][0])]
         for book in self._sim.book:
             row = int(book["work_signal"])
             if book["work_live"] and book["work_lots"] != book["lots"] and signals[row]["outcome"] == OPEN:
                 signals["outcome"][row] = RESTING
         signals["outcome"][signals["outcome"] == OPEN] = UNEXECUTED
+
+    def _decide_intents(self) -> None:
+        intents = self._sim.intents[: int(self._sim.account["intents"][0])]
+        submitted = intents["kind"] == SUBMIT
+        order = self._sim.orders[intents["order"][submitted] - 1]
+        outcome = np.where(order["state"] == ORDER_ENDED, order["outcome"], UNEXECUTED)
+        intents["outcome"][submitted] = np.where(order["state"] == ORDER_WORKING, WORKING, outcome)
+        intents["reason"][submitted] = order["reason"]
+        intents["filled"][submitted] = order["filled"]
+        intents["average_price"][submitted] = order["average_price"]
+        intents["outcome"][intents["outcome"] == OPEN] = UNEXECUTED
 
     def close_all(self, time_ns: int, seq: int) -> None:
         """Close what is open at its last mark, with costs. What works at that time rests, whatever is closed."""
@@ -272,15 +369,19 @@ class Simulation:
 
     def _make_room(self, moments: int, signals: int) -> None:
         account = self._sim.account[0]
-        fills = FILLS_PER_INSTRUMENT_MAX * len(self.instruments) * moments
+        fills = _fills_max(self.orders) * len(self.instruments) * moments
+        intents = signals if self.orders else 0
+        decisions = signals + int(account["signals"]) + int(account["intents"])
         needed = {
-            "signals": (int(account["signals"]), signals),
+            "signals": (int(account["signals"]), signals - intents),
+            "intents": (int(account["intents"]), intents),
+            "orders": (int(account["intents"]), intents),
             "fills": (int(account["fills"]), fills),
             "trades": (int(account["trades"]), fills),
-            # A signal can cause one update that is no fill, at its acceptance or later; a moment one margin call.
+            # A decision can cause a few updates that are no fills, at its acceptance or later; a moment a margin call.
             "updates": (
                 int(account["updates"]),
-                fills + signals + int(account["signals"]) + self._stamps_left() + moments,
+                fills + 3 * decisions + self._stamps_left() + moments,
             ),
             "equity": (int(account["equity_rows"]), moments + 1),
         }
@@ -320,11 +421,25 @@ def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:
     return specs
 
 
-def _rules(rules: AccountRules, *, stamped: bool) -> Records:
+def _fills_max(orders: bool) -> int:
+    """Return how many fills one instrument can make in one moment."""
+    return FILLS_PER_INSTRUMENT_MAX + (4 * ORDERS_PER_INSTRUMENT_MAX if orders else 0)
+
+
+def _last_seq_of_moment(quotes: Quotes, event: Integers) -> Integers:
+    """Return the number of the last event of the moment of each event."""
+    moment = np.searchsorted(quotes.moment_start, event, side="right")
+    last: Integers = quotes.events["seq"][quotes.moment_start[moment] - 1]
+    return last
+
+
+def _rules(rules: AccountRules, *, stamped: bool, orders: bool) -> Records:
     margin = rules.margin
     record = np.zeros(1, RULES)
     record["path"] = PATHS[rules.path]
     record["cash_account"] = rules.cash_account
+    record["orders"] = orders
+    record["volume_limit"] = rules.volume_limit or 0.0
     record["isolated"] = margin.mode == "isolated"
     record["maintenance"] = margin.maintenance
     record["margin_call"] = margin.call
@@ -374,6 +489,7 @@ def compile_kernel() -> None:
     simulation = Simulation([instrument], AccountRules(cash=1.0), start_ns=0)
     events = np.ones(1, QUOTE)
     events["instrument"] = 0
+    events["closed"] = 0
     quotes = Quotes(events, np.array([0, 1]), np.ones(1, np.uint8))
     raw = np.zeros(1, RAW_SIGNAL)
     raw["side"] = FLAT
@@ -381,5 +497,6 @@ def compile_kernel() -> None:
         raw, simulation.specs, [instrument], seq=np.zeros(1, np.int64), moment=np.zeros(1, np.int64)
     )
     simulation.advance(quotes, signals, 0, 1)
+    simulation.apply_now(quotes, _NO_INTENTS, 0)
     simulation.plan(quotes, 1, 1, Marks.for_chunk(1, 1))
     simulation.close_all(1, 0)

@@ -22,6 +22,7 @@ from boxgate_engine.kernel.records import (
     Sim,
 )
 from boxgate_engine.kernel.targets import follow_position
+from boxgate_engine.kernel.trails import give_bracket
 
 
 @njit(cache=True)
@@ -107,6 +108,8 @@ def reduce_position(
         book.margin = 0.0
         book.sl = 0.0
         book.tp = 0.0
+        book.trail = 0.0
+        book.trail_level = 0.0
         book.bracket_signal = -1
         book.path_dependent = 0
     else:
@@ -171,9 +174,7 @@ def increase_position(
     book.fee_pool += fee
     book.slippage_pool += slippage
     book.margin = margin
-    book.sl = book.work_sl
-    book.tp = book.work_tp
-    book.bracket_signal = book.work_signal
+    give_bracket(book, spec, book.work_sl, book.work_tp, book.work_trail, book.work_signal, bid, ask)
     follow_position(book)
     touch(book, bid, ask)
     _write_fill(sim, i, side, abs(lots), quantity, price, raw, fee, slippage, slips, ENTRY, signal, time_ns, seq)
@@ -304,6 +305,7 @@ def _write_fill(
     fill.maker = 0 if slips else 1
     fill.reason = reason
     fill.signal = signal
+    fill.order = 0
     fill.path_dependent = 0
     account.fills = row + 1
     update = sim.updates[account.updates]
@@ -314,5 +316,7 @@ def _write_fill(
     update.fill = row
     update.reason = 0
     update.amount = 0.0
+    update.order = 0
+    update.intent_kind = 0
     account.updates += 1
     account.version += 1

@@ -96,8 +96,10 @@ INTENT_ROW: Final = np.dtype(
         ("risk_trail", "f8"),
         # of the kernel
         ("next", "i8"),
+        ("delay_ns", "i8"),  # incoming: latency
+        ("due_ns", "i8"),  # when it arrives
         ("outcome", "i8"),
-        ("reason", "i8"),
+        ("reason", "i8"),  # incoming: MARKET_CLOSED, or 0
         ("filled", "i8"),  # lots
         ("average_price", "f8"),  # of what was filled
     ]
@@ -129,6 +131,9 @@ ORDER_ROW: Final = np.dtype(
         ("tp", "f8"),
         ("risk_trail", "f8"),
         ("next", "i8"),  # number of the order behind it in its instrument's list, 0 for none
+        ("idle", "i8"),  # number of the event in which the volume limit left it nothing
+        ("outcome", "i8"),  # of an order that has ended
+        ("reason", "i8"),
     ]
 )
 """One order as it is now: order n stands in row n - 1 of their table."""

@@ -5,16 +5,26 @@ from __future__ import annotations
 from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
-from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Records, Sim
-from boxgate_engine.kernel.settle import settle, settle_quietly, write_equity
+from boxgate_engine.kernel.intents import accept_intent
+from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Record, Records, Sim
+from boxgate_engine.kernel.settle import (
+    is_active,
+    settle,
+    settle_account,
+    settle_opens,
+    settle_quietly,
+    write_equity,
+)
 from boxgate_engine.kernel.targets import accept
+from boxgate_engine.kernel.walk import settle_inside
 
 
 @njit(cache=True)
-def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settled: int) -> None:
-    """Settle moments [first, end) and apply after each the signals that answer it.
+def advance(sim: Sim, q: Quotes, incoming: Records, intents: Records, first: int, end: int, settled: int) -> None:
+    """Settle moments [first, end) and apply after each the signals that answer it, or the intents.
 
     incoming: signals (SIGNAL_ROW) by moment, instrument, event and position in the answer; `event` indexes the quotes.
+    intents: INTENT_ROW likewise; one of the two is empty.
     settled: number of leading moments that are settled already and only take their signals.
     The outputs must have room: FILLS_PER_INSTRUMENT_MAX per instrument and moment, and every incoming signal.
     """
@@ -22,22 +32,46 @@ def advance(sim: Sim, q: Quotes, incoming: Records, first: int, end: int, settle
     book = sim.book
     specs = sim.specs
     account = sim.account[0]
-    active = sim.rules[0].active
+    active = is_active(sim)
     equity = sim.equity
     events = q.events
     moment_start = q.moment_start
     p = 0
+    taken = 0
     for m in range(first, end):
         start = moment_start[m]
         stop = moment_start[m + 1]
         if m >= first + settled:
-            if active or not settle_quietly(book, events, start, stop):
-                settle(sim, q, m, book, events, active)
+            if active or not settle_quietly(book, specs, events, start, stop):
+                settle(sim, q, m)
             if q.delivered[m]:
                 write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
                 account.equity_rows += 1
         while p < incoming.shape[0] and incoming[p].event < stop:
             p = _take(sim, q, incoming, p, stop)
+        while taken < intents.shape[0] and intents[taken].event < stop:
+            _take_intent(sim, q, intents[taken])
+            taken += 1
+
+
+@njit(cache=True)
+def meet_now(sim: Sim, q: Quotes, intents: Records, m: int) -> None:
+    """Apply intents to moment m, which is settled: on a tick they meet it, on bars they wait as always."""
+    for k in range(intents.shape[0]):
+        _take_intent(sim, q, intents[k])
+    first = q.moment_start[m]
+    quote = q.events[first]
+    if not quote.tick or not quote.execution or quote.closed:
+        return
+    i = quote.instrument
+    for j in range(sim.book.shape[0]):
+        sim.executing[j] = -1
+    sim.executing[i] = first
+    settle_opens(sim, q)
+    settle_inside(sim, quote, i)
+    settle_account(sim, quote.time_ns, quote.seq)
+    if q.delivered[m]:
+        write_equity(sim.book, sim.specs, sim.account[0], sim.equity[sim.account[0].equity_rows - 1], quote.time_ns)
 
 
 @njit(cache=True)
@@ -48,10 +82,15 @@ def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin:
     that of undelivered moments before it included, changes nothing. Fills the marks of its events: equity and
     free_margin of shape (n,), profit of shape (instruments, n), all by index of the event.
     """
+    book = sim.book
+    specs = sim.specs
+    events = q.events
+    active = is_active(sim)
     version = sim.account[0].version
     last = first
     for m in range(first, end):
-        settle(sim, q, m, sim.book, q.events, sim.rules[0].active)
+        if active or not settle_quietly(book, specs, events, q.moment_start[m], q.moment_start[m + 1]):
+            settle(sim, q, m)
         if sim.account[0].version != version:
             return last
         if q.delivered[m]:
@@ -87,6 +126,19 @@ def close_all(sim: Sim, time_ns: int, seq: int) -> None:
             reduce_position(sim, i, abs(book.lots), raw, book.mark_bid, book.mark_ask, True, END, -1, time_ns, seq)
     row = sim.equity[sim.account[0].equity_rows - 1]
     write_equity(sim.book, sim.specs, sim.account[0], row, row.time_ns)
+
+
+@njit(cache=True)
+def _take_intent(sim: Sim, q: Quotes, incoming: Record) -> None:
+    """Append an intent to the table and accept it."""
+    account = sim.account[0]
+    row = account.intents
+    sim.intents[row] = incoming
+    account.intents += 1
+    intent = sim.intents[row]
+    intent.seq = q.events[incoming.event].seq
+    intent.time_ns = q.events[incoming.event].time_ns
+    accept_intent(sim, row)
 
 
 @njit(cache=True)

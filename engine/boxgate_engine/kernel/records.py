@@ -130,6 +130,8 @@ RULES: Final = np.dtype(
         ("margin_call", "f8"),  # share of the margin below which the account is called, 0.0 for none
         ("liquidation_fee_bps", "f8"),
         ("liquidates", "i8"),  # 1 if positions can be liquidated
+        ("orders", "i8"),  # 1 for a session of orders instead of targets
+        ("volume_limit", "f8"),  # share of an event's volume that may fill, 0.0 for any
         ("active", "i8"),  # 1 if there are rates, stamps, liquidations or margin calls at all
     ]
 )
@@ -147,6 +149,7 @@ ACCOUNT: Final = np.dtype(
         ("trades", "i8"),
         ("updates", "i8"),
         ("signals", "i8"),
+        ("intents", "i8"),
         ("equity_rows", "i8"),
         ("no_ops", "i8"),
         ("path_dependent_bars", "i8"),
@@ -175,7 +178,9 @@ BOOK: Final = np.dtype(
         ("margin", "f8"),  # set aside for the position in isolated mode
         ("sl", "f8"),
         ("tp", "f8"),
-        ("bracket_signal", "i8"),  # row of the signal that set the bracket
+        ("trail", "f8"),
+        ("trail_level", "f8"),  # 0.0 while there is none
+        ("bracket_signal", "i8"),  # row of the signal or intent that set the bracket
         ("position_id", "i8"),
         ("entry_seq", "i8"),
         ("entry_time_ns", "i8"),
@@ -198,6 +203,8 @@ BOOK: Final = np.dtype(
         ("work_price", "f8"),
         ("work_sl", "f8"),
         ("work_tp", "f8"),
+        ("work_trail", "f8"),
+        ("work_idle", "i8"),  # number of the event in which the volume limit left a limit nothing
         ("work_until_ns", "i8"),
         ("work_signal", "i8"),
         # standing target
@@ -206,9 +213,16 @@ BOOK: Final = np.dtype(
         ("stand_price", "f8"),
         ("stand_sl", "f8"),
         ("stand_tp", "f8"),
+        ("stand_trail", "f8"),
         ("stand_until_ns", "i8"),
         ("stand_signal", "i8"),
-        # queue of decisions: rows of the signal table, linked by `next`
+        # orders: numbers of those that work, linked by `next`; 0 for none
+        ("order_head", "i8"),
+        ("order_tail", "i8"),
+        ("open_orders", "i8"),  # that work or wait
+        ("allowance", "i8"),  # lots that the present event still fills, -1 for any number
+        ("decided_ns", "i8"),  # when the last decision arrives
+        # queue of decisions: rows of the signal or intent table, linked by `next`
         ("queue_head", "i8"),
         ("queue_tail", "i8"),
         ("cut_long", "i8"),  # queued decisions of that side end after the walk
@@ -231,6 +245,8 @@ SIGNAL_ROW: Final = np.dtype(
         ("trail", "f8"),
         ("valid_until_ns", "i8"),
         ("adjust_only", "i8"),
+        ("delay_ns", "i8"),  # incoming: latency
+        ("due_ns", "i8"),  # when it arrives
         ("kind", "i8"),
         ("next", "i8"),
         ("outcome", "i8"),
@@ -254,7 +270,8 @@ FILL_ROW: Final = np.dtype(
         ("slippage", "f8"),
         ("maker", "i8"),
         ("reason", "i8"),
-        ("signal", "i8"),  # row of the signal table, -1 for none
+        ("signal", "i8"),  # row of the signal or intent table, -1 for none
+        ("order", "i8"),  # number of the order, 0 for none
         ("path_dependent", "i8"),
     ]
 )
@@ -292,6 +309,8 @@ UPDATE_ROW: Final = np.dtype(
         ("fill", "i8"),  # row of the fill table, -1 for none
         ("reason", "i8"),  # of a rejection
         ("amount", "f8"),  # that funding or swap moved, account currency, positive is received
+        ("order", "i8"),  # number of the order, 0 for none
+        ("intent_kind", "i8"),  # of a rejected intent
     ]
 )
 
@@ -325,6 +344,7 @@ QUOTE: Final = np.dtype(
         ("ask_low", "f8"),
         ("ask_close", "f8"),
         ("volume", "f8"),
+        ("closed", "i8"),  # 1 if it opens outside market hours: then it marks and does not fill
     ]
 )
 """One event of the merged tape, quote currency. Quotes of events that do not execute are not read."""
@@ -336,7 +356,8 @@ class Sim(NamedTuple):
     book, specs: one record per instrument. account, rules: one record. The others are outputs, of which the account
     knows how many rows are in use. executing: per instrument the event that executes in the present moment, or -1.
     scratch: room for one instrument's fills of one walk. funding, swap: STAMP records, grouped by instrument, ascending
-    in time.
+    in time. intents, orders: outputs of a session of orders; order n stands in row n - 1. order_copies, order_numbers:
+    room for the open orders of one instrument.
     """
 
     book: Records
@@ -352,6 +373,10 @@ class Sim(NamedTuple):
     scratch: Records
     funding: Records
     swap: Records
+    intents: Records
+    orders: Records
+    order_copies: Records
+    order_numbers: Integers
 
 
 class Quotes(NamedTuple):

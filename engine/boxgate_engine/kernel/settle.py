@@ -5,34 +5,63 @@ from __future__ import annotations
 from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, touch, unrealised
+from boxgate_engine.kernel.grid import lots_within
+from boxgate_engine.kernel.intents import expire_orders, promote_intents
 from boxgate_engine.kernel.margin import convert, is_below, liquidation_level
+from boxgate_engine.kernel.orders import (
+    any_order_in_range,
+    fill_market_orders,
+    fill_reached_orders,
+    reduce_market_orders,
+)
 from boxgate_engine.kernel.records import UPDATE_MARGIN_CALL, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.stamps import is_due, pay_funding, pay_swap
 from boxgate_engine.kernel.targets import cut_queue, expire, promote, write_update
+from boxgate_engine.kernel.trails import stop_in_force
 from boxgate_engine.kernel.walk import (
     any_level_in_range,
     exit_by_bracket,
+    fill_limit_target,
+    follow_range,
     increase_towards_target,
     liquidate,
     liquidation_in_range,
     reached,
     reduce_towards_target,
     settle_inside,
+    stand_at,
     touch_range,
 )
 
 
 @njit(cache=True)
-def settle(sim: Sim, q: Quotes, m: int, book: Records, events: Records, active: int) -> None:
-    """Settle moment m of the quotes.
+def settle_quietly(book: Records, specs: Records, events: Records, first: int, end: int) -> bool:
+    """Settle a moment in which nothing happens, with events [first, end), if nothing but targets is active.
 
-    book, events, active: of sim and q; reaching into the tuples costs more than settling a quiet moment, which most
-    are. `settle_moment` gives the same result for those and costs ten times as much.
+    Returns False, without any effect, if more may happen. `settle` gives the same result and costs five times as much:
+    passing the tuples alone costs more than settling a quiet moment, which most are.
     """
+    if not is_quiet(book, specs, events, first, end):
+        return False
+    mark_quietly(book, specs, events, first, end)
+    return True
+
+
+@njit(cache=True)
+def settle(sim: Sim, q: Quotes, m: int) -> None:
+    """Settle moment m of the quotes."""
+    book = sim.book
+    specs = sim.specs
+    events = q.events
+    active = is_active(sim)
     first = q.moment_start[m]
     end = q.moment_start[m + 1]
-    if is_quiet(book, events, first, end) and (not active or is_quiet_account(sim, events, first, end)):
-        mark_quietly(book, events, first, end)
+    if is_quiet(book, specs, events, first, end) and (
+        not active or (are_quiet_orders(sim, events, first, end) and is_quiet_account(sim, events, first, end))
+    ):
+        mark_quietly(book, specs, events, first, end)
+        if active and sim.rules[0].orders:
+            _follow_quietly(sim, events, first, end)
     else:
         settle_moment(sim, q, m)
     if active:
@@ -40,16 +69,9 @@ def settle(sim: Sim, q: Quotes, m: int, book: Records, events: Records, active: 
 
 
 @njit(cache=True)
-def settle_quietly(book: Records, events: Records, first: int, end: int) -> bool:
-    """Settle a moment in which nothing happens, with events [first, end), if nothing but targets is active.
-
-    Returns False, without any effect, if more may happen. `settle` gives the same result and costs five times as much:
-    passing the tuples alone costs more than settling a quiet moment, which most are.
-    """
-    if not is_quiet(book, events, first, end):
-        return False
-    mark_quietly(book, events, first, end)
-    return True
+def is_active(sim: Sim) -> bool:
+    """Return whether anything but targets can act on the account: orders, rates, stamps, liquidations, margin calls."""
+    return bool(sim.rules[0].active or sim.rules[0].orders)
 
 
 @njit(cache=True)
@@ -57,45 +79,67 @@ def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
     """Settle moment m of the quotes but for `settle_account`; afterwards the marks of its instruments are its close."""
     first = q.moment_start[m]
     end = q.moment_start[m + 1]
-    expire(sim, q.events[first].time_ns, q.events[first].seq)
+    orders = sim.rules[0].orders != 0
+    if orders:
+        expire_orders(sim, q.events[first].time_ns, q.events[first].seq)
+    else:
+        expire(sim, q.events[first].time_ns, q.events[first].seq)
 
     instruments = sim.book.shape[0]
     for i in range(instruments):
         sim.executing[i] = -1
     for e in range(first, end):
         if q.events[e].execution:
-            sim.executing[q.events[e].instrument] = e
-            sim.book[q.events[e].instrument].events += 1
+            i = q.events[e].instrument
+            sim.executing[i] = e
+            sim.book[i].events += 1
+            sim.book[i].allowance = _allowance(sim.rules[0].volume_limit, q.events[e].volume, sim.specs[i])
     stamped = sim.funding.shape[0] + sim.swap.shape[0] > 0
     if stamped:
         _pay_in_the_gap(sim, q)
+    settle_opens(sim, q)
     for i in range(instruments):
         if sim.executing[i] >= 0:
-            _open(sim, q.events[sim.executing[i]])
-    for i in range(instruments):
-        if sim.executing[i] >= 0:
-            _market_reduction(sim, q.events[sim.executing[i]])
-    for i in range(instruments):
-        if sim.executing[i] >= 0:
-            _gap_bracket(sim, q.events[sim.executing[i]])
-    if sim.rules[0].liquidates:
-        for i in range(instruments):
-            if sim.executing[i] >= 0:
-                _gap_liquidation(sim, q.events[sim.executing[i]])
-    for i in range(instruments):
-        if sim.executing[i] >= 0:
-            _gap_limit(sim, q.events[sim.executing[i]])
-    for i in range(instruments):
-        if sim.executing[i] >= 0:
-            _market_increase(sim, q.events[sim.executing[i]])
-    for i in range(instruments):
-        if sim.executing[i] >= 0:
-            settle_inside(sim, q.events[sim.executing[i]], i)
+            if q.events[sim.executing[i]].closed:
+                _stay_closed(sim, q.events[sim.executing[i]], i)
+            else:
+                settle_inside(sim, q.events[sim.executing[i]], i)
     if stamped:
         _pay_in_the_bar(sim, q)
     for i in range(instruments):
         if sim.executing[i] >= 0:
             _close(sim.book[i], q.events[sim.executing[i]])
+
+
+@njit(cache=True)
+def settle_opens(sim: Sim, q: Quotes) -> None:
+    """Let what may fill at the opens of the executing events do so, line after line, each in instrument order."""
+    instruments = sim.book.shape[0]
+    for i in range(instruments):
+        if sim.executing[i] >= 0:
+            _open(sim, q.events[sim.executing[i]])
+    for i in range(instruments):
+        if is_met(sim, q, i):
+            _market_reduction(sim, q.events[sim.executing[i]])
+    for i in range(instruments):
+        if is_met(sim, q, i):
+            _gap_bracket(sim, q.events[sim.executing[i]])
+    if sim.rules[0].liquidates:
+        for i in range(instruments):
+            if is_met(sim, q, i):
+                _gap_liquidation(sim, q.events[sim.executing[i]])
+    for i in range(instruments):
+        if is_met(sim, q, i):
+            _gap_limit(sim, q.events[sim.executing[i]])
+    for i in range(instruments):
+        if is_met(sim, q, i):
+            _market_increase(sim, q.events[sim.executing[i]])
+
+
+@njit(cache=True)
+def is_met(sim: Sim, q: Quotes, i: int) -> bool:
+    """Return whether instrument i has an event in this moment in which it can fill."""
+    return bool(sim.executing[i] >= 0 and not q.events[sim.executing[i]].closed)
 
 
 @njit(cache=True)
@@ -125,7 +169,7 @@ def settle_account(sim: Sim, time_ns: int, seq: int) -> None:
 
 
 @njit(cache=True)
-def is_quiet(book: Records, events: Records, first: int, end: int) -> bool:
+def is_quiet(book: Records, specs: Records, events: Records, first: int, end: int) -> bool:
     """Return whether nothing of the targets and brackets fills, expires or is promoted in a moment.
 
     first, end: its events.
@@ -136,7 +180,26 @@ def is_quiet(book: Records, events: Records, first: int, end: int) -> bool:
             return False
     for e in range(first, end):
         quote = events[e]
-        if quote.execution and any_level_in_range(book[quote.instrument], quote):
+        i = quote.instrument
+        if quote.execution and not quote.closed and any_level_in_range(book[i], specs[i], quote):
+            return False
+    return True
+
+
+@njit(cache=True)
+def are_quiet_orders(sim: Sim, events: Records, first: int, end: int) -> bool:
+    """Return whether in a moment no order expires, fills or is triggered."""
+    if not sim.rules[0].orders:
+        return True
+    for i in range(sim.book.shape[0]):
+        number = sim.book[i].order_head
+        while number:
+            if sim.orders[number - 1].valid_until_ns < events[first].time_ns:
+                return False
+            number = sim.orders[number - 1].next
+    for e in range(first, end):
+        quote = events[e]
+        if quote.execution and not quote.closed and any_order_in_range(sim, quote.instrument, quote):
             return False
     return True
 
@@ -164,7 +227,7 @@ def is_quiet_account(sim: Sim, events: Records, first: int, end: int) -> bool:
                 sim.book[quote.instrument].mark_ask = quote.ask_open
         for e in range(first, end):
             quote = events[e]
-            if quote.execution:
+            if quote.execution and not quote.closed:
                 level = liquidation_level(sim, quote.instrument)
                 if liquidation_in_range(sim.book[quote.instrument], quote, level):
                     return False
@@ -178,7 +241,7 @@ def is_quiet_account(sim: Sim, events: Records, first: int, end: int) -> bool:
 
 
 @njit(cache=True)
-def mark_quietly(book: Records, events: Records, first: int, end: int) -> None:
+def mark_quietly(book: Records, specs: Records, events: Records, first: int, end: int) -> None:
     """Settle a quiet moment: only marks and excursions move."""
     for e in range(first, end):
         quote = events[e]
@@ -186,8 +249,30 @@ def mark_quietly(book: Records, events: Records, first: int, end: int) -> None:
             one = book[quote.instrument]
             one.events += 1
             touch(one, quote.bid_open, quote.ask_open)
-            touch_range(one, quote)
+            touch_range(one, specs[quote.instrument], quote)
             _close(one, quote)
+
+
+@njit(cache=True)
+def _follow_quietly(sim: Sim, events: Records, first: int, end: int) -> None:
+    for e in range(first, end):
+        if events[e].execution:
+            i = events[e].instrument
+            follow_range(sim, i, events[e])
+            sim.book[i].allowance = _allowance(sim.rules[0].volume_limit, events[e].volume, sim.specs[i])
+
+
+@njit(cache=True)
+def _stay_closed(sim: Sim, quote: Record, i: int) -> None:
+    """Let excursions and trails follow an event in which nothing fills."""
+    touch_range(sim.book[i], sim.specs[i], quote)
+    follow_range(sim, i, quote)
+
+
+@njit(cache=True)
+def _allowance(limit: float, volume: float, spec: Record) -> int:
+    """Return how many lots the fills of an event may take, -1 for any number."""
+    return lots_within(volume * limit, spec.lot_num, spec.lot_den) if limit > 0.0 else -1
 
 
 @njit(cache=True)
@@ -217,18 +302,24 @@ def write_equity(book: Records, specs: Records, account: Record, row: Record, ti
 @njit(cache=True)
 def _open(sim: Sim, quote: Record) -> None:
     book = sim.book[quote.instrument]
-    if book.queue_head >= 0:
-        promote(sim, quote.instrument, quote.open_ns, quote.tick != 0)
+    if book.queue_head >= 0 and not quote.closed:
+        if sim.rules[0].orders:
+            promote_intents(sim, quote)
+        else:
+            promote(sim, quote.instrument, quote.open_ns, quote.bid_open, quote.ask_open)
     book.mark_bid = quote.bid_open
     book.mark_ask = quote.ask_open
     book.volume = quote.volume
     touch(book, quote.bid_open, quote.ask_open)
+    stand_at(sim, quote.instrument, quote.bid_open, quote.ask_open)
 
 
 @njit(cache=True)
 def _market_reduction(sim: Sim, quote: Record) -> None:
     book = sim.book[quote.instrument]
-    if book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
+    if book.order_head:
+        reduce_market_orders(sim, quote.instrument, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+    elif book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
         raw = quote.bid_open if book.lots > 0 else quote.ask_open
         reduce_towards_target(
             sim, quote.instrument, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq
@@ -242,7 +333,8 @@ def _gap_bracket(sim: Sim, quote: Record) -> None:
         return
     long = book.lots > 0
     raw = quote.bid_open if long else quote.ask_open
-    stop = book.sl > 0.0 and reached(book.sl, long, raw)
+    level = stop_in_force(book)
+    stop = level > 0.0 and reached(level, long, raw)
     if stop or (book.tp > 0.0 and reached(book.tp, not long, raw)):
         exit_by_bracket(sim, quote.instrument, stop, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
         cut_queue(sim, quote.instrument)
@@ -263,20 +355,24 @@ def _gap_liquidation(sim: Sim, quote: Record) -> None:
 @njit(cache=True)
 def _gap_limit(sim: Sim, quote: Record) -> None:
     book = sim.book[quote.instrument]
+    i = quote.instrument
+    if book.order_head:
+        fill_reached_orders(sim, i, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+        return
     if not book.work_live or book.work_price == 0.0 or book.work_lots == book.lots:
         return
-    i = quote.instrument
     buys = book.work_lots > book.lots
     raw = quote.ask_open if buys else quote.bid_open
     if reached(book.work_price, buys, raw):
-        reduce_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, False, quote.open_ns, quote.seq)
-        increase_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, False, quote.open_ns, quote.seq)
+        fill_limit_target(sim, i, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
 
 
 @njit(cache=True)
 def _market_increase(sim: Sim, quote: Record) -> None:
     book = sim.book[quote.instrument]
-    if book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
+    if book.order_head:
+        fill_market_orders(sim, quote.instrument, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+    elif book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
         raw = quote.ask_open if book.work_lots > book.lots else quote.bid_open
         increase_towards_target(
             sim, quote.instrument, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq

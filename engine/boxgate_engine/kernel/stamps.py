@@ -1,4 +1,4 @@
-"""Funding and swap: what a position pays or receives at given times (docs/spec/execution.md, sections 12 and 13)."""
+"""Funding and swap: what a position pays or receives at given times (docs/spec/execution.md, sections 11 and 12)."""
 
 from __future__ import annotations
 
@@ -83,5 +83,7 @@ def _move(sim: Sim, kind: int, i: int, seq: int, time_ns: int, flow: float) -> N
     update.fill = -1
     update.reason = 0
     update.amount = flow
+    update.order = 0
+    update.intent_kind = 0
     account.updates += 1
     account.version += 1

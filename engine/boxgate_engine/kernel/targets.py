@@ -21,6 +21,7 @@ from boxgate_engine.kernel.records import (
     Record,
     Sim,
 )
+from boxgate_engine.kernel.trails import give_bracket
 
 
 @njit(cache=True)
@@ -50,8 +51,10 @@ def accept(sim: Sim, row: int) -> None:
         book.stand_price = signal.price
         book.stand_sl = signal.sl
         book.stand_tp = signal.tp
+        book.stand_trail = signal.trail
         book.stand_until_ns = signal.valid_until_ns
         book.stand_signal = row
+    signal.due_ns = arrival(book, signal)
     signal.next = -1
     if book.queue_head < 0:
         book.queue_head = row
@@ -59,6 +62,14 @@ def accept(sim: Sim, row: int) -> None:
         sim.signals[book.queue_tail].next = row
     book.queue_tail = row
     sim.account[0].version += 1
+
+
+@njit(cache=True)
+def arrival(book: Record, decision: Record) -> int:
+    """Return when a decision arrives: after its latency, never before the one that was made before it."""
+    due_ns = max(decision.time_ns + decision.delay_ns, book.decided_ns)
+    book.decided_ns = due_ns
+    return int(due_ns)
 
 
 @njit(cache=True)
@@ -87,10 +98,10 @@ def expire(sim: Sim, time_ns: int, seq: int) -> None:
 
 
 @njit(cache=True)
-def promote(sim: Sim, i: int, open_ns: int, tick: bool) -> None:
-    """Let the decisions that may meet this event replace instrument i's working target."""
+def promote(sim: Sim, i: int, open_ns: int, bid: float, ask: float) -> None:
+    """Let the decisions that may meet an event replace instrument i's working target. bid, ask: its open."""
     book = sim.book[i]
-    while book.queue_head >= 0 and (tick or sim.signals[book.queue_head].time_ns <= open_ns):
+    while book.queue_head >= 0 and sim.signals[book.queue_head].due_ns <= open_ns:
         row = book.queue_head
         signal = sim.signals[row]
         book.queue_head = signal.next
@@ -104,11 +115,10 @@ def promote(sim: Sim, i: int, open_ns: int, tick: bool) -> None:
             book.work_price = signal.price
             book.work_sl = signal.sl
             book.work_tp = signal.tp
+            book.work_trail = signal.trail
             book.work_until_ns = signal.valid_until_ns
             if signal.side != 0 and _sign(book.lots) == signal.side:
-                book.sl = signal.sl
-                book.tp = signal.tp
-                book.bracket_signal = row
+                give_bracket(book, sim.specs[i], signal.sl, signal.tp, signal.trail, row, bid, ask)
                 follow_position(book)
             if book.work_lots == book.lots:
                 signal.outcome = EXECUTED
@@ -157,6 +167,8 @@ def end_by_bracket(sim: Sim, i: int, side: int) -> None:
             signal.outcome = EXECUTED if book.work_side == 0 else UNEXECUTED
     if book.stand_side == side or book.stand_side == 0:
         stand_on_position(book)
+    if sim.rules[0].orders:
+        return
     if side > 0:
         book.cut_long = 1
     else:
@@ -188,6 +200,7 @@ def stand_on_position(book: Record) -> None:
     book.stand_price = 0.0
     book.stand_sl = book.sl
     book.stand_tp = book.tp
+    book.stand_trail = book.trail
     book.stand_until_ns = NO_EXPIRY
     book.stand_signal = -1
 
@@ -207,6 +220,7 @@ def _equals_standing(book: Record, signal: Record) -> bool:
         and signal.price == book.stand_price
         and signal.sl == book.stand_sl
         and signal.tp == book.stand_tp
+        and signal.trail == book.stand_trail
         and signal.valid_until_ns == book.stand_until_ns
     )
 
@@ -248,5 +262,7 @@ def write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: in
     update.fill = -1
     update.reason = reason
     update.amount = 0.0
+    update.order = 0
+    update.intent_kind = 0
     account.updates += 1
     account.version += 1

@@ -8,6 +8,17 @@ from numba import njit
 
 from boxgate_engine.kernel.fills import increase_position, reduce_position, touch, unrealised
 from boxgate_engine.kernel.margin import liquidation_level
+from boxgate_engine.kernel.orders import (
+    any_order_in_range,
+    end_reduce_only,
+    first_reached,
+    follow_orders,
+    keep_orders,
+    meet,
+    next_on_segment,
+    order_level,
+    restore_orders,
+)
 from boxgate_engine.kernel.records import (
     ENTRY,
     LIQUIDATION,
@@ -28,6 +39,7 @@ from boxgate_engine.kernel.targets import (
     remainder,
     settle_target,
 )
+from boxgate_engine.kernel.trails import follow_trail, moved, stop_in_force
 
 _NOTHING = 0
 _STOP = 1
@@ -40,8 +52,14 @@ _LIMIT = 4
 def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     """Settle instrument i inside the bar `quote` under the path assumption of the run."""
     book = sim.book[i]
-    if not any_level_in_range(book, quote) and not liquidation_in_range(book, quote, liquidation_level(sim, i)):
-        touch_range(book, quote)
+    if (
+        not any_level_in_range(book, sim.specs[i], quote)
+        and not liquidation_in_range(book, quote, liquidation_level(sim, i))
+        and not (book.order_head and any_order_in_range(sim, i, quote))
+    ):
+        touch_range(book, sim.specs[i], quote)
+        if book.order_head:
+            follow_range(sim, i, quote)
         return
     if quote.tick:
         _walk(sim, quote, i, True)
@@ -50,7 +68,8 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     account = sim.account[0]
     book_before = sim.book[i : i + 1].copy()
     account_before = sim.account.copy()
-    signal = sim.book[i].work_signal
+    orders = keep_orders(sim, i) if sim.rules[0].orders else 0
+    signal = -1 if sim.rules[0].orders else sim.book[i].work_signal
     outcome = sim.signals[signal].outcome if signal >= 0 else 0
     reason = sim.signals[signal].reason if signal >= 0 else 0
     first_fill = account.fills
@@ -61,6 +80,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     sim.scratch[:low_fills] = sim.fills[first_fill : account.fills]
     sim.book[i : i + 1] = book_before
     sim.account[:] = account_before
+    restore_orders(sim, orders)
     if signal >= 0:
         sim.signals[signal].outcome = outcome
         sim.signals[signal].reason = reason
@@ -70,6 +90,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     if not _high_first(sim, quote, high_first, low_first):
         sim.book[i : i + 1] = book_before
         sim.account[:] = account_before
+        restore_orders(sim, orders)
         if signal >= 0:
             sim.signals[signal].outcome = outcome
             sim.signals[signal].reason = reason
@@ -95,6 +116,8 @@ def exit_by_bracket(sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: f
     reason = STOP_LOSS if stop else TAKE_PROFIT
     reduce_position(sim, i, abs(book.lots), raw, bid, ask, stop, reason, book.bracket_signal, time_ns, seq)
     end_by_bracket(sim, i, side)
+    if book.order_head:
+        end_reduce_only(sim, i, time_ns, seq)
 
 
 @njit(cache=True)
@@ -104,6 +127,8 @@ def liquidate(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int
     side = 1 if book.lots > 0 else -1
     reduce_position(sim, i, abs(book.lots), raw, bid, ask, True, LIQUIDATION, -1, time_ns, seq)
     end_by_bracket(sim, i, side)
+    if book.order_head:
+        end_reduce_only(sim, i, time_ns, seq)
 
 
 @njit(cache=True)
@@ -115,9 +140,11 @@ def reduce_towards_target(
     rest = remainder(book)
     if rest == 0 or book.lots == 0 or (rest > 0) == (book.lots > 0):
         return
-    lots = min(abs(rest), abs(book.lots))
-    reduce_position(sim, i, lots, raw, bid, ask, slips, BY_SIGNAL, book.work_signal, time_ns, seq)
-    settle_target(sim, i)
+    lots = _allowed(book, min(abs(rest), abs(book.lots)))
+    if lots > 0:
+        reduce_position(sim, i, lots, raw, bid, ask, slips, BY_SIGNAL, book.work_signal, time_ns, seq)
+        _take_allowance(book, lots)
+        settle_target(sim, i)
 
 
 @njit(cache=True)
@@ -125,14 +152,42 @@ def increase_towards_target(
     sim: Sim, i: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
     """Execute the part of the working target that opens or enlarges the position, or reject it."""
-    rest = remainder(sim.book[i])
-    if rest == 0:
+    book = sim.book[i]
+    rest = remainder(book)
+    if rest == 0 or rest * book.lots < 0:
         return
-    reason = increase_position(sim, i, rest, raw, bid, ask, slips, sim.book[i].work_signal, time_ns, seq)
+    lots = _allowed(book, abs(rest))
+    if lots == 0:
+        return
+    reason = increase_position(
+        sim, i, lots if rest > 0 else -lots, raw, bid, ask, slips, book.work_signal, time_ns, seq
+    )
     if reason != 0:
         end_by_rejection(sim, i, reason, time_ns, seq)
     else:
+        _take_allowance(book, lots)
         settle_target(sim, i)
+
+
+@njit(cache=True)
+def fill_limit_target(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
+    """Execute a limit target, its reducing part first. What the volume limit leaves open waits for the next event."""
+    reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+    increase_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+    if remainder(sim.book[i]) != 0:
+        sim.book[i].work_idle = sim.book[i].events
+
+
+@njit(cache=True)
+def _allowed(book: Record, lots: int) -> int:
+    """Return how many of these lots the volume limit leaves."""
+    return int(lots if book.allowance < 0 else min(lots, book.allowance))
+
+
+@njit(cache=True)
+def _take_allowance(book: Record, lots: int) -> None:
+    if book.allowance >= 0:
+        book.allowance -= lots
 
 
 @njit(cache=True)
@@ -180,15 +235,31 @@ def _fills_differ(sim: Sim, first_fill: int, low_fills: int) -> bool:
 
 
 @njit(cache=True)
-def touch_range(book: Record, quote: Record) -> None:
-    """Take the whole bar into the excursion of a position that is open throughout."""
+def touch_range(book: Record, spec: Record, quote: Record) -> None:
+    """Take the whole bar into the excursion and the trail of a position that is open throughout."""
     touch(book, quote.bid_low, quote.ask_low)
     touch(book, quote.bid_high, quote.ask_high)
+    if book.trail > 0.0:
+        follow_trail(book, spec, quote.bid_high, quote.ask_low)
 
 
 @njit(cache=True)
-def any_level_in_range(book: Record, quote: Record) -> bool:
-    """Return whether the bar reaches the level of any order; if not, no path of it can fill anything."""
+def follow_range(sim: Sim, i: int, quote: Record) -> None:
+    """Let the levels of trailing stop orders follow a whole bar that does not reach them."""
+    follow_orders(sim, i, quote.bid_high, quote.ask_low)
+
+
+@njit(cache=True)
+def any_level_in_range(book: Record, spec: Record, quote: Record) -> bool:
+    """Return whether the bar reaches the level of a bracket or limit; if not, no path of it can fill them.
+
+    A trail level counts as the highest (lowest) that it can become within the bar.
+    """
+    if book.trail > 0.0 and book.lots != 0:
+        long = book.lots > 0
+        level = moved(book.trail_level, quote.bid_high if long else quote.ask_low, book.trail, long, spec)
+        if level > 0.0 and (quote.bid_low <= level if long else quote.ask_high >= level):
+            return True
     if book.lots > 0:
         if book.sl > 0.0 and quote.bid_low <= book.sl:
             return True
@@ -225,6 +296,7 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
     bid = quote.bid_open
     ask = quote.ask_open
     forced = liquidation_level(sim, i)
+    stand_at(sim, i, bid, ask)
     while True:
         time_ns = quote.open_ns if k == 0 and s == 0.0 else quote.time_ns
 
@@ -235,9 +307,14 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
             if reached(level, falling, ask if on_ask else bid):
                 kind = candidate
                 break
-        if kind != _NOTHING:
+        number = first_reached(sim, i, bid, ask) if kind == _NOTHING and book.order_head else 0
+        if number:
+            meet(sim, i, number, ask if sim.orders[number - 1].side > 0 else bid, bid, ask, time_ns, seq)
+        elif kind != _NOTHING:
             level, falling, on_ask = _order(book, kind, forced)
             _fire(sim, i, kind, ask if on_ask else bid, bid, ask, time_ns, seq)
+        if number or kind != _NOTHING:
+            stand_at(sim, i, bid, ask)
             forced = liquidation_level(sim, i)
             continue
         if k == last:
@@ -256,8 +333,15 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
                 if at < s_next:
                     s_next = at
                     kind = candidate
-        if kind != _NOTHING:
-            level, falling, on_ask = _order(book, kind, forced)
+        number = 0
+        if book.order_head:
+            s_next, number = next_on_segment(sim, i, s, s_next, bid_from, ask_from, bid_to, ask_to)
+        if number or kind != _NOTHING:
+            if number:
+                level, _ = order_level(sim.orders[number - 1])
+                on_ask = sim.orders[number - 1].side > 0
+            else:
+                level, _, on_ask = _order(book, kind, forced)
             s = s_next
             bid = bid_from + (bid_to - bid_from) * s
             ask = ask_from + (ask_to - ask_from) * s
@@ -265,7 +349,12 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
                 ask = level
             else:
                 bid = level
-            _fire(sim, i, kind, level, bid, ask, quote.time_ns, seq)
+            stand_at(sim, i, bid, ask)
+            if number:
+                meet(sim, i, number, level, bid, ask, quote.time_ns, seq)
+            else:
+                _fire(sim, i, kind, level, bid, ask, quote.time_ns, seq)
+            stand_at(sim, i, bid, ask)
             forced = liquidation_level(sim, i)
             continue
 
@@ -276,13 +365,21 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
         ask = ask_to
         if book.lots != 0:
             touch(sim.book[i], bid, ask)
+        stand_at(sim, i, bid, ask)
+
+
+@njit(cache=True)
+def stand_at(sim: Sim, i: int, bid: float, ask: float) -> None:
+    """The path stands at this point: trails follow."""
+    follow_trail(sim.book[i], sim.specs[i], bid, ask)
+    if sim.book[i].order_head:
+        follow_orders(sim, i, bid, ask)
 
 
 @njit(cache=True)
 def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     if kind == _LIMIT:
-        reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
-        increase_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
+        fill_limit_target(sim, i, raw, bid, ask, time_ns, seq)
     elif kind == _LIQUIDATION:
         liquidate(sim, i, raw, bid, ask, time_ns, seq)
     else:
@@ -298,7 +395,7 @@ def _order(book: Record, kind: int, forced: float) -> tuple[float, bool, bool]:
     if kind == _LIMIT:
         rest = remainder(book)
         level = book.work_price
-        exists = rest != 0 and level > 0.0
+        exists = rest != 0 and level > 0.0 and book.work_idle != book.events
         falling = on_ask = rest > 0
     else:
         long = book.lots > 0
@@ -308,7 +405,7 @@ def _order(book: Record, kind: int, forced: float) -> tuple[float, bool, bool]:
             exists = book.lots != 0
             level = forced
         else:
-            level = book.sl if kind == _STOP else book.tp
+            level = stop_in_force(book) if kind == _STOP else book.tp
             exists = book.lots != 0 and level > 0.0
     if not exists:
         level = -math.inf if falling else math.inf

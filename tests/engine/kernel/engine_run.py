@@ -17,7 +17,7 @@ from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, Simulation, SwapTerms, TradingCosts
+from boxgate_engine.simulation import AccountRules, Latency, MarginRules, RateLegs, Simulation, SwapTerms, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
 Advance = Callable[[Simulation, Any, Any, int, int], None]
@@ -59,6 +59,8 @@ def simulate(
             cash_account=rules.cash_account,
             costs=trading_costs(rules, len(instruments)),
             path=rules.path,
+            volume_limit=rules.volume_limit,
+            latency=Latency(fixed_ns=rules.latency_ns, jitter_ns=rules.jitter_ns, seed=rules.seed),
             **account_terms(specs, rules),
         ),
         start_ns=start_ns,
@@ -69,6 +71,7 @@ def simulate(
     while start < tape.merged_events:
         chunk = tape.chunk(start, chunk_events)
         quotes = chunk.quotes
+        close_markets(quotes, rules)
         index = chunk.quote_index
         moment = np.searchsorted(quotes.moment_start, index, side="right")
         raw = _raw_signals(chunk, signals)
@@ -84,6 +87,17 @@ def simulate(
         rows = int(simulation.sim.account["equity_rows"][0])
         simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
     return simulation
+
+
+def close_markets(quotes: Any, rules: Any) -> None:
+    """Mark the events that open outside the hours of the rules."""
+    for quote in quotes.events:
+        quote["closed"] = not is_open(rules, int(quote["instrument"]), int(quote["open_ns"]))
+
+
+def is_open(rules: Any, instrument: int, time_ns: int) -> bool:
+    """Return whether the market of an instrument is open; without hours it always is."""
+    return not rules.hours or any(opens <= time_ns < closes for opens, closes in rules.hours[instrument])
 
 
 def account_terms(specs: Sequence[Any], rules: Any) -> dict[str, Any]:
@@ -249,7 +263,7 @@ def _raw_signals(chunk: Any, signals: Mapping[int, Sequence[Any]]) -> np.ndarray
         record["instrument"] = signal.instrument
         record["side"] = _SIDES[signal.side]
         record["adjust_only"] = signal.adjust_only
-        for name in ("qty", "price", "sl", "tp"):
+        for name in ("qty", "price", "sl", "tp", "trail"):
             value = getattr(signal, name)
             record[f"has_{name}"] = value is not None
             record[name] = value if value is not None else 0.0
