@@ -6,7 +6,7 @@ import importlib.metadata
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from boxgate_engine import identity as identities
 from boxgate_engine.artefacts import LEDGER_FILE, RunArtefacts, RunLog, StoredRun, prepare_store, publish_run, read_run
 from boxgate_engine.artefacts.tags import change_tags
+from boxgate_engine.benchmark import Held, benchmark_metrics, benchmark_table, benchmarks
 from boxgate_engine.config import RunConfig, Variant, resolve_config, semantic_keys
 from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, is_remote, local_root, open_dataset
 from boxgate_engine.digest import result_digest
@@ -127,9 +128,10 @@ class _Run:
             results, delivery, restarts = self._play(market, dataset, described)
             dataset.check_unchanged()
             metrics = self._metrics(market, results, restarts)
+            held = self._benchmarks(market, results, metrics)
             bands = self._bands(dataset, metrics) if self.config.execution.bands else None
             self._check_strategy_unchanged(digest, identified)
-            return self._publish(market, dataset, described, results, metrics, bands, delivery, identified)
+            return self._publish(market, dataset, described, results, metrics, held, bands, delivery, identified)
         except BaseException as error:
             self._note_failure(error)
             self._abort()
@@ -223,7 +225,7 @@ class _Run:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
-        rules = market.account_rules(self.start_ns, self.end_ns)
+        rules = self.rules = market.account_rules(self.start_ns, self.end_ns)
         counts = self._warmup_counts(market)
         for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
             session_id = f"{self.run_id}-{attempt}"
@@ -394,6 +396,19 @@ class _Run:
             fill_units=results.fill_units,
         )
 
+    def _benchmarks(self, market: Market, results: Results, metrics: dict[str, Any]) -> list[Held]:
+        """Buy and hold each instrument under the rules of the run, and add the comparison to its metrics."""
+        with self.clock.measure("results"):
+            held = benchmarks(
+                market.instruments,
+                self.rules,
+                self.tape,
+                start_ns=self.start_ns,
+                close_at_end=self.config.execution.close_at_end,
+            )
+            metrics["benchmark"] = benchmark_metrics(held, results.tables.equity, periods=metrics["periods_per_year"])
+        return held
+
     def _bands(self, dataset: Dataset, metrics: dict[str, Any]) -> dict[str, Any]:
         """Run the variants of the band, each in a session of its own with the seed of this run."""
 
@@ -433,6 +448,7 @@ class _Run:
         described: Described,
         results: Results,
         metrics: dict[str, Any],
+        held: Sequence[Held],
         bands: dict[str, Any] | None,
         delivery: Delivery,
         identified: bool,
@@ -482,6 +498,7 @@ class _Run:
                     log=self.log.ndjson(),
                     environment=self._environment(facts, identified),
                     ledger=results.ledger,
+                    benchmark=benchmark_table(held),
                     bands=bands,
                     render=page,
                 ),

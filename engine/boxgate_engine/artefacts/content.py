@@ -20,6 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from boxgate_engine.errors import RunFailed
+from boxgate_engine.metrics.benchmark import BENCHMARK_FILE
 from boxgate_engine.tables import META, TRADES, Tables
 
 BANDS_FILE: Final = "bands.json"
@@ -55,6 +56,7 @@ class RunArtefacts:
     log: bytes
     environment: Mapping[str, Any]
     ledger: pa.Table | None = None
+    benchmark: pa.Table | None = None
     bands: Mapping[str, Any] | None = None
     render: Callable[[Path], str] | None = None
 
@@ -75,6 +77,8 @@ class RunArtefacts:
             "fills.parquet": self.tables.fills,
             "signals.parquet": signals,
         }
+        if self.benchmark is not None:
+            tables[BENCHMARK_FILE] = self.benchmark
         if self.ledger is not None:
             tables[LEDGER_FILE] = self.ledger
         # The encoder leaves the interpreter alone, so the tables and the text beside them are encoded at once.
