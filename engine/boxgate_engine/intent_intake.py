@@ -2,7 +2,7 @@
 
 Names of orders and of their groups stay here: what goes further has numbers instead. Faults that can never be right end
 the run; faults relative to the market are left to the kernel, which rejects and reports them.
-Source: docs/spec/strategy-protocol.md, section 18, and docs/spec/orders-draft.md, section 2.1.
+Source: docs/spec/strategy-protocol.md, section 18, and docs/spec/execution.md, section 15.2.
 """
 
 from __future__ import annotations

@@ -11,20 +11,20 @@ DAY_NS = 86_400_000_000_000
 
 
 def is_open(state: State, instrument: int, time_ns: int) -> bool:
-    """Orders §6: without a filter a market is always open."""
+    """§19: without a filter a market is always open."""
     hours = state.rules.hours
     return not hours or any(opened <= time_ns < closed for opened, closed in hours[instrument])
 
 
 def day_end(state: State, instrument: int, time_ns: int) -> int | None:
-    """Orders §2.1: the first day boundary after this time; None where the calendar knows of no later one."""
+    """§15.2: the first day boundary after this time; None where the calendar knows of no later one."""
     if not state.rules.day_ends:
         return (time_ns // DAY_NS + 1) * DAY_NS
     return next((end_ns for end_ns in state.rules.day_ends[instrument] if end_ns > time_ns), None)
 
 
 def arrival(state: State, instrument: int, moment: Moment) -> int:
-    """Orders §5: T of what is decided in this moment; never before that of an earlier decision."""
+    """§18: T of what is decided in this moment; never before that of an earlier decision."""
     rules, book = state.rules, state.books[instrument]
     time_ns = moment.time_ns + rules.latency_ns
     if rules.jitter_ns:
@@ -36,7 +36,7 @@ def arrival(state: State, instrument: int, moment: Moment) -> int:
 
 
 def check_latency(state: State, moments: list[Moment]) -> None:
-    """Orders §5: latency is for runs whose execution series are all ticks."""
+    """§18: latency is for runs whose execution series are all ticks."""
     if not has_latency(state):
         return
     if any(event.kind != "tick" for moment in moments for event, _ in moment.executions):

@@ -1,4 +1,4 @@
-"""Orders §2.1: which intents can never be right, which are rejected, and which wait for a bar."""
+"""§15.2: which intents can never be right, which are rejected, and which wait for a bar."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def accept_intents(state: State, moment: Moment, intents: Sequence[Intent]) -> None:
-    """§2.1: errors are looked for in the order of the answer; then by instrument, event, place. All of them count."""
+    """§15.2: errors are looked for in the order of the answer; then by instrument, event, place. All of them count."""
     delivered = [seq for seq in moment.seqs if seq is not None]
     for intent in intents:
         check_scope(state, intent, len(delivered))
@@ -84,7 +84,7 @@ def check_scope(state: State, intent: Intent, events: int) -> None:
 
 
 def check_intent(state: State, intent: Intent) -> None:
-    """§2.1.1: what can never be right ends the run."""
+    """§15.2.1: what can never be right ends the run."""
     if intent.tif not in ("GTC", "DAY", "GTD", "IOC", "FOK"):
         raise ReferenceError("SIGNAL_ENUM", f"tif {intent.tif!r}")
     if intent.kind == "SUBMIT" and (intent.side not in ("BUY", "SELL") or intent.type not in NEEDED):
@@ -113,7 +113,7 @@ def check_id(state: State, intent: Intent) -> None:
 
 
 def check_fields(state: State, intent: Intent) -> None:
-    """The table of §2: needed fields are there, others are not."""
+    """The table of §15.1: needed fields are there, others are not."""
     order = intent if intent.kind == "SUBMIT" else None
     if intent.kind == "REPLACE":
         order = state.intents[state.submitted[intent.client_id]].intent
@@ -147,7 +147,7 @@ def check_fields(state: State, intent: Intent) -> None:
 
 
 def on_the_grid(state: State, intent: Intent, seq: int, time_ns: int) -> IntentRecord:
-    """§2.1.2 and 3; `rounded` if at least one value changed."""
+    """§15.2.2 and 3; `rounded` if at least one value changed."""
     spec = state.specs[intent.instrument]
     lots = 0 if intent.qty is None else lots_of(intent.qty, spec.lot)
 
@@ -175,7 +175,7 @@ def on_the_grid(state: State, intent: Intent, seq: int, time_ns: int) -> IntentR
 
 
 def rejection_of(state: State, record: int) -> str | None:
-    """§2.1.4: the first reason that holds."""
+    """§15.2.4: the first reason that holds."""
     kind = state.intents[record].intent.kind
     if kind == "SUBMIT":
         return rejection_of_submit(state, record)

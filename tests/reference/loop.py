@@ -1,4 +1,4 @@
-"""The reference loop: execution as docs/spec/execution.md and orders-draft.md state it, plain and slow.
+"""The reference loop: execution as docs/spec/execution.md states it, plain and slow.
 
 It shares no code with the engine and imports none of it. Each rule is a function of its own that names the section
 it follows ("§4.2"). Lots are whole numbers, values are doubles, and every formula is evaluated in the order of the
@@ -132,7 +132,7 @@ def run_with_intents(
 
 
 def converse(state: State, moment: Moment, decide: Decide) -> State:
-    """Deliver a moment and take what is answered; orders §3: as long as an answer is marked `more`."""
+    """Deliver a moment and take what is answered; §16: as long as an answer is marked `more`."""
     place = 0
     while True:
         view = view_of(state, moment, equity_row(state, moment.time_ns), place)
@@ -155,7 +155,7 @@ def converse(state: State, moment: Moment, decide: Decide) -> State:
 
 
 def settle_again(state: State, moment: Moment) -> State:
-    """Orders §3: intents of an unfinished answer meet the tick of the moment at once; on bars they wait."""
+    """§16: intents of an unfinished answer meet the tick of the moment at once; on bars they wait."""
     ticks = [(event, seq) for event, seq in moment.executions if event.kind == "tick"]
     if not ticks:
         state.fired["more_on_bars"] += 1
@@ -202,7 +202,7 @@ def settle_opens(state: State, moment: Moment) -> None:
 def settle_lines(state: State, executions: Sequence[tuple[Event, int]]) -> None:
     """§5.1: promotion, marks and excursions at the open, then lines a to d, each in instrument order.
 
-    Orders §6: where the market is closed only the marks move.
+    §19: where the market is closed only the marks move.
     """
     met = [(event, seq) for event, seq in executions if is_open(state, event.instrument, event.open_ns)]
     for event, seq in met:

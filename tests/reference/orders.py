@@ -87,7 +87,7 @@ def liquidate(state: State, instrument: int, raw: float, spot: Spot) -> None:
 
 
 def end_by_force(state: State, instrument: int, side: str, spot: Spot) -> None:
-    """A bracket or a liquidation closed the position: targets end (§4.4), of orders only some (orders §2.4)."""
+    """A bracket or a liquidation closed the position: targets end (§4.4), of orders only some (§15.5)."""
     if state.rules.orders:
         end_reduce_only(state, instrument, spot)
     else:

@@ -1,4 +1,4 @@
-"""Hand-computed cases of docs/spec/orders-draft.md: trails of targets, errors, answers that go on, latency, updates."""
+"""Hand-computed cases of docs/spec/execution.md, 14 to 19: trails, errors, answers that go on, latency, updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hand-computed cases of docs/spec/orders-draft.md: orders, their intents and ends. Bars last a minute of 60.
+"""Hand-computed cases of docs/spec/execution.md, section 15: orders, their intents and ends. Bars last a minute of 60.
 
 Each row of a table has what happens in words, the bars, the intents by the number of the bar that they answer, the
 rules, and what comes of it: fills (side, lots, price, reason) and the ends of the intents.

@@ -1,4 +1,4 @@
-"""Orders §1: the level of a trailing stop, which follows the price as far as it goes in the trader's favour."""
+"""§14: the level of a trailing stop, which follows the price as far as it goes in the trader's favour."""
 
 from __future__ import annotations
 

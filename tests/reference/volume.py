@@ -1,4 +1,4 @@
-"""Orders §4: how many lots the fills of one execution event may take."""
+"""§17: how many lots the fills of one execution event may take."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool =
 
 
 def stand_at(state: State, instrument: int, point: Point) -> None:
-    """The path stands at a point: excursions (§7) and trailing levels (orders §1) take it in."""
+    """The path stands at a point: excursions (§7) and trailing levels (§14) take it in."""
     take_in(state.books[instrument], point)
     follow_trails(state, instrument, point)
 

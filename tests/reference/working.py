@@ -1,4 +1,4 @@
-"""Orders §2.2 to §2.4: how working orders expire, begin, are replaced, are met by a price, fill and end."""
+"""§15.3 to §15.5: how working orders expire, begin, are replaced, are met by a price, fill and end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOPS = ("STOP", "TRAILING_STOP", "STOP_LIMIT")
 
 
 def expire_orders(state: State, instrument: int, moment: Moment) -> None:
-    """§2.2: working orders in their order, then queued ones."""
+    """§15.3: working orders in their order, then queued ones."""
     book = state.books[instrument]
     for order in list(book.orders):
         if is_over(order.valid_until_ns, moment.time_ns):
@@ -48,13 +48,13 @@ def tell_expiry(state: State, instrument: int, record: int, seq: int, time_ns: i
 
 
 def enqueue(state: State, record: int, moment: Moment) -> None:
-    """§2.1.5: to the end of the queue of its instrument."""
+    """§15.2.5: to the end of the queue of its instrument."""
     instrument = state.intents[record].intent.instrument
     state.books[instrument].intents.append(QueuedIntent(arrival(state, instrument, moment), record))
 
 
 def promote_intents(state: State, event: Event, point: Point, seq: int) -> None:
-    """§2.3: intents that may meet this event leave the queue, oldest first."""
+    """§15.4: intents that may meet this event leave the queue, oldest first."""
     book = state.books[event.instrument]
     spot = Spot(point, event.open_ns, seq)
     while book.intents and book.intents[0].time_ns <= event.open_ns:
@@ -178,7 +178,7 @@ def crosses(order: WorkingOrder, point: Point) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The opens, §2.4 a, c, d and the end of orders that meet one open only
+# The opens, §15.5 a, c, d and the end of orders that meet one open only
 
 
 def reduce_market_orders(state: State, instrument: int, spot: Spot) -> None:
@@ -235,7 +235,7 @@ def each(state: State, instrument: int) -> Iterator[WorkingOrder]:
 
 
 def candidates(book: Book) -> list[tuple[WorkingOrder, float, bool]]:
-    """§2.4: orders that can be met, their level and whether it is reached from above; stops first, then limits."""
+    """§15.5: orders that can be met, their level and whether it is reached from above; stops first, then limits."""
     found = [(order, level_of(order)) for order in book.orders if order.acts_as in STOPS]
     found += [(order, order.price) for order in book.orders if order.acts_as == "LIMIT" and not order.idle]
     return [(order, level, is_below(order)) for order, level in found if level is not None]
@@ -290,7 +290,7 @@ def meet(state: State, instrument: int, client_id: str, raw: float, spot: Spot) 
 def fill_working(
     state: State, instrument: int, order: WorkingOrder, raw: float, spot: Spot, kind: str, only_reduce: bool = False
 ) -> None:
-    """§2.4: the part that reduces the position, then the part that increases it, as far as the volume goes."""
+    """§15.5: the part that reduces the position, then the part that increases it, as far as the volume goes."""
     book = state.books[instrument]
     wanted = reducing_lots(book, order)
     if order.reduce_only and wanted == 0:
@@ -329,7 +329,7 @@ def fill_working(
 
 
 def fill_or_kill(state: State, instrument: int, order: WorkingOrder, raw: float, spot: Spot, kind: str) -> None:
-    """§2.4: only if all open lots can fill. It is tried on a copy of everything."""
+    """§15.5: only if all open lots can fill. It is tried on a copy of everything."""
     trial = state.copy()
     same = find(trial.books[instrument], order.client_id)
     assert same is not None
@@ -376,7 +376,7 @@ def note_fill(state: State, instrument: int, order: WorkingOrder, lots: int, spo
 
 
 def end_reduce_only(state: State, instrument: int, spot: Spot) -> None:
-    """§2.4: a bracket or a liquidation closed the position."""
+    """§15.5: a bracket or a liquidation closed the position."""
     for order in each(state, instrument):
         if order.reduce_only:
             state.fired["reduce_only_after_forced_close"] += 1

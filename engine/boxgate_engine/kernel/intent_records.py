@@ -2,7 +2,7 @@
 
 Words as in records.py: prices are positive, so 0.0 stands for "no price", NO_EXPIRY for "no expiry", `side` is +1 for
 BUY, -1 for SELL and 0 where an intent has none. Numbers of kinds, types, times in force and reasons are those of the
-contract. Rules: docs/spec/orders-draft.md, section 2.
+contract. Rules: docs/spec/execution.md, section 15.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Intents of a session of orders: acceptance, expiry and promotion (docs/spec/orders-draft.md, 2.1 to 2.3)."""
+"""Intents of a session of orders: acceptance, expiry and promotion (docs/spec/execution.md, 15.2 to 15.4)."""
 
 from __future__ import annotations
 

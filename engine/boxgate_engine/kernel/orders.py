@@ -1,4 +1,4 @@
-"""Orders of a session without targets: what they wait for, how they fill and end (docs/spec/orders-draft.md, 2.4).
+"""Orders of a session without targets: what they wait for, how they fill and end (docs/spec/execution.md, 15.5).
 
 The orders that work for an instrument form a list by their numbers, in the order in which they began to work.
 """

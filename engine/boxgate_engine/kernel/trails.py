@@ -1,4 +1,4 @@
-"""Trailing stops: levels follow the price as far as it goes the trader's way (docs/spec/orders-draft.md, 1)."""
+"""Trailing stops: levels follow the price as far as it goes the trader's way (docs/spec/execution.md, 14)."""
 
 from __future__ import annotations
 
