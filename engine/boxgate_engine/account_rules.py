@@ -10,14 +10,14 @@ from typing import Final
 import numpy as np
 
 from boxgate_engine.calendars.fx_week import FxWeek
-from boxgate_engine.config import FundingMissing, RunConfig
+from boxgate_engine.config import FundingMissing, LatencyConfig, RunConfig
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.datasets.content import FUNDING
 from boxgate_engine.datasets.funding_quality import missing_rates
 from boxgate_engine.errors import ConfigInvalid, Problem
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import Floats, Integers
-from boxgate_engine.simulation import AccountRules, MarginRules, RateLegs, SwapTerms, TradingCosts
+from boxgate_engine.simulation import AccountRules, Latency, MarginRules, RateLegs, SwapTerms, TradingCosts
 from boxgate_engine.timestamps import format_utc
 
 _PERPETUAL: Final = re.compile(r"[-_.]?(PERP|SWAP)$", re.ASCII | re.IGNORECASE)
@@ -26,9 +26,9 @@ _NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.float64))
 
 
 def account_rules(
-    config: RunConfig, dataset: Dataset, instruments: Sequence[Instrument], *, start_ns: int, end_ns: int
+    config: RunConfig, dataset: Dataset, instruments: Sequence[Instrument], *, start_ns: int, end_ns: int, seed: int = 0
 ) -> AccountRules:
-    """Return the rules of the account of a run in the window (start_ns, end_ns].
+    """Return the rules of the account of a run in the window (start_ns, end_ns]. seed: of the run, for its latency.
 
     Raises ConfigInvalid (FUNDING_MISSING) with every instrument that lacks a rate in the window; what can be told
     without a window is told by rate_problems and funding_problems.
@@ -43,7 +43,7 @@ def account_rules(
     if problems:
         raise ConfigInvalid(problems)
     swaps = [config.costs.swap_of(one.symbol) for one in instruments]
-    margin = config.account.margin
+    margin, latency = config.account.margin, config.execution.latency or LatencyConfig()
     return AccountRules(
         cash=config.account.cash,
         leverage=[config.account.leverage_of(one.symbol) for one in instruments],
@@ -58,6 +58,8 @@ def account_rules(
             for one in swaps
         ],
         swap_stamps=[swap_stamps(None if one is None else one.triple_day, start_ns, end_ns) for one in swaps],
+        volume_limit=config.execution.volume_limit,
+        latency=Latency(fixed_ns=latency.fixed_ns, jitter_ns=latency.jitter_ns, seed=seed),
     )
 
 

@@ -53,10 +53,10 @@ def benchmarks(
 ) -> list[Held]:
     """Return each instrument bought and held with the cash of the run; none for one that could not be bought.
 
-    rules: of the run; its leverage and margin rules do not apply. tape: of the run. close_at_end: sold at the last
-    mark, with costs, as the run closes its positions.
+    rules: of the run; its leverage, margin rules and volume limit do not apply. tape: of the run. close_at_end: sold at
+    the last mark, with costs, as the run closes its positions.
     """
-    own = replace(rules, leverage=_NO_LIMIT, margin=MarginRules(), cash_account=False)
+    own = replace(rules, leverage=_NO_LIMIT, margin=MarginRules(), cash_account=False, volume_limit=None)
     found = []
     for index in range(len(instruments)):
         held = _hold(instruments, own, tape, index, start_ns, close_at_end)

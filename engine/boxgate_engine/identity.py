@@ -38,13 +38,17 @@ def build_identity(
     params: Mapping[str, ParamValue],
     start_ns: int,
     end_ns: int,
+    calendars: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return what makes a run, ready for canonical JSON.
 
     contract, engine: versions. dataset: hash. params: normalised by the strategy's schema, defaults filled in.
-    start_ns, end_ns: the resolved window in nanoseconds. Operational keys of the config are left out.
+    start_ns, end_ns: the resolved window in nanoseconds. Operational keys of the config are left out. calendars: by
+    symbol, what stands for those of the config: of a file its digest instead of its path.
     """
     keys = semantic_keys(config)
+    if calendars:
+        keys["execution"]["calendars"] = dict(calendars)
     return {
         "contract": contract,
         "engine": engine,

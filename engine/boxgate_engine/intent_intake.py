@@ -28,6 +28,7 @@ from boxgate_engine.kernel.intent_records import (
     IOC,
     LIMIT,
     MARKET,
+    MARKET_CLOSED,
     PROTECT,
     REPLACE,
     STOP,
@@ -58,6 +59,9 @@ RAW_INTENT: Final = np.dtype(
 
 DayEnd = Callable[[int, int], int]
 """From an index of an instrument and a time to the first end of a trading day after it."""
+
+IsOpen = Callable[[int, int], bool]
+"""From an index of an instrument and a time to whether its market is open."""
 
 _DAY_NS: Final = 86_400_000_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -138,6 +142,11 @@ def utc_day_end(instrument: int, time_ns: int) -> int:
     return (time_ns // _DAY_NS + 1) * _DAY_NS
 
 
+def always_open(instrument: int, time_ns: int) -> bool:
+    """Return True: no market is ever closed."""
+    return True
+
+
 def take_intents(
     raw: RawIntents,
     names: OrderNames,
@@ -148,6 +157,7 @@ def take_intents(
     moment: np.ndarray,
     time_ns: np.ndarray,
     day_end: DayEnd = utc_day_end,
+    is_open: IsOpen = always_open,
     show_names: bool = False,
 ) -> tuple[Records, int, np.ndarray]:
     """Return (intents for the kernel, number of intents that were rounded, order).
@@ -162,7 +172,7 @@ def take_intents(
     for k in np.argsort(raw.rows["event"], kind="stable"):
         intent = _Intent(raw, int(k), names, instruments, seq, show_names)
         intent.check()
-        rounded += _fill(rows[k], intent, specs, time_ns, day_end)
+        rounded += _fill(rows[k], intent, specs, time_ns, day_end, is_open)
     order = np.lexsort((np.arange(len(rows)), rows["event"], rows["instrument"], moment[rows["event"]]))
     return rows[order], rounded, order
 
@@ -302,7 +312,7 @@ class _Intent:
                 raise self.fault("SIGNAL_RISK_SIDE", what, "sl < tp for BUY, sl > tp for SELL")
 
 
-def _fill(out: Record, intent: _Intent, specs: Records, time_ns: np.ndarray, day_end: DayEnd) -> bool:
+def _fill(out: Record, intent: _Intent, specs: Records, time_ns: np.ndarray, day_end: DayEnd, is_open: IsOpen) -> bool:
     """Write a checked intent as an INTENT_ROW; return whether a value of it was rounded."""
     raw, kind, names = intent.row, intent.kind, intent.names
     instrument = intent.instrument
@@ -330,6 +340,8 @@ def _fill(out: Record, intent: _Intent, specs: Records, time_ns: np.ndarray, day
             out["valid_until_ns"] = raw["valid_until_ns"]
     if kind == SUBMIT:
         out["side"] = 1 if raw["side"] == BUY else -1
+        if out["tif"] not in (GTC, GTD) and not is_open(instrument, int(time_ns[raw["event"]])):
+            out["reason"] = MARKET_CLOSED
         out["oco"] = names.group(instrument, intent.oco)
         alone = not (raw["post_only"] or intent.oco)
         out["order"] = names.submit(intent.client_id, instrument, int(raw["type"]), alone=alone)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 
@@ -15,8 +16,11 @@ from boxgate_engine.config.account import DEFAULT
 from boxgate_engine.datasets import Dataset, Series
 from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem, UserMistake
 from boxgate_engine.frames import FRAME_NS, TICK
+from boxgate_engine.hours import MarketHours, run_hours
 from boxgate_engine.instruments import Instrument
+from boxgate_engine.intent_intake import utc_day_end
 from boxgate_engine.kernel.records import Floats, Integers
+from boxgate_engine.series_problems import series_problems
 from boxgate_engine.simulation import AccountRules
 from boxgate_engine.tape import Source, Tape
 
@@ -48,8 +52,11 @@ class Market:
     that fills.
     """
 
-    def __init__(self, config: RunConfig, dataset: Dataset) -> None:
-        """Open the series. Raises ConfigInvalid with everything that does not fit, or what a series raises."""
+    def __init__(self, config: RunConfig, dataset: Dataset, *, folder: Path = Path()) -> None:
+        """Open the series. Raises ConfigInvalid with everything that does not fit, or what a series raises.
+
+        folder: working directory, where the paths of calendars start.
+        """
         problems: list[Problem] = []
         self._config = config
         self._dataset = dataset
@@ -65,10 +72,12 @@ class Market:
             problems += funding_problems(config, dataset)
         problems += rate_problems(config, self.instruments)
         problems += _contract_problems(self.instruments)
-        problems += self._spread_problems()
-        problems += self._volume_problems()
+        problems += series_problems(config, self.executing)
         problems += self._foreign_symbols()
         problems += self._window_problems()
+        self._hours: list[MarketHours] = []
+        if self.feeds and not problems:
+            self._hours, problems = run_hours(config, dataset, self.executing, folder, *self._span())
         if problems:
             raise ConfigInvalid(problems)
 
@@ -81,36 +90,6 @@ class Market:
         wanted = override.get(symbol) if isinstance(override, Mapping) else override
         finest = min(frames, key=_FINEST_FIRST.index)
         self.executing.append(self._dataset.series(symbol, wanted or finest))
-
-    def _spread_problems(self) -> list[Problem]:
-        return [
-            Problem(
-                path="costs.spread",
-                source="",
-                code="SPREAD_MISSING",
-                what=f"{series.symbol} {series.frame} has no ask side",
-                expected="ask columns in the execution series",
-                remedy="set costs.spread to none, {price: x} or {ticks: n}, or import the ask side",
-            )
-            for series in self.executing
-            if not series.has_ask and self._config.costs.spread_of(series.symbol) == "data"
-        ]
-
-    def _volume_problems(self) -> list[Problem]:
-        """Return what models of slippage by volume lack: a volume column that says something."""
-        return [
-            Problem(
-                path="costs.slippage",
-                source="",
-                code="VOLUME_MISSING",
-                what=f"{series.symbol} {series.frame} has no volume",
-                expected="a volume column in the execution series that is not zero throughout",
-                remedy="choose model bps or ticks, or import data with volume",
-            )
-            for series in self.executing
-            if self._config.costs.slippage_of(series.symbol).model in ("volume_share", "impact")
-            and ("volume" not in series.columns or not series.columns["volume"].any())
-        ]
 
     def _foreign_symbols(self) -> list[Problem]:
         known = self._config.instruments
@@ -130,9 +109,24 @@ class Market:
             if symbol not in known
         ]
 
-    def account_rules(self, start_ns: int, end_ns: int) -> AccountRules:
+    def account_rules(self, start_ns: int, end_ns: int, *, seed: int) -> AccountRules:
         """Return the rules of the account in a window. Raises ConfigInvalid where a funding rate is missing in it."""
-        return account_rules(self._config, self._dataset, self.instruments, start_ns=start_ns, end_ns=end_ns)
+        return account_rules(self._config, self._dataset, self.instruments, start_ns=start_ns, end_ns=end_ns, seed=seed)
+
+    def is_open(self, instrument: int, time_ns: int) -> bool:
+        """Return whether orders of an instrument may fill at a time of the run: always without a filter."""
+        return not self._hours or self._hours[instrument].is_open(time_ns)
+
+    def day_end(self, instrument: int, time_ns: int) -> int:
+        """Return the first end of a trading day of an instrument after a time of the run, NO_EXPIRY for none."""
+        return self._hours[instrument].day_end(time_ns) if self._hours else utc_day_end(instrument, time_ns)
+
+    @property
+    def stated_calendars(self) -> dict[str, str]:
+        """The calendars that the config names, by symbol, as they enter the identity of a run."""
+        named = self._config.execution.calendars
+        symbols = [one.symbol for one in self.instruments]
+        return {symbol: hours.identity for symbol, hours in zip(symbols, self._hours, strict=False) if symbol in named}
 
     def is_funded(self, symbol: str) -> bool:
         """Return whether positions of an instrument pay and receive funding."""
@@ -161,6 +155,16 @@ class Market:
             return []
         empty = self._is_empty(window.start_ns, _FAR_NS if window.end_ns is None else window.end_ns)
         return [self._window_empty()] if empty else []
+
+    def _span(self) -> tuple[int, int]:
+        """Return [start, end) in which all times of a run lie."""
+        window = self._config.window
+        series = [*self.executing, *(feed.series for feed in self.feeds)]
+        start = min(int(one.times_ns[0]) for one in series)
+        end = max(int(available(one)[-1]) for one in series)
+        if window.start_ns is not None:
+            start = max(start, window.start_ns - max(one.duration_ns for one in series))
+        return start, (end if window.end_ns is None else min(end, window.end_ns)) + 1
 
     def _is_empty(self, start_ns: int, end_ns: int) -> bool:
         """Return whether any instrument could not be traded at all: no event of its execution series."""
@@ -277,6 +281,7 @@ class Market:
             spread=spread,
             tick_size=self.instruments[i].tick_size,
             delivered=delivered,
+            hours=self._hours[i].sessions if self._hours else None,
         )
 
     def _spread(self, i: int) -> float | Floats | None:

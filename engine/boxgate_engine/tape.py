@@ -12,6 +12,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from boxgate_engine.calendars import Sessions
 from boxgate_engine.frames import TICK, frame_duration_ns
 from boxgate_engine.kernel.records import QUOTE, Floats, Integers, Quotes
 
@@ -31,7 +32,7 @@ class Source:
     executes: shape (rows,) or a constant: which rows fill and mark. spread: added to the price columns to make the
     ask, which is put on the grid of tick_size: one for all, or an array of one for each hour of the week (168, Monday
     00:00 UTC first); or None to take the ask columns. delivered: the series' index in the
-    session, or -1 if it is not delivered.
+    session, or -1 if it is not delivered. hours: what opens outside of them does not fill; None for no such filter.
     """
 
     instrument: int
@@ -42,6 +43,7 @@ class Source:
     spread: float | Floats | None
     tick_size: Fraction
     delivered: int
+    hours: Sessions | None = None
 
     @property
     def frame_ns(self) -> int:
@@ -267,6 +269,8 @@ def fill_quotes(events: np.ndarray, source: Source, rows: slice) -> None:
         events["open_ns"] = opens
     if source.executes is False:
         return
+    if source.hours is not None:
+        events["closed"] = ~source.hours.hold(events["open_ns"])
     if "volume" in source.columns:
         events["volume"] = source.column("volume")[rows]
     spread = source.spread

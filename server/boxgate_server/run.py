@@ -107,7 +107,7 @@ class _Run:
         check_folders(self.config, self.folder)
         prepare_store(self.store)
         dataset = self._dataset()
-        market = Market(self.config, dataset)
+        market = Market(self.config, dataset, folder=self.folder)
         digest, identified = self._strategy_digest()
         if not is_compiled():
             self.watcher.stage("compiling the engine (once, about half a minute)")
@@ -209,6 +209,7 @@ class _Run:
             params=described.params,
             start_ns=self.start_ns,
             end_ns=self.end_ns,
+            calendars=market.stated_calendars,
         )
         self.run_id = identities.run_id(self.identity)
         self.log.run_id = self.run_id
@@ -225,7 +226,7 @@ class _Run:
         """Run the session, starting over with more history as often as the strategy may ask for it."""
         config = self.config
         tape = market.tape(self.start_ns, self.end_ns)
-        rules = self.rules = market.account_rules(self.start_ns, self.end_ns)
+        rules = self.rules = market.account_rules(self.start_ns, self.end_ns, seed=self.seed)
         counts = self._warmup_counts(market)
         for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
             session_id = f"{self.run_id}-{attempt}"
@@ -261,6 +262,8 @@ class _Run:
             lockstep=config.execution.delivery == "lockstep",
             feedback="FEEDBACK" in described.granted,
             keep_meta=self.debug,
+            day_end=market.day_end,
+            is_open=market.is_open,
             progress=lambda done: self.watcher.events(done, tape.events),
         )
         self.watcher.stage("running")
@@ -428,7 +431,7 @@ class _Run:
 
     def play_for_band(self, dataset: Dataset) -> dict[str, Any]:
         """Run a variant of another run, of which it has window, warm-up and seed; return its metrics."""
-        market = Market(self.config, dataset)
+        market = Market(self.config, dataset, folder=self.folder)
         self.sidecar = self._start()
         try:
             described = describe(self.sidecar.connection, self.config)

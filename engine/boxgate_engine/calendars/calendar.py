@@ -22,6 +22,13 @@ class Sessions:
     opens: Times
     closes: Times
 
+    def hold(self, times_ns: Times) -> NDArray[np.bool_]:
+        """Return for each time whether it lies in a session."""
+        if not len(self.opens):
+            return np.zeros(len(times_ns), dtype=np.bool_)
+        index = np.searchsorted(self.opens, times_ns, side="right") - 1
+        return np.asarray((index >= 0) & (times_ns < self.closes[np.maximum(index, 0)]), dtype=np.bool_)
+
 
 class Calendar(ABC):
     """When one market is open. Times are arrays of int64 nanoseconds UTC; equal questions have equal answers.
@@ -55,11 +62,7 @@ class Calendar(ABC):
         """Return for each time whether the market is open at it."""
         if not len(times_ns):
             return np.zeros(0, dtype=np.bool_)
-        sessions = self.sessions(int(times_ns.min()), int(times_ns.max()) + 1)
-        if not len(sessions.opens):
-            return np.zeros(len(times_ns), dtype=np.bool_)
-        index = np.searchsorted(sessions.opens, times_ns, side="right") - 1
-        return np.asarray((index >= 0) & (times_ns < sessions.closes[np.maximum(index, 0)]), dtype=np.bool_)
+        return self.sessions(int(times_ns.min()), int(times_ns.max()) + 1).hold(times_ns)
 
 
 def merged(opens: list[int] | Times, closes: list[int] | Times, start_ns: int, end_ns: int) -> Sessions:

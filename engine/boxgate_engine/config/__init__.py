@@ -13,12 +13,12 @@ from boxgate_engine.config.costs import (
     SpreadTicks,
     SwapConfig,
 )
+from boxgate_engine.config.execution import ExecutionConfig, LatencyConfig
 from boxgate_engine.config.load import config_document, load_config, locate_problems, parse_config
 from boxgate_engine.config.model import (
     CacheConfig,
     DataProviderConfig,
     DeterminismConfig,
-    ExecutionConfig,
     LimitsConfig,
     ReportConfig,
     RunConfig,
@@ -37,6 +37,7 @@ __all__ = [
     "DeterminismConfig",
     "ExecutionConfig",
     "FundingMissing",
+    "LatencyConfig",
     "LimitsConfig",
     "MarginConfig",
     "ReportConfig",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -12,7 +12,9 @@ CURRENCY_PATTERN: Final = r"^[A-Z][A-Z0-9]{2,7}$"
 TEXT_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$"
 TAG_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:=/+-]{0,63}$"
 
+FrameName = Literal["S1", "M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+Text = Annotated[str, Field(max_length=4096, pattern=TEXT_PATTERN)]
 
 
 class Section(BaseModel):

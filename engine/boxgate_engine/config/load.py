@@ -141,11 +141,19 @@ def _check_together(config: RunConfig, document: Document, *, attached: bool) ->
             expected="the program and its arguments, such as [python, strategy.py]",
             remedy="add it, or attach to a running strategy",
         )
-    series = config.execution.series
-    for symbol in series if isinstance(series, dict) else ():
+    execution = config.execution
+    if execution.calendars and execution.hours != "calendar":
+        document.refuse(
+            ("execution", "calendars"),
+            f"calendars are named, and execution.hours is {execution.hours}",
+            expected="execution.hours: calendar, or no calendars",
+            remedy="set execution.hours: calendar, or leave execution.calendars out",
+        )
+    series = execution.series if isinstance(execution.series, dict) else {}
+    for section, symbol in [*(("series", one) for one in series), *(("calendars", one) for one in execution.calendars)]:
         if symbol not in config.instruments:
             document.refuse(
-                ("execution", "series", symbol),
+                ("execution", section, symbol),
                 f"{symbol} is not an instrument of the run",
                 expected=f"one of {', '.join(config.instruments)}",
                 remedy="correct the symbol or add it to instruments",

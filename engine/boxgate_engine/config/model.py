@@ -17,23 +17,19 @@ from pydantic import (
 
 from boxgate_engine.config.account import AccountConfig
 from boxgate_engine.config.costs import CostsConfig
-from boxgate_engine.config.fields import TAG_PATTERN, TEXT_PATTERN, Section, Symbol, entries, refusal
+from boxgate_engine.config.execution import ExecutionConfig
+from boxgate_engine.config.fields import TAG_PATTERN, FrameName, Section, Symbol, Text, entries, refusal
 from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.timestamps import parse_utc_ns
-
-WINDOW_EVENTS_MAX: Final = 16_384
-"""Most events that one window may hold."""
 
 FIRST: Final = "first"
 """Window start: the earliest instant that leaves the warm-up."""
 LAST: Final = "last"
 """Window end: the availability of the last event of any series of the run."""
 
-FrameName = Literal["S1", "M1", "M5", "M15", "M30", "H1", "H4", "D1", "W1", "tick"]
 Scalar = bool | int | float | str
 ParamValue = Scalar | list[Scalar]
 RunTag = Annotated[str, Field(pattern=TAG_PATTERN)]
-Text = Annotated[str, Field(max_length=4096, pattern=TEXT_PATTERN)]
 _BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
@@ -117,22 +113,6 @@ class WindowConfig(Section):
     def end_ns(self) -> int | None:
         """End in nanoseconds, None for `last`."""
         return None if self.end == LAST else parse_utc_ns(self.end)
-
-
-class ExecutionConfig(Section):
-    """How orders meet prices, and how events are delivered.
-
-    path: order of the prices inside a bar. series: frame that fills, for all instruments or per symbol; none = the
-    finest frame of the run. bands: run every path assumption and other costs as well. delivery and window_events are
-    operational: they never change a result.
-    """
-
-    path: Literal["ohlc", "olhc", "adaptive", "pessimistic", "optimistic", "real"] = "pessimistic"
-    series: FrameName | dict[Symbol, FrameName] | None = None
-    close_at_end: bool = False
-    bands: bool = False
-    delivery: Literal["window", "lockstep"] = "window"
-    window_events: Annotated[int, Field(ge=1, le=WINDOW_EVENTS_MAX)] = 4096
 
 
 class WarmupConfig(Section):

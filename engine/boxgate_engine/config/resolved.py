@@ -13,7 +13,7 @@ from boxgate_engine.timestamps import format_utc
 
 _LATER: Final[dict[str, dict[str, Any]]] = {
     "account": {"margin": MarginConfig().model_dump(mode="json"), "equivalents": []},
-    "execution": {"bands": False},
+    "execution": {"bands": False, "volume_limit": None, "latency": None, "hours": "data", "calendars": {}},
     "costs": {"fees": None, "slippage": None, "instruments": {}, "funding": "auto", "swap": "none"},
 }
 """Keys that came later, with the values that say nothing: a config that does without them keeps its identity."""
@@ -36,7 +36,7 @@ def resolve_config(
     """Return the config as it was run: nothing in it depends on the machine or on what comes later.
 
     dataset: hash. params: all parameters, defaults filled in. start_ns, end_ns: the window in nanoseconds.
-    folder: working directory; absolute paths of the strategy become relative to it.
+    folder: working directory; absolute paths of strategy and calendars become relative to it.
     """
     strategy = config.strategy.model_copy(
         update={
@@ -45,8 +45,13 @@ def resolve_config(
             "sources": tuple(_relative(part, folder) for part in config.strategy.sources),
         }
     )
+    execution = config.execution.model_copy(
+        update={"calendars": {symbol: _calendar(name, folder) for symbol, name in config.execution.calendars.items()}}
+    )
     window = config.window.model_copy(update={"start": format_utc(start_ns), "end": format_utc(end_ns)})
-    return config.model_copy(update={"strategy": strategy, "dataset": dataset, "window": window})
+    return config.model_copy(
+        update={"strategy": strategy, "dataset": dataset, "window": window, "execution": execution}
+    )
 
 
 def semantic_keys(config: RunConfig) -> dict[str, Any]:
@@ -61,6 +66,14 @@ def semantic_keys(config: RunConfig) -> dict[str, Any]:
             if costs[name] is None:
                 del costs[name]
     return keys
+
+
+def _calendar(name: str, folder: Path) -> str:
+    """Return the name of a calendar, the file of a table relative to the folder."""
+    if not name.startswith("lean:"):
+        return name
+    file, _, entry = name.removeprefix("lean:").rpartition("#")
+    return f"lean:{_relative(file, folder)}#{entry}"
 
 
 def _relative(part: str, folder: Path) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from boxgate_engine.errors import BoxgateError
-from boxgate_engine.intent_intake import DayEnd, OrderNames, take_intents, utc_day_end
+from boxgate_engine.intent_intake import DayEnd, IsOpen, OrderNames, always_open, take_intents, utc_day_end
 from boxgate_engine.kernel.intent_records import INTENT_ROW
 from boxgate_engine.kernel.records import SIGNAL_ROW, Quotes, Records
 from boxgate_engine.signal_intake import take_signals
@@ -73,7 +73,8 @@ class Delivery:
     reply_deadline_s: time allowed for the answer to a window of that many events. window_events: most events of a
     window. lockstep: one moment per message. feedback: the sidecar sees the account. keep_meta: debug mode.
     orders: names of the orders of a session that answers with intents, None in one with targets. day_end: where trading
-    days end, for orders of a day. progress: called with the number of events done.
+    days end, for orders of a day. is_open: when markets are open, for orders that do not wait. progress: called with
+    the number of events done.
     """
 
     stream: Stream
@@ -85,6 +86,7 @@ class Delivery:
     keep_meta: bool
     orders: OrderNames | None = None
     day_end: DayEnd = utc_day_end
+    is_open: IsOpen = always_open
     progress: Callable[[int], None] = lambda _: None
     round_trips: int = 0
     warmup_signals: int = 0
@@ -294,6 +296,7 @@ class Delivery:
                     moment=moment,
                     time_ns=chunk.quotes.events["time_ns"][index],
                     day_end=self.day_end,
+                    is_open=self.is_open,
                     show_names=self.keep_meta,
                 ),
                 answer,

@@ -85,6 +85,10 @@ def test_what_is_left_out_has_the_documented_default() -> None:
         "series": None,
         "close_at_end": False,
         "bands": False,
+        "volume_limit": None,
+        "latency": None,
+        "hours": "data",
+        "calendars": {},
         "delivery": "window",
         "window_events": 4096,
     }

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from boxgate_engine.config.model import ExecutionConfig
+from boxgate_engine.config import ExecutionConfig
 from boxgate_engine.identity import scenario_id, seed
 from boxgate_engine.report.assumptions import PATHS, name_assumptions
 from boxgate_engine.report.run_files import read_run_files
