@@ -11,15 +11,18 @@ from typing import Final
 import numpy as np
 
 from boxgate_engine.instruments import Instrument
+from boxgate_engine.intent_intake import RAW_INTENT, OrderNames, RawIntents, take_intents
 from boxgate_engine.kernel import loop
 from boxgate_engine.kernel.intent_records import (
     INTENT_ROW,
+    MARKET,
     ORDER_ENDED,
     ORDER_QUEUED,
     ORDER_ROW,
     ORDER_WORKING,
     ORDERS_PER_INSTRUMENT_MAX,
     SUBMIT,
+    TRAILING_STOP,
     WORKING,
 )
 from boxgate_engine.kernel.records import (
@@ -52,12 +55,13 @@ from boxgate_engine.kernel.records import (
     UPDATE_ROW,
     Floats,
     Integers,
+    Marks,
     Quotes,
     Records,
     Sim,
 )
 from boxgate_engine.randomness import uniform
-from boxgate_engine.signal_intake import FLAT, RAW_SIGNAL, kernel_specs, take_signals
+from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, kernel_specs, take_signals
 
 PATHS: Final = {
     "ohlc": PATH_OHLC,
@@ -245,6 +249,11 @@ class Simulation:
         """SPEC records of the instruments."""
         return self._sim.specs
 
+    @property
+    def delays(self) -> bool:
+        """Whether decisions are on their way for a time."""
+        return bool(self._latency.fixed_ns or self._latency.jitter_ns)
+
     def advance(self, quotes: Quotes, incoming: Records, first: int, end: int, *, settled: int = 0) -> None:
         """Settle moments [first, end) and apply the signals or intents that answer them; see kernel.loop.advance.
 
@@ -264,10 +273,16 @@ class Simulation:
         rows = self._open_order_rows()
         return self._sim.orders[rows]
 
+    def trailing_orders(self) -> Integers:
+        """Return the numbers of the TRAILING_STOP orders that work, as `open_orders` lists them."""
+        orders = self.open_orders()
+        numbers: Integers = orders["number"][(orders["type"] == TRAILING_STOP) & (orders["state"] == ORDER_WORKING)]
+        return numbers
+
     def _late(self, incoming: Records, quotes: Quotes) -> Records:
         """Return the decisions with the time that they are on their way."""
         latency = self._latency
-        if not len(incoming) or not (latency.fixed_ns or latency.jitter_ns):
+        if not len(incoming) or not self.delays:
             return incoming
         late = incoming.copy()
         late["delay_ns"] = latency.fixed_ns
@@ -296,9 +311,9 @@ class Simulation:
     def plan(self, quotes: Quotes, first: int, end: int, marks: Marks) -> int:
         """Return how far a window may reach that begins with moment first - 1, which has been settled.
 
-        The state does not change. Fills the marks of moments [first - 1, result).
+        The state does not change. Fills the marks of moments [first - 1, result), for the orders that they follow too.
         """
-        loop.write_marks(self._sim, quotes, first - 1, marks.equity, marks.free_margin, marks.profit)
+        loop.write_marks(self._sim, quotes, first - 1, marks)
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
         table = self._sim.intents if self.orders else self._sim.signals
@@ -316,7 +331,7 @@ class Simulation:
             trades=np.zeros(room, TRADE_ROW),
             updates=np.zeros(room + 2 * len(rows) + len(order_rows) + self._stamps_left() + 1, UPDATE_ROW),
         )
-        reach = loop.plan(copy, quotes, first, end, marks.equity, marks.free_margin, marks.profit)
+        reach = loop.plan(copy, quotes, first, end, marks)
         table[rows] = kept
         self._sim.orders[order_rows] = kept_orders
         return int(reach)
@@ -467,36 +482,31 @@ def _stamps(
     return np.concatenate(parts), ends
 
 
-@dataclass(frozen=True, eq=False)
-class Marks:
-    """Values at each event of a chunk: equity, free_margin of shape (n,), profit of shape (instruments, n)."""
-
-    equity: Floats
-    free_margin: Floats
-    profit: Floats
-
-    @staticmethod
-    def for_chunk(events: int, instruments: int) -> Marks:
-        """Return room for a chunk of `events` quotes."""
-        return Marks(np.zeros(events), np.zeros(events), np.zeros((instruments, events)))
-
-
 def compile_kernel() -> None:
     """Compile every kernel function that a run calls, by stepping over one bar; kept for later processes."""
     instrument = Instrument(
         symbol="X", asset_class="forex", quote_currency="X", tick_size=Fraction(1), lot_size=Fraction(1)
     )
-    simulation = Simulation([instrument], AccountRules(cash=1.0), start_ns=0)
     events = np.ones(1, QUOTE)
     events["instrument"] = 0
     events["closed"] = 0
     quotes = Quotes(events, np.array([0, 1]), np.ones(1, np.uint8))
-    raw = np.zeros(1, RAW_SIGNAL)
-    raw["side"] = FLAT
-    signals, _, _ = take_signals(
-        raw, simulation.specs, [instrument], seq=np.zeros(1, np.int64), moment=np.zeros(1, np.int64)
-    )
-    simulation.advance(quotes, signals, 0, 1)
-    simulation.apply_now(quotes, _NO_INTENTS, 0)
-    simulation.plan(quotes, 1, 1, Marks.for_chunk(1, 1))
-    simulation.close_all(1, 0)
+    seq = moment = np.zeros(1, np.int64)
+    for orders in (False, True):
+        simulation = Simulation([instrument], AccountRules(cash=1.0), start_ns=0, orders=orders)
+        if orders:
+            rows = np.zeros(1, RAW_INTENT)
+            rows["kind"], rows["side"], rows["type"], rows["has_qty"], rows["qty"] = SUBMIT, BUY, MARKET, True, 1.0
+            raw = RawIntents(rows, ["x"], [""])
+            decisions, *_ = take_intents(
+                raw, OrderNames(), simulation.specs, [instrument], seq=seq, moment=moment, time_ns=seq
+            )
+        else:
+            rows = np.zeros(1, RAW_SIGNAL)
+            rows["side"] = FLAT
+            decisions, *_ = take_signals(rows, simulation.specs, [instrument], seq=seq, moment=moment)
+        simulation.advance(quotes, decisions, 0, 1)
+        if orders:
+            simulation.apply_now(quotes, _NO_INTENTS, 0)
+        simulation.plan(quotes, 1, 1, Marks.for_chunk(1, 1).following(simulation.trailing_orders()))
+        simulation.close_all(1, 0)

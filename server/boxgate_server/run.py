@@ -20,6 +20,7 @@ from boxgate_engine.datasets import DEMO_NAME, Dataset, ensure_demo, has_demo, i
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
+from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market, history_events, told_need, warmup_events, warmup_short
 from boxgate_engine.metrics import Counts, compute_metrics
@@ -34,7 +35,7 @@ from boxgate_server.outcome import Attachment, Finished, Watcher
 from boxgate_server.page import render_page
 from boxgate_server.sessions._wire import plain_struct
 from boxgate_server.sessions.delivery import Delivery
-from boxgate_server.sessions.opening import Described, describe, init_request, open_session
+from boxgate_server.sessions.opening import ORDERS, Described, describe, init_request, open_session
 from boxgate_server.sessions.recording import Recorder
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Sidecar, SidecarHost, SidecarLimits
 from boxgate_server.stopwatch import Stopwatch
@@ -230,7 +231,8 @@ class _Run:
         counts = self._warmup_counts(market)
         for attempt in range(HISTORY_ATTEMPTS_MAX + 1):
             session_id = f"{self.run_id}-{attempt}"
-            simulation = Simulation(market.instruments, rules, start_ns=self.start_ns)
+            orders = ORDERS in described.granted
+            simulation = Simulation(market.instruments, rules, start_ns=self.start_ns, orders=orders)
             with self._history(market, dataset, described, session_id) as handles:
                 request = init_request(
                     session_id=session_id,
@@ -262,6 +264,7 @@ class _Run:
             lockstep=config.execution.delivery == "lockstep",
             feedback="FEEDBACK" in described.granted,
             keep_meta=self.debug,
+            orders=OrderNames() if orders else None,
             day_end=market.day_end,
             is_open=market.is_open,
             progress=lambda done: self.watcher.events(done, tape.events),

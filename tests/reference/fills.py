@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 from account import Book, Bracket, Point, Position, Spot, State
 from grids import against_the_trader, grid_value
@@ -171,18 +172,22 @@ def shared(pool: float, qty: float, held: float, closing: bool) -> tuple[float, 
 
 
 def price_of(state: State, instrument: int, raw: float, qty: float, buy: bool, kind: str) -> float:
-    """§6: all but limits and take profits slip; then the tick grid against the trader."""
+    """§6: all but limits and take profits slip, then the tick grid; whole ticks are counted on it."""
+    tick = state.specs[instrument].tick
+    model = state.rules.slippage_of(instrument)
+    if kind != "LIMIT" and model.model == "ticks":
+        state.fired["slipped_ticks"] += 1
+        start = against_the_trader(raw, tick, buy)
+        n = round(Fraction(start) * tick[1] / tick[0]) + (int(model.value) if buy else -int(model.value))
+        return grid_value(max(n, 1), tick)
     slipped = raw if kind == "LIMIT" else slipped_price(state, instrument, raw, qty, buy)
-    return against_the_trader(slipped, state.specs[instrument].tick, buy)
+    return against_the_trader(slipped, tick, buy)
 
 
 def slipped_price(state: State, instrument: int, raw: float, qty: float, buy: bool) -> float:
-    """The four models of slippage; the volume is that of the instrument's last execution event."""
+    """The models that are shares of the price; the volume is that of the instrument's last execution event."""
     model = state.rules.slippage_of(instrument)
     state.fired[f"slipped_{model.model}"] += 1
-    if model.model == "ticks":
-        distance = grid_value(int(model.value), state.specs[instrument].tick)
-        return raw + distance if buy else raw - distance
     if model.model == "bps":
         slip = model.value / 10000
     else:

@@ -6,7 +6,7 @@ import math
 
 from numba import njit
 
-from boxgate_engine.kernel.grid import grid_value, round_down, round_up
+from boxgate_engine.kernel.grid import grid_value, round_down, round_up, ticks_away
 from boxgate_engine.kernel.records import (
     ENTRY,
     INSUFFICIENT_MARGIN,
@@ -251,9 +251,6 @@ def _fee(spec: Record, unit: float, price: float, quantity: float, slips: bool) 
 @njit(cache=True)
 def _slipped(spec: Record, raw: float, direction: int, quantity: float, volume: float) -> float:
     """Return the raw price after slippage against the trader, before the grid."""
-    if spec.slip_model == SLIP_TICKS:
-        step = (spec.slip_value * spec.tick_num) / spec.tick_den
-        return raw + step if direction > 0 else raw - step
     if spec.slip_model == SLIP_BPS:
         part = spec.slip_value / 10000.0
     else:
@@ -265,10 +262,17 @@ def _slipped(spec: Record, raw: float, direction: int, quantity: float, volume: 
 @njit(cache=True)
 def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool, quantity: float) -> float:
     spec = sim.specs[i]
-    price = _slipped(spec, raw, direction, quantity, sim.book[i].volume) if slips else raw
+    ticks = 0
+    price = raw
+    if slips:
+        # Whole ticks are counted on the grid: adding their distance to a price rounds twice and may cost one more.
+        if spec.slip_model == SLIP_TICKS:
+            ticks = int(spec.slip_value)
+        else:
+            price = _slipped(spec, raw, direction, quantity, sim.book[i].volume)
     if direction > 0:
-        return round_up(price, spec.tick_num, spec.tick_den)
-    return round_down(price, spec.tick_num, spec.tick_den)
+        return ticks_away(round_up(price, spec.tick_num, spec.tick_den), ticks, spec.tick_num, spec.tick_den)
+    return ticks_away(round_down(price, spec.tick_num, spec.tick_den), -ticks, spec.tick_num, spec.tick_den)
 
 
 @njit(cache=True)

@@ -59,3 +59,11 @@ def round_down(price: float, num: int, den: int) -> float:
     while grid_value(n + 1, num, den) <= price:
         n += 1
     return grid_value(max(n, 1), num, den)
+
+
+@njit(cache=True)
+def ticks_away(price: float, ticks: int, num: int, den: int) -> float:
+    """Return the grid price that many ticks above a grid price, at least one tick."""
+    if ticks == 0:
+        return price
+    return grid_value(max(nearest_tick(price, num, den) + ticks, 1), num, den)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.intents import accept_intent
-from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Floats, Quotes, Record, Records, Sim
+from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Integers, Marks, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.settle import (
     is_active,
+    is_quiet,
+    mark_quietly,
     settle,
     settle_account,
     settle_opens,
@@ -33,25 +36,39 @@ def advance(sim: Sim, q: Quotes, incoming: Records, intents: Records, first: int
     specs = sim.specs
     account = sim.account[0]
     active = is_active(sim)
+    quiet = False
     equity = sim.equity
     events = q.events
     moment_start = q.moment_start
     p = 0
     taken = 0
-    for m in range(first, end):
-        start = moment_start[m]
-        stop = moment_start[m + 1]
+    m = first
+    while m < end:
         if m >= first + settled:
-            if active or not settle_quietly(book, specs, events, start, stop):
+            if not active:
+                # The next moment that takes a signal is settled like all others, and is the last of the range.
+                reach = end if p == incoming.shape[0] else _moment_of(moment_start, incoming[p].event) + 1
+                m = settle_quietly(book, specs, account, equity, q, m, reach)
+                quiet = m == reach
+                m -= quiet
+            if active or not quiet:
                 settle(sim, q, m)
-            if q.delivered[m]:
-                write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
-                account.equity_rows += 1
+                if q.delivered[m]:
+                    write_equity(book, specs, account, equity[account.equity_rows], events[moment_start[m]].time_ns)
+                    account.equity_rows += 1
+        stop = moment_start[m + 1]
         while p < incoming.shape[0] and incoming[p].event < stop:
             p = _take(sim, q, incoming, p, stop)
         while taken < intents.shape[0] and intents[taken].event < stop:
             _take_intent(sim, q, intents[taken])
             taken += 1
+        m += 1
+
+
+@njit(cache=True)
+def _moment_of(moment_start: Integers, event: int) -> int:
+    """Return the moment of an event."""
+    return int(np.searchsorted(moment_start, event, side="right")) - 1
 
 
 @njit(cache=True)
@@ -75,12 +92,11 @@ def meet_now(sim: Sim, q: Quotes, intents: Records, m: int) -> None:
 
 
 @njit(cache=True)
-def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin: Floats, profit: Floats) -> int:
+def plan(sim: Sim, q: Quotes, first: int, end: int, marks: Marks) -> int:
     """Settle moments [first, end) of a copy of the state until one changes the account.
 
     Returns the end of the range of moments that a window may hold: behind the last delivered moment whose settlement,
-    that of undelivered moments before it included, changes nothing. Fills the marks of its events: equity and
-    free_margin of shape (n,), profit of shape (instruments, n), all by index of the event.
+    that of undelivered moments before it included, changes nothing. Fills the marks of its events.
     """
     book = sim.book
     specs = sim.specs
@@ -89,18 +105,22 @@ def plan(sim: Sim, q: Quotes, first: int, end: int, equity: Floats, free_margin:
     version = sim.account[0].version
     last = first
     for m in range(first, end):
-        if active or not settle_quietly(book, specs, events, q.moment_start[m], q.moment_start[m + 1]):
+        start = q.moment_start[m]
+        stop = q.moment_start[m + 1]
+        if not active and is_quiet(book, specs, events, start, stop):
+            mark_quietly(book, specs, events, start, stop)
+        else:
             settle(sim, q, m)
         if sim.account[0].version != version:
             return last
         if q.delivered[m]:
             last = m + 1
-            write_marks(sim, q, m, equity, free_margin, profit)
+            write_marks(sim, q, m, marks)
     return last
 
 
 @njit(cache=True)
-def write_marks(sim: Sim, q: Quotes, m: int, equity: Floats, free_margin: Floats, profit: Floats) -> None:
+def write_marks(sim: Sim, q: Quotes, m: int, marks: Marks) -> None:
     """Write the marks of moment m at each of its events."""
     total = 0.0
     margin = 0.0
@@ -109,11 +129,22 @@ def write_marks(sim: Sim, q: Quotes, m: int, equity: Floats, free_margin: Floats
         total += value
         margin += exposure(sim.book[i], sim.specs[i]) / sim.specs[i].leverage
         for e in range(q.moment_start[m], q.moment_start[m + 1]):
-            profit[i, e] = value
+            marks.profit[i, e] = value
+            if sim.book[i].trail > 0.0:
+                marks.level[i, e] = _shown(sim.book[i].trail_level)
+    for k in range(marks.trailing.shape[0]):
+        for e in range(q.moment_start[m], q.moment_start[m + 1]):
+            marks.order_level[k, e] = _shown(sim.orders[marks.trailing[k] - 1].level)
     value = sim.account[0].cash + total
     for e in range(q.moment_start[m], q.moment_start[m + 1]):
-        equity[e] = value
-        free_margin[e] = value - margin
+        marks.equity[e] = value
+        marks.free_margin[e] = value - margin
+
+
+@njit(cache=True)
+def _shown(level: float) -> float:
+    """Return where a trailing stop stands, NaN while that is nowhere."""
+    return level if level > 0.0 else np.nan
 
 
 @njit(cache=True)

@@ -389,3 +389,33 @@ class Quotes(NamedTuple):
     events: Records
     moment_start: Integers
     delivered: npt.NDArray[np.uint8]
+
+
+_NO_LEVELS: Final = np.zeros((0, 0))
+_NO_ORDERS: Final = np.zeros(0, np.int64)
+
+
+class Marks(NamedTuple):
+    """Values at each of the n events of a chunk, by index of the event.
+
+    equity, free_margin: shape (n,). profit: shape (instruments, n). level: likewise, where the trailing stops of the
+    positions stand that have one. trailing: numbers of working trailing stop orders, shape (k,). order_level: where
+    those stand, shape (k, n). NaN for a stop that stands nowhere yet.
+    """
+
+    equity: Floats
+    free_margin: Floats
+    profit: Floats
+    level: Floats = _NO_LEVELS
+    trailing: Integers = _NO_ORDERS
+    order_level: Floats = _NO_LEVELS
+
+    @staticmethod
+    def for_chunk(events: int, instruments: int) -> Marks:
+        """Return room for a chunk of `events` quotes."""
+        shape = (instruments, events)
+        return Marks(np.zeros(events), np.zeros(events), np.zeros(shape), np.zeros(shape))
+
+    def following(self, numbers: Integers) -> Marks:
+        """Return these marks with room for the levels of trailing stop orders. numbers: shape (k,)."""
+        return self._replace(trailing=numbers, order_level=np.empty((len(numbers), len(self.equity))))

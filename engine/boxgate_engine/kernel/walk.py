@@ -196,7 +196,7 @@ def reached(level: float, falling: bool, price: float) -> bool:
     return price <= level if falling else price >= level
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _walk_value(sim: Sim, quote: Record, i: int, high_first: bool) -> float:
     _walk(sim, quote, i, high_first)
     book = sim.book[i]
@@ -376,7 +376,7 @@ def stand_at(sim: Sim, i: int, bid: float, ask: float) -> None:
         follow_orders(sim, i, bid, ask)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     if kind == _LIMIT:
         fill_limit_target(sim, i, raw, bid, ask, time_ns, seq)

@@ -16,8 +16,8 @@ import numpy as np
 
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.intent_intake import RAW_INTENT, RawIntents
+from boxgate_engine.kernel.records import Marks
 from boxgate_engine.signal_intake import RAW_SIGNAL
-from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk
 from boxgate_proto.strategy.v1.signal_pb2 import OrderIntent, Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream

@@ -11,12 +11,14 @@ from boxgate_engine.kernel.records import (
     UPDATE_FILL,
     UPDATE_LIQUIDATION,
     UPDATE_REJECTION,
+    Marks,
     Record,
     Records,
     Sim,
 )
 from boxgate_proto.strategy.v1 import account_pb2 as pb
 from boxgate_proto.strategy.v1 import signal_pb2
+from boxgate_server.sessions._wire import Levels
 from boxgate_server.sessions.order_view import add_orders, name_order
 
 
@@ -53,6 +55,14 @@ def held_instruments(sim: Sim) -> list[int]:
     return [i for i in range(len(sim.book)) if sim.book[i]["lots"]]
 
 
+def trail_levels(sim: Sim, marks: Marks, names: OrderNames | None) -> Levels:
+    """Return where trailing stops stand in a window. names: of all orders, None in a session of targets."""
+    positions = {i: marks.level[i] for i in held_instruments(sim) if sim.book[i]["trail"] > 0}
+    if names is None:
+        return Levels(positions, {})
+    return Levels(positions, {names.client_id(int(n)): marks.order_level[k] for k, n in enumerate(marks.trailing)})
+
+
 def _add_position(message: pb.Account, i: int, book: Record, spec: Record) -> None:
     lots = int(book["lots"])
     if lots:
@@ -67,6 +77,8 @@ def _add_position(message: pb.Account, i: int, book: Record, spec: Record) -> No
             position.sl = float(book["sl"])
         if book["tp"] > 0:
             position.tp = float(book["tp"])
+        if book["trail"] > 0:
+            position.trail = float(book["trail"])
 
 
 def _add_target(message: pb.Account, i: int, book: Record, spec: Record, sim: Sim) -> None:
@@ -96,6 +108,8 @@ def _add_target(message: pb.Account, i: int, book: Record, spec: Record, sim: Si
         target.sl = float(book["stand_sl"])
     if book["stand_tp"] > 0:
         target.tp = float(book["stand_tp"])
+    if book["stand_trail"] > 0:
+        target.trail = float(book["stand_trail"])
     if until != NO_EXPIRY:
         target.valid_until_ns = until
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from boxgate_engine.errors import BoxgateError
+from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem
 from boxgate_engine.intent_intake import DayEnd, IsOpen, OrderNames, always_open, take_intents, utc_day_end
 from boxgate_engine.kernel.intent_records import INTENT_ROW
-from boxgate_engine.kernel.records import SIGNAL_ROW, Quotes, Records
+from boxgate_engine.kernel.records import SIGNAL_ROW, Marks, Records
 from boxgate_engine.signal_intake import take_signals
-from boxgate_engine.simulation import Marks, Simulation
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Chunk, Tape
 from boxgate_server.sessions._wire import (
     Answer,
@@ -29,7 +29,7 @@ from boxgate_server.sessions._wire import (
     read_answer,
     window_message,
 )
-from boxgate_server.sessions.account_view import OpenOrders, account_message, held_instruments
+from boxgate_server.sessions.account_view import OpenOrders, account_message, held_instruments, trail_levels
 
 WINDOWS_IN_FLIGHT_MAX: Final = 4
 """Windows that a plain session may have unanswered: enough for both sides to be busy."""
@@ -54,16 +54,6 @@ class Stream(Protocol):
 
     def undecodable(self, answer: bytes) -> BoxgateError:
         """Return the error of an answer that is no message of the contract."""
-
-
-class OrderEngine(Protocol):
-    """What the simulation of a session with ORDERS has beside the others."""
-
-    def open_orders(self) -> Records:
-        """Return the ORDER_ROW records of the orders that work or wait, by instrument and place in its list."""
-
-    def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
-        """Accept intents of a moment that is settled; on a tick let them meet it."""
 
 
 @dataclass(kw_only=True)
@@ -167,14 +157,15 @@ class Delivery:
         while not quotes.delivered[first]:
             first += 1
         simulation.advance(quotes, self._nothing, m, first + 1)
+        marks = self._with_trails(marks)
         limit = first + 1
         if not self.lockstep:
-            reach = int(chunk.event_offset[first]) + self._events_max()
+            reach = int(chunk.event_offset[first]) + self._events_max(marks)
             limit = max(limit, int(np.searchsorted(chunk.event_offset, reach, side="right")) - 1)
         end = simulation.plan(quotes, first + 1, limit, marks)
         account = self._account()
-        held = held_instruments(simulation.sim)
-        self.stream.send(window_message(chunk, first, end, account=account, marks=marks, held=held))
+        held, levels = held_instruments(simulation.sim), trail_levels(simulation.sim, marks, self.orders)
+        self.stream.send(window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels))
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
@@ -209,10 +200,12 @@ class Delivery:
                     seq=seq,
                     expected=f"at most {CONTINUATIONS_MAX:,} answers with `more` at one moment",
                 )
-            _orders_of(simulation).apply_now(quotes, incoming, last)
+            simulation.apply_now(quotes, incoming, last)
+            marks = self._with_trails(marks)
             simulation.plan(quotes, end, end, marks)  # the marks as they are now
             at, held = int(quotes.moment_start[last]), held_instruments(simulation.sim)
-            self.stream.send(continuation_message(seq, self._account(), marks, at, held=held))
+            levels = trail_levels(simulation.sim, marks, self.orders)
+            self.stream.send(continuation_message(seq, self._account(), marks, at, held=held, levels=levels))
             answer = self._receive(seq, 0)
             if answer.consumed != consumed:
                 raise protocol_error(
@@ -231,7 +224,11 @@ class Delivery:
         sent, self._updates_sent = self._updates_sent, int(simulation.sim.account["updates"][0])
         if self.orders is None:
             return account_message(simulation.sim, sent)
-        return account_message(simulation.sim, sent, OpenOrders(_orders_of(simulation).open_orders(), self.orders))
+        return account_message(simulation.sim, sent, OpenOrders(simulation.open_orders(), self.orders))
+
+    def _with_trails(self, marks: Marks) -> Marks:
+        """Return the marks with room for the trailing stop orders that work now."""
+        return marks if self.orders is None else marks.following(self.simulation.trailing_orders())
 
     @staticmethod
     def _expect_last_moment(incoming: Records, chunk: Chunk, end: int, seq: int) -> None:
@@ -305,14 +302,6 @@ class Delivery:
         signals, rounded, order = take_signals(
             answer.signals, simulation.specs, simulation.instruments, seq=seq, moment=moment
         )
-        trails = np.flatnonzero(signals["trail"] > 0)
-        if len(trails):
-            raise protocol_error(
-                "TRAIL_NOT_OFFERED",
-                "a signal asks for a trailing stop, which this engine does not have",
-                seq=int(seq[signals["event"][trails[0]]]),
-                expected="a risk of sl and tp",
-            )
         return self._keep(signals, rounded, order, answer, index)
 
     def _keep(self, taken: Records, rounded: int, order: np.ndarray, answer: Answer, index: np.ndarray) -> Records:
@@ -336,6 +325,8 @@ class Delivery:
             answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta, orders=orders, continues=continues)
         except DecodeError:
             raise self.stream.undecodable(raw) from None
+        if answer.more and self.simulation.delays:
+            raise _more_with_latency()
         if answer.first_seq != seq:
             # A flood repeats itself: its second answer looks like a wrong number until the surplus is seen.
             raise self.stream.unsolicited() or protocol_error(
@@ -349,13 +340,23 @@ class Delivery:
                 "PROTO_SEQ", f"consumed is {answer.consumed}", seq=seq, expected=f"{count}, the whole window"
             )
 
-    def _events_max(self) -> int:
-        marks = 8 * (2 + len(self.simulation.instruments)) if self.feedback else 0
-        return min(self.window_events, _WINDOW_BYTES_MAX // (_EVENT_BYTES_MAX + marks))
+    def _events_max(self, marks: Marks | None = None) -> int:
+        columns = 0 if marks is None else 2 + 2 * len(self.simulation.instruments) + len(marks.trailing)
+        return min(self.window_events, _WINDOW_BYTES_MAX // (_EVENT_BYTES_MAX + 8 * columns))
 
 
-def _orders_of(simulation: Simulation) -> OrderEngine:
-    return cast(OrderEngine, simulation)
+def _more_with_latency() -> ConfigInvalid:
+    return ConfigInvalid(
+        [
+            Problem(
+                path="execution.latency",
+                source="",
+                what="the strategy waits for its orders at the moment of its answer, where latency lets none arrive",
+                expected="no latency for such a strategy",
+                remedy="remove execution.latency, or let the strategy send its orders without waiting",
+            )
+        ]
+    )
 
 
 _NO_SIGNALS: Final = np.zeros(0, SIGNAL_ROW)

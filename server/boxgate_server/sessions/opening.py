@@ -19,7 +19,9 @@ from boxgate_server.errors import DescriptionInvalid, StrategyRefused
 from boxgate_server.sessions.parameters import complete_parameters, parameter_messages
 from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
 
-OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES")
+ORDERS: Final = "ORDERS"
+"""Capability of strategies that answer with order intents."""
+OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES", ORDERS)
 """Capabilities that this gateway can grant."""
 
 _BASES: Final = {
@@ -187,8 +189,9 @@ def init_request(
         ),
     )
     request.account.cash = config.account.cash
-    for index in range(len(market.instruments)):
-        request.account.targets.add(instrument=index, side=SIDE_FLAT)
+    if ORDERS not in described.granted:
+        for index in range(len(market.instruments)):
+            request.account.targets.add(instrument=index, side=SIDE_FLAT)
     return request
 
 

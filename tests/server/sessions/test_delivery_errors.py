@@ -138,14 +138,6 @@ def test_an_answer_of_another_form_is_refused(way: Way, name: str, spoil: Any, c
     assert fails(spoiling(AT, spoil), way).error_code == code
 
 
-@in_every_way
-def test_a_trailing_stop_that_no_engine_would_work_is_refused_by_name(way: Way) -> None:
-    signal = buy()
-    signal.risk.trail = 0.5
-    error = fails(saying({AT: [signal]}), way)
-    assert (error.error_code, seq_of(error)) == ("TRAIL_NOT_OFFERED", AT)
-
-
 # -------------------------------------------------------------------------------------------------------------------
 # Signals that can never be right.
 

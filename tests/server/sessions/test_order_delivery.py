@@ -66,6 +66,7 @@ class ToyEngine:
         self.instruments = INSTRUMENTS
         self.specs = kernel_specs(INSTRUMENTS)
         self.rounded = 0
+        self.delays = False
         self.log: list[tuple[str, int, list[tuple[int, int]]]] = []
         self.orders: list[Any] = []
         account = np.zeros(1, ACCOUNT)
@@ -99,6 +100,9 @@ class ToyEngine:
         marks.equity[:] = marks.free_margin[:] = float(self.sim.account["cash"][0])
         marks.profit[:] = 0.0
         return first if any(order["type"] == MARKET for order in self.orders) else end
+
+    def trailing_orders(self) -> Any:
+        return np.zeros(0, np.int64)
 
     def open_orders(self) -> Any:
         return np.array(self.orders, ORDER_ROW) if self.orders else np.zeros(0, ORDER_ROW)

@@ -18,8 +18,8 @@ from plain_tape import PlainEvent, plain_moments, tapes
 
 from boxgate_engine.errors import BoxgateError
 from boxgate_engine.intent_intake import RAW_INTENT
+from boxgate_engine.kernel.records import Marks
 from boxgate_engine.signal_intake import RAW_SIGNAL
-from boxgate_engine.simulation import Marks
 from boxgate_engine.tape import Chunk, Source, Tape
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2, window_pb2
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse
