@@ -46,8 +46,8 @@ COLUMNS: dict[str, list[tuple[str, pa.DataType]]] = {
 """The public columns of each table in the order of the interfaces, which is that of the digest."""
 
 FILES = {
-    "config.json", "params.json", "metrics.json", "equity_curve.parquet", "trades.csv", "fills.parquet",
-    "signals.parquet", "report.html", "logs.ndjson", "environment.json", "manifest.json",
+    "config.json", "params.json", "metrics.json", "equity_curve.parquet", "benchmark.parquet", "trades.csv",
+    "fills.parquet", "signals.parquet", "report.html", "logs.ndjson", "environment.json", "manifest.json",
 }  # fmt: skip
 
 METRICS: dict[str, set[str]] = {

@@ -15,8 +15,8 @@ from boxgate_engine.report import write_report
 from boxgate_engine.report.chart_library import Assets
 
 SECTIONS = (
-    "assumptions", "summary", "equity", "drawdown", "price", "trades", "monthly", "distribution", "excursions",
-    "quality", "path",
+    "assumptions", "summary", "equity", "drawdown", "exposure", "rolling", "price", "trades", "monthly", "distribution",
+    "excursions", "costs", "instruments", "quality", "path",
 )  # fmt: skip
 CHARTS = ("equity", "drawdown", "price", "distribution-trades", "distribution-daily", "mae", "mfe")
 SPANS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ def test_every_requirement_is_pinned_to_one_version_by_hashes(lock: str) -> None
     assert [
         entry for entry in entries if not re.fullmatch(r"[a-z0-9-]+==\S+( ;.*?)?( --hash=sha256:\w{64})+", entry)
     ] == []
-    names = [entry.partition("==")[0] for entry in entries]
-    assert sorted(set(names)) == names
+    # One version for each Python: a second one stands with the Pythons that it is for.
+    places = [(entry.partition("==")[0], *re.findall(r" ; (.*?) --hash", entry)) for entry in entries]
+    assert sorted(set(places)) == places
+    assert [
+        name for name, count in Counter(place[0] for place in places).items() if count > 1 and (name,) in places
+    ] == []
 
 
 def test_it_names_no_place(lock: str) -> None:

@@ -28,10 +28,10 @@ PATHS: Final = {
 """What each setting of `execution.path` means."""
 
 NOT_MODELLED: Final = (
-    "Order book depth, queue position, volume limits and partial fills: a touched limit is filled whole",
-    "Market impact and latency: an order meets the first price that opens after the decision",
-    "Market hours, outages and requotes",
-    "Inverse contracts, and orders beyond market and limit with stop and target",
+    "Order book depth and queue position: a touched limit is filled, whole where no volume limit cuts it",
+    "Market impact beyond the slippage above, and latency inside of bars",
+    "Auctions, halts, outages and requotes",
+    "Inverse contracts, and orders that depend on another instrument",
     "Partial liquidation, insurance funds and interest on cash",
     "Taxes, dividends and other corporate actions",
 )
@@ -276,6 +276,7 @@ def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[
             value=grids or "tick and lot grid",
             note="Fill prices are rounded to the tick against the trader, quantities down to the lot.",
         ),
+        *_limits(execution),
         Assumption(
             name="At the end",
             value="closed with costs" if execution.get("close_at_end") else "left open",
@@ -287,6 +288,38 @@ def _fills(files: RunFiles, prices: Sequence[PricePanel], instruments: Sequence[
             name="Delivery",
             value="independent",
             note="The result does not depend on how events are delivered, in lockstep or in windows of any size.",
+        ),
+    ]
+
+
+def _limits(execution: Mapping[str, Any]) -> list[Assumption]:
+    """Return what delays fills or makes them smaller."""
+    limit, latency = execution.get("volume_limit"), execution.get("latency")
+    by_calendar = execution.get("hours", "data") == "calendar"
+    named = [f"{symbol} {name}" for symbol, name in sorted(execution.get("calendars", {}).items())]
+    return [
+        Assumption(
+            name="Volume limit",
+            value="none" if limit is None else f"{plain(100 * limit)} % of the volume of a bar or tick",
+            note="Every quantity finds its volume."
+            if limit is None
+            else "All fills of signals and orders together; what is left works on. Stops, targets and liquidations of "
+            "positions fill whole.",
+        ),
+        Assumption(
+            name="Latency",
+            value="none" if not latency else f"{latency['fixed']}, and up to {latency['jitter']} more",
+            note="A decision may meet the next event."
+            if not latency
+            else "A decision meets the first tick after that time; what is drawn follows from the seed.",
+        ),
+        Assumption(
+            name="Market hours",
+            value="by calendar" if by_calendar else "all that the data hold",
+            note="Nothing fills in bars and ticks that open while the market is closed; "
+            + (f"calendars: {', '.join(named)}, else that of the dataset." if named else "the calendar of the dataset.")
+            if by_calendar
+            else "Every bar and tick of the execution series may fill.",
         ),
     ]
 
