@@ -145,6 +145,8 @@ class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectRe
     """REPLACE or CANCEL of an order that neither works nor waits."""
     REJECT_REASON_NO_POSITION: _RejectReason.ValueType  # 14
     """PROTECT where there is no position."""
+    REJECT_REASON_TOO_MANY_POSITIONS: _RejectReason.ValueType  # 15
+    """All places for named positions of the instrument are in use."""
 
 class RejectReason(_RejectReason, metaclass=_RejectReasonEnumTypeWrapper):
     """RejectReason says why a target or an intent was refused."""
@@ -175,11 +177,13 @@ REJECT_REASON_ORDER_NOT_WORKING: RejectReason.ValueType  # 13
 """REPLACE or CANCEL of an order that neither works nor waits."""
 REJECT_REASON_NO_POSITION: RejectReason.ValueType  # 14
 """PROTECT where there is no position."""
+REJECT_REASON_TOO_MANY_POSITIONS: RejectReason.ValueType  # 15
+"""All places for named positions of the instrument are in use."""
 Global___RejectReason: _TypeAlias = RejectReason  # noqa: Y015
 
 @_typing.final
 class Position(_message.Message):
-    """Position is an open holding, netted per instrument."""
+    """Position is an open holding, netted per instrument, with HEDGING per instrument and name."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -191,6 +195,7 @@ class Position(_message.Message):
     SL_FIELD_NUMBER: _builtins.int
     TP_FIELD_NUMBER: _builtins.int
     TRAIL_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     position_id: _builtins.int
     """Required. Unique in the session; a reversal opens a new one."""
     instrument: _builtins.int
@@ -207,6 +212,8 @@ class Position(_message.Message):
     """Absent means no take profit."""
     trail: _builtins.float
     """Absent means no trailing stop. Distance; where it stands is a mark."""
+    position: _builtins.str
+    """With HEDGING: its name; empty for the unnamed one of the instrument."""
     def __init__(
         self,
         *,
@@ -218,10 +225,11 @@ class Position(_message.Message):
         sl: _builtins.float | None = ...,
         tp: _builtins.float | None = ...,
         trail: _builtins.float | None = ...,
+        position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "entry_price", b"entry_price", "instrument", b"instrument", "position_id", b"position_id", "qty", b"qty", "side", b"side", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_sl", b"_sl", "_tp", b"_tp", "_trail", b"_trail", "entry_price", b"entry_price", "instrument", b"instrument", "position", b"position", "position_id", b"position_id", "qty", b"qty", "side", b"side", "sl", b"sl", "tp", b"tp", "trail", b"trail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__sl: _TypeAlias = _typing.Literal["sl"]  # noqa: Y015
     _WhichOneofArgType__sl: _TypeAlias = _typing.Literal["_sl", b"_sl"]  # noqa: Y015
@@ -264,6 +272,7 @@ class Order(_message.Message):
     RISK_FIELD_NUMBER: _builtins.int
     TRIGGERED_FIELD_NUMBER: _builtins.int
     QUEUED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Required. Unique in the session. With ORDERS the name that the sidecar gave it."""
     instrument: _builtins.int
@@ -298,6 +307,8 @@ class Order(_message.Message):
     """True for a STOP_LIMIT that is a LIMIT by now."""
     queued: _builtins.bool
     """True: it was accepted and has not met a bar or tick yet."""
+    position: _builtins.str
+    """With HEDGING: the position that it is about, as submitted."""
     @_builtins.property
     def risk(self) -> _signal_pb2.Risk:
         """As submitted; absent for none."""
@@ -323,10 +334,11 @@ class Order(_message.Message):
         risk: _signal_pb2.Risk | None = ...,
         triggered: _builtins.bool = ...,
         queued: _builtins.bool = ...,
+        position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "price", b"price", "risk", b"risk", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "average_price", b"average_price", "client_id", b"client_id", "filled", b"filled", "instrument", b"instrument", "oco", b"oco", "post_only", b"post_only", "price", b"price", "qty", b"qty", "queued", b"queued", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "triggered", b"triggered", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "average_price", b"average_price", "client_id", b"client_id", "filled", b"filled", "instrument", b"instrument", "oco", b"oco", "position", b"position", "post_only", b"post_only", "price", b"price", "qty", b"qty", "queued", b"queued", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "triggered", b"triggered", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
@@ -440,6 +452,7 @@ class AccountUpdate(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     INTENT_KIND_FIELD_NUMBER: _builtins.int
     CANCEL_REASON_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     kind: Global___AccountUpdateKind.ValueType
     """Required."""
     instrument: _builtins.int
@@ -468,6 +481,8 @@ class AccountUpdate(_message.Message):
     """With ORDERS, for REJECTION: kind of the intent that was refused."""
     cancel_reason: _order_pb2.CancelReason.ValueType
     """For CANCELLATION."""
+    position: _builtins.str
+    """With HEDGING: the position that it is about; empty for the unnamed one of the instrument."""
     def __init__(
         self,
         *,
@@ -485,10 +500,11 @@ class AccountUpdate(_message.Message):
         client_id: _builtins.str = ...,
         intent_kind: _order_pb2.OrderIntentKind.ValueType = ...,
         cancel_reason: _order_pb2.CancelReason.ValueType = ...,
+        position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cancel_reason", b"cancel_reason", "client_id", b"client_id", "fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "intent_kind", b"intent_kind", "kind", b"kind", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "cancel_reason", b"cancel_reason", "client_id", b"client_id", "fee", b"fee", "fill_reason", b"fill_reason", "instrument", b"instrument", "intent_kind", b"intent_kind", "kind", b"kind", "position", b"position", "price", b"price", "qty", b"qty", "reject_reason", b"reject_reason", "seq", b"seq", "side", b"side", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -553,8 +569,11 @@ class InstrumentMarks(_message.Message):
     INSTRUMENT_FIELD_NUMBER: _builtins.int
     UNREALISED_PNL_FIELD_NUMBER: _builtins.int
     TRAIL_LEVEL_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     instrument: _builtins.int
     """Required. Index in OnInitRequest.instruments."""
+    position: _builtins.str
+    """With HEDGING: the position; empty for the unnamed one of the instrument."""
     @_builtins.property
     def unrealised_pnl(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Account currency; one entry per event of the window."""
@@ -569,10 +588,11 @@ class InstrumentMarks(_message.Message):
         instrument: _builtins.int = ...,
         unrealised_pnl: _abc.Iterable[_builtins.float] | None = ...,
         trail_level: _abc.Iterable[_builtins.float] | None = ...,
+        position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument", "trail_level", b"trail_level", "unrealised_pnl", b"unrealised_pnl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument", "position", b"position", "trail_level", b"trail_level", "unrealised_pnl", b"unrealised_pnl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

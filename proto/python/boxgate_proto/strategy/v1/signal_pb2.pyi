@@ -182,6 +182,7 @@ class OrderIntent(_message.Message):
     OCO_FIELD_NUMBER: _builtins.int
     RISK_FIELD_NUMBER: _builtins.int
     META_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     event_index: _builtins.int
     """Required. Index of the event in its window, in [0, count)."""
     kind: _order_pb2.OrderIntentKind.ValueType
@@ -216,6 +217,8 @@ class OrderIntent(_message.Message):
     """For SUBMIT of a LIMIT. True: the order is refused where it would fill at once."""
     oco: _builtins.str
     """For SUBMIT. Empty, or the name of a group of orders of one instrument: the first that fills ends the others."""
+    position: _builtins.str
+    """With HEDGING, for SUBMIT and PROTECT: the position, by a name formed like client_id. Empty: the unnamed one."""
     @_builtins.property
     def risk(self) -> Global___Risk:
         """For SUBMIT: the bracket of the position that it opens or enlarges. For PROTECT: that of the position from now on."""
@@ -244,10 +247,11 @@ class OrderIntent(_message.Message):
         oco: _builtins.str = ...,
         risk: Global___Risk | None = ...,
         meta: _struct_pb2.Struct | None = ...,
+        position: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_qty", b"_qty", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "meta", b"meta", "price", b"price", "qty", b"qty", "risk", b"risk", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_qty", b"_qty", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "client_id", b"client_id", "event_index", b"event_index", "instrument", b"instrument", "kind", b"kind", "meta", b"meta", "oco", b"oco", "post_only", b"post_only", "price", b"price", "qty", b"qty", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_qty", b"_qty", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "client_id", b"client_id", "event_index", b"event_index", "instrument", b"instrument", "kind", b"kind", "meta", b"meta", "oco", b"oco", "position", b"position", "post_only", b"post_only", "price", b"price", "qty", b"qty", "reduce_only", b"reduce_only", "risk", b"risk", "side", b"side", "stop_price", b"stop_price", "tif", b"tif", "trail", b"trail", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
     _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
