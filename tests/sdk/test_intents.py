@@ -175,6 +175,7 @@ def test_a_window_ends_with_the_first_moment_that_has_an_intent() -> None:
     session, tape = opened(Late, TWO * 1)
     answer = say(session, window_of(tape, 0, 2))
     assert (answer.consumed, [i.event_index for i in answer.intents], answer.more) == (4, [2], False)
+    session.close()
     session, tape = opened(Late, BARS)
     answer = say(session, window_of(tape, 0, 4))
     assert (answer.consumed, [i.event_index for i in answer.intents]) == (3, [2])
@@ -384,16 +385,13 @@ def test_what_a_strategy_raises_behind_a_waiting_call_reaches_the_gateway() -> N
 
 
 def test_nothing_is_ordered_in_the_warm_up() -> None:
-    session, tape = opened(Follower, BARS, warmup=1)
-    strategy: Any = session.strategy
-
     class Eager(Follower):
         def on_bar(self, bar: Bar) -> None:
             self.order = self.ctx.limit(Side.BUY, 2.0, 1.0, wait=True)
             self.ctx.cancel(self.order)
 
     session, tape = opened(Eager, BARS, warmup=1)
-    strategy = session.strategy
+    strategy: Any = session.strategy
     assert not say(session, window_of(tape, 0, 1)).intents
     assert (strategy.order.status, strategy.order.reason) == ("REJECTED", "WARMUP")
     session.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -46,9 +47,14 @@ def _random_window(generator: random.Random, *, bars: int, ticks: int) -> window
         window.marks.equity.extend(doubles(entries))
         window.marks.free_margin.extend(doubles(entries))
         trails = generator.random() < 0.3
-        for instrument in range(generator.randrange(3)):
-            levels = doubles(entries) if trails else []
-            window.marks.instruments.add(instrument=instrument, unrealised_pnl=doubles(entries), trail_level=levels)
+        names = generator.choice((("",), ("", "t1", "a name of its own: ü"), ("t1", "t2")))
+        for instrument, name in itertools.product(range(generator.randrange(3)), names):
+            window.marks.instruments.add(
+                instrument=instrument,
+                unrealised_pnl=doubles(entries),
+                trail_level=doubles(entries) if trails and generator.random() < 0.7 else [],
+                position=name,
+            )
         if trails:
             window.marks.orders.add(client_id="o1", level=doubles(entries))
     return window
@@ -176,6 +182,7 @@ def test_damaged_bytes_are_a_named_error_or_what_the_generated_code_reads(seed: 
         lambda w: w.marks.equity.append(1.0),
         lambda w: w.marks.instruments[0].unrealised_pnl.append(1.0),
         lambda w: w.marks.instruments[0].trail_level.append(1.0),
+        lambda w: w.marks.instruments.add(instrument=1, position="t1").unrealised_pnl.append(1.0),
         lambda w: w.marks.orders.add(client_id="o1").level.append(1.0),
         lambda w: w.ClearField("ticks"),
     ],
@@ -193,6 +200,30 @@ def test_columns_that_do_not_fit_one_another_are_refused(change: Any) -> None:
     change(message)
     with pytest.raises(WindowMalformed):
         decode_request(_request(message))
+
+
+def test_an_account_tells_the_positions_by_name_beside_the_unnamed_ones() -> None:
+    message = account_pb2.Account(version=1, cash=5.0)
+    for instrument, name in ((0, ""), (1, ""), (0, "t2"), (0, "t1"), (1, "t2")):
+        message.positions.add(
+            position_id=len(message.positions) + 1,
+            instrument=instrument,
+            side=signal_pb2.SIDE_SELL if name else signal_pb2.SIDE_BUY,
+            qty=2.0,
+            entry_price=1.5,
+            position=name,
+        )
+    message.orders.add(client_id="o1", side=signal_pb2.SIDE_BUY, position="t1")
+    message.updates.add(kind=account_pb2.ACCOUNT_UPDATE_KIND_FILL, position="t2")
+    account = read_account(message.SerializeToString(), ["A", "B"])
+    assert {symbol: (p.position_id, p.name) for symbol, p in account.positions.items()} == {"A": (1, ""), "B": (2, "")}
+    assert [(p.position_id, p.symbol, p.name) for p in account.named] == [
+        (3, "A", "t2"),
+        (4, "A", "t1"),
+        (5, "B", "t2"),
+    ]
+    assert account.orders[0].position == "t1"
+    assert account.updates[0].position == "t2"
 
 
 def test_open_and_nonsense_are_told_apart() -> None:

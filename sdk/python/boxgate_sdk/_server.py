@@ -49,6 +49,7 @@ STATUS: dict[type[errors.SdkError], grpc.StatusCode] = {
     errors.ParameterNotAChoice: grpc.StatusCode.INVALID_ARGUMENT,
     errors.ParameterConflict: grpc.StatusCode.INVALID_ARGUMENT,
     errors.FeedbackNotGranted: _FAULT,
+    errors.HedgingNotGranted: _FAULT,
     errors.SeriesUnknown: _FAULT,
     errors.HistoryBeyondDeclared: _FAULT,
     errors.HistoryShort: _FAULT,

@@ -13,7 +13,13 @@ from boxgate_sdk._conversation import Conversation
 from boxgate_sdk._events import events_of, moment_end
 from boxgate_sdk._meta import encode_meta
 from boxgate_sdk._wire import Window, encode_intent, encode_response, encode_signal
-from boxgate_sdk.errors import AnswerMistyped, InstrumentUnknown, WindowMalformed, WindowOutOfOrder
+from boxgate_sdk.errors import (
+    AnswerMistyped,
+    HedgingNotGranted,
+    InstrumentUnknown,
+    WindowMalformed,
+    WindowOutOfOrder,
+)
 from boxgate_sdk.intents import Intent
 from boxgate_sdk.signals import Side, Signal
 from boxgate_sdk.strategy import Strategy, overrides
@@ -33,6 +39,7 @@ class Session:
         self.ctx = ctx
         self._feedback = "FEEDBACK" in ctx.granted
         self._orders = "ORDERS" in ctx.granted
+        self._hedging = "HEDGING" in ctx.granted
         can = (*strategy.supports(), *strategy.requires())
         self._vector = (
             not self._feedback
@@ -178,6 +185,8 @@ class Session:
             raise InstrumentUnknown(symbol, self.ctx.instruments) from None
 
     def _encode_intent(self, index: int, intent: Intent) -> bytes:
+        if intent.position and not self._hedging:
+            raise HedgingNotGranted(intent.position)
         window = self._window
         assert window is not None
         series = window.series[index] if len(window.series) else 0

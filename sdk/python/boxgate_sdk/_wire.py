@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Format = Literal["d", "q", "I"]
     Column = memoryview[Any]
     """Values of one column: format d, q or I."""
+    PositionKey = tuple[int, str]
+    """Index of the instrument, and name of the position, "" for the unnamed one."""
 
 BAR_COLUMNS = ("open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close")
 TICK_COLUMNS = ("bid", "ask", "last", "volume")
@@ -45,14 +47,14 @@ class Marks:
         self,
         equity: Column,
         free_margin: Column,
-        unrealised: dict[int, Column],
-        trail_levels: dict[int, Column] | None = None,
+        unrealised: dict[PositionKey, Column],
+        trail_levels: dict[PositionKey, Column] | None = None,
         order_levels: dict[str, Column] | None = None,
     ) -> None:
         self.equity = equity
         self.free_margin = free_margin
         self.unrealised = unrealised
-        """By index of the instrument; absent without a position."""
+        """By index of the instrument and name of the position, "" for the unnamed one; absent without a position."""
         self.trail_levels = trail_levels or {}
         """Likewise; absent without a trailing stop."""
         self.order_levels = order_levels or {}
@@ -174,6 +176,7 @@ def encode_intent(event_index: int, instrument: int, intent: Intent, meta: bytes
         reduce_only=intent.reduce_only,
         post_only=intent.post_only,
         oco=intent.oco,
+        position=intent.position,
     )
     if (intent.sl, intent.tp, intent.risk_trail) != (None, None, None):
         message.risk.CopyFrom(signal_pb2.Risk(sl=intent.sl, tp=intent.tp, trail=intent.risk_trail))
@@ -262,8 +265,8 @@ def _read_columns(part: memoryview, formats: tuple[Format, ...]) -> list[Column]
 def _read_marks(part: memoryview) -> Marks:
     equity: Column = _EMPTY
     free_margin: Column = _EMPTY
-    unrealised: dict[int, Column] = {}
-    trails: dict[int, Column] = {}
+    unrealised: dict[PositionKey, Column] = {}
+    trails: dict[PositionKey, Column] = {}
     orders: dict[str, Column] = {}
     pos = 0
     last_tag = 0
@@ -281,21 +284,24 @@ def _read_marks(part: memoryview) -> Marks:
         elif tag == 0x12:
             free_margin = part[pos:stop].cast("d")
         elif tag == 0x1A:
-            instrument = 0
+            instrument, name, levels = 0, "", None
             if part[pos] == 0x0D:
                 (instrument,) = _FIXED32.unpack_from(part, pos + 1)
                 pos += 5
-            if part[pos] != 0x12 or instrument in unrealised:
+            if part[pos] != 0x12:
                 raise _Unusual
-            unrealised[instrument], pos = _read_doubles(part, pos + 1, stop)
-            if pos != stop:
-                if part[pos] != 0x1A:
-                    raise _Unusual
-                trails[instrument], pos = _read_doubles(part, pos + 1, stop)
+            profits, pos = _read_doubles(part, pos + 1, stop)
+            if pos < stop and part[pos] == 0x1A:
+                levels, pos = _read_doubles(part, pos + 1, stop)
+            if pos < stop and part[pos] == 0x22:
+                name, pos = _read_text(part, pos + 1, stop)
+            if (instrument, name) in unrealised:
+                raise _Unusual
+            unrealised[instrument, name] = profits
+            if levels is not None:
+                trails[instrument, name] = levels
         elif tag == 0x22 and part[pos] == 0x0A:
-            length, pos = _read_varint(part, pos + 1)
-            name = str(part[pos : pos + length], "utf-8")
-            pos += length
+            name, pos = _read_text(part, pos + 1, stop)
             if part[pos] != 0x12 or name in orders:
                 raise _Unusual
             orders[name], pos = _read_doubles(part, pos + 1, stop)
@@ -315,6 +321,14 @@ def _read_doubles(part: memoryview, pos: int, stop: int) -> tuple[Column, int]:
     return part[pos : pos + length].cast("d"), pos + length
 
 
+def _read_text(part: memoryview, pos: int, stop: int) -> tuple[str, int]:
+    """Return a text and the position behind it; pos: behind its tag, stop: end of its message."""
+    length, pos = _read_varint(part, pos)
+    if pos + length > stop:
+        raise _Unusual
+    return str(part[pos : pos + length], "utf-8"), pos + length
+
+
 def _from_generated(message: window_pb2.EventWindow) -> Window:
     """Copy a parsed window into the same form that the fast reader gives."""
 
@@ -328,8 +342,12 @@ def _from_generated(message: window_pb2.EventWindow) -> Window:
         marks = Marks(
             memoryview(array("d", message.marks.equity)),
             memoryview(array("d", message.marks.free_margin)),
-            {m.instrument: memoryview(array("d", m.unrealised_pnl)) for m in message.marks.instruments},
-            {m.instrument: memoryview(array("d", m.trail_level)) for m in message.marks.instruments if m.trail_level},
+            {(m.instrument, m.position): memoryview(array("d", m.unrealised_pnl)) for m in message.marks.instruments},
+            {
+                (m.instrument, m.position): memoryview(array("d", m.trail_level))
+                for m in message.marks.instruments
+                if m.trail_level
+            },
             {m.client_id: memoryview(array("d", m.level)) for m in message.marks.orders},
         )
     return Window(
@@ -368,8 +386,9 @@ def _checked(window: Window) -> Window:
         _check_length("marks.equity", len(window.marks.equity), entries)
         _check_length("marks.free_margin", len(window.marks.free_margin), entries)
         for columns in (window.marks.unrealised, window.marks.trail_levels):
-            for instrument, column in columns.items():
-                _check_length(f"marks.instruments[{instrument}]", len(column), entries)
+            for (instrument, name), column in columns.items():
+                where = f"{instrument}, {name!r}" if name else str(instrument)
+                _check_length(f"marks.instruments[{where}]", len(column), entries)
         for client_id, column in window.marks.order_levels.items():
             _check_length(f"marks.orders[{client_id}]", len(column), entries)
     return window

@@ -15,7 +15,10 @@ from boxgate_sdk.signals import Side
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Position:
-    """An open holding. side is BUY for long, SELL for short; qty > 0 in base units; sl, tp and trail None for none."""
+    """An open holding. side is BUY for long, SELL for short; qty > 0 in base units; sl, tp and trail None for none.
+
+    name: with HEDGING that of the position, "" for the unnamed one of the instrument.
+    """
 
     position_id: int
     symbol: str
@@ -25,6 +28,7 @@ class Position:
     sl: float | None
     tp: float | None
     trail: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +37,7 @@ class Order:
 
     With ORDERS each order that works or waits; the fields behind valid_until_ns are those of such orders alone. qty is
     still to be filled, filled was, average_price 0.0 if nothing was. triggered: a STOP_LIMIT that is a LIMIT by now.
-    queued: it has not met a bar or tick yet.
+    queued: it has not met a bar or tick yet. position: with HEDGING the name of the position that it is about.
     """
 
     client_id: str
@@ -56,6 +60,7 @@ class Order:
     risk_trail: float | None = None
     triggered: bool = False
     queued: bool = False
+    position: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +105,8 @@ class Update:
     cancel_reason: str | None = None
     """With kind CANCELLATION: INTENT, REDUCE_ONLY, OCO, IOC or FOK."""
     amount: float = 0.0
+    position: str = ""
+    """With HEDGING: name of the position that it is about, empty for the unnamed one of the instrument."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +115,8 @@ class Account:
 
     cash: account currency, realised profit, fees, funding and swap included. positions and targets by symbol (a symbol
     without position is absent, a target is there for every instrument). updates: what became known with this moment.
+    named: with HEDGING the positions that have a name, by instrument and in the order of the gateway; positions holds
+    the unnamed ones alone.
     """
 
     version: int
@@ -116,6 +125,7 @@ class Account:
     orders: Sequence[Order]
     targets: Mapping[str, Target]
     updates: Sequence[Update]
+    named: Sequence[Position] = ()
 
     def without_updates(self) -> Account:
         """Return the account as later moments of the same window see it."""
@@ -142,26 +152,15 @@ def read_account(data: bytes, symbols: Sequence[str]) -> Account:
             trail=t.trail if t.HasField("trail") else None,
             valid_until_ns=t.valid_until_ns if t.HasField("valid_until_ns") else None,
         )
-    positions = {
-        symbols[p.instrument]: Position(
-            position_id=p.position_id,
-            symbol=symbols[p.instrument],
-            side=Side(p.side),
-            qty=p.qty,
-            entry_price=p.entry_price,
-            sl=p.sl if p.HasField("sl") else None,
-            tp=p.tp if p.HasField("tp") else None,
-            trail=p.trail if p.HasField("trail") else None,
-        )
-        for p in message.positions
-    }
+    positions = [_position(p, symbols) for p in message.positions]
     return Account(
         version=message.version,
         cash=message.cash,
-        positions=MappingProxyType(positions),
+        positions=MappingProxyType({p.symbol: p for p in positions if not p.name}),
         orders=tuple(_order(o, symbols) for o in message.orders),
         targets=MappingProxyType(targets),
         updates=tuple(_update(u, symbols) for u in message.updates),
+        named=tuple(p for p in positions if p.name),
     )
 
 
@@ -176,6 +175,20 @@ def flat_target(symbol: str) -> Target:
         sl=None,
         tp=None,
         valid_until_ns=None,
+    )
+
+
+def _position(p: account_pb2.Position, symbols: Sequence[str]) -> Position:
+    return Position(
+        position_id=p.position_id,
+        symbol=symbols[p.instrument],
+        side=Side(p.side),
+        qty=p.qty,
+        entry_price=p.entry_price,
+        sl=p.sl if p.HasField("sl") else None,
+        tp=p.tp if p.HasField("tp") else None,
+        trail=p.trail if p.HasField("trail") else None,
+        name=p.position,
     )
 
 
@@ -201,6 +214,7 @@ def _order(o: account_pb2.Order, symbols: Sequence[str]) -> Order:
         risk_trail=o.risk.trail if o.risk.HasField("trail") else None,
         triggered=o.triggered,
         queued=o.queued,
+        position=o.position,
     )
 
 
@@ -220,6 +234,7 @@ def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
         intent_kind=_name(order_pb2.OrderIntentKind, u.intent_kind, "ORDER_INTENT_KIND_"),
         cancel_reason=_name(order_pb2.CancelReason, u.cancel_reason, "CANCEL_REASON_"),
         amount=u.amount,
+        position=u.position,
     )
 
 

@@ -12,7 +12,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from boxgate_sdk.account import Account, read_account
-from boxgate_sdk.errors import FeedbackNotGranted, HistoryNotGranted, InstrumentUnknown, OutsideEvent, SeriesUnknown
+from boxgate_sdk.errors import (
+    FeedbackNotGranted,
+    HedgingNotGranted,
+    HistoryNotGranted,
+    InstrumentUnknown,
+    OutsideEvent,
+    SeriesUnknown,
+)
 from boxgate_sdk.events import Bar, Tick
 from boxgate_sdk.grid import round_price, round_qty
 from boxgate_sdk.history import History
@@ -165,28 +172,23 @@ class Context:
             raise FeedbackNotGranted("free_margin")
         return self._account.cash if self._marks is None else float(self._marks.free_margin[self._index()])
 
-    def unrealised(self, symbol: str) -> float:
+    def unrealised(self, symbol: str, position: str = "") -> float:
         """Return the profit of an open position at the event, account currency, 0.0 without a position.
 
-        Raises FeedbackNotGranted and InstrumentUnknown.
+        position: with HEDGING the name of one, left out for the unnamed one of the instrument.
+        Raises FeedbackNotGranted, HedgingNotGranted and InstrumentUnknown.
         """
-        if not self._feedback:
-            raise FeedbackNotGranted("unrealised")
-        if symbol not in self.instruments:
-            raise InstrumentUnknown(symbol, self.instruments)
-        column = None if self._marks is None else self._marks.unrealised.get(self.instruments[symbol].index)
+        key = self._mark_key("unrealised", symbol, position)
+        column = None if self._marks is None else self._marks.unrealised.get(key)
         return 0.0 if column is None else float(column[self._index()])
 
-    def trail_level(self, symbol: str) -> float | None:
+    def trail_level(self, symbol: str, position: str = "") -> float | None:
         """Return where the trailing stop of a position stands at the event, None where there is none.
 
-        Raises FeedbackNotGranted and InstrumentUnknown.
+        position: as in unrealised. Raises FeedbackNotGranted, HedgingNotGranted and InstrumentUnknown.
         """
-        if not self._feedback:
-            raise FeedbackNotGranted("trail_level")
-        if symbol not in self.instruments:
-            raise InstrumentUnknown(symbol, self.instruments)
-        column = None if self._marks is None else self._marks.trail_levels.get(self.instruments[symbol].index)
+        key = self._mark_key("trail_level", symbol, position)
+        column = None if self._marks is None else self._marks.trail_levels.get(key)
         return None if column is None else _level(column[self._index()])
 
     @property
@@ -278,6 +280,15 @@ class Context:
 
     def _index(self) -> int:
         return 0 if self._event is None or self._continued else self._event.seq - self._first_seq
+
+    def _mark_key(self, attribute: str, symbol: str, position: str) -> tuple[int, str]:
+        if not self._feedback:
+            raise FeedbackNotGranted(attribute)
+        if symbol not in self.instruments:
+            raise InstrumentUnknown(symbol, self.instruments)
+        if position and "HEDGING" not in self.granted:
+            raise HedgingNotGranted(position)
+        return self.instruments[symbol].index, position
 
     def _find(self, symbol: str, frame: str) -> Series:
         for series in self.series:

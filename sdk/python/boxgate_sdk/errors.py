@@ -12,6 +12,7 @@ SdkError                        names what happened, where, what was expected an
 │   └── ParameterConflict       raised by an author in check_parameters
 ├── ContextError                ctx was asked for what it cannot give
 │   ├── FeedbackNotGranted
+│   ├── HedgingNotGranted
 │   ├── SeriesUnknown
 │   ├── HistoryBeyondDeclared
 │   ├── HistoryShort
@@ -185,6 +186,20 @@ class FeedbackNotGranted(ContextError):
             where=f"ctx.{attribute}",
             expected="a session with FEEDBACK",
             remedy='return ["FEEDBACK"] from requires() of the strategy',
+        )
+
+
+class HedgingNotGranted(ContextError):
+    """A position was named in a session without HEDGING."""
+
+    code = "HEDGING_NOT_GRANTED"
+
+    def __init__(self, position: str) -> None:
+        super().__init__(
+            f"the position {position!r} was named in a session without the capability HEDGING",
+            where="position",
+            expected="a session with HEDGING, or no name: the one position of the instrument",
+            remedy='set `hedging = True` in the IntentStrategy, or return "ORDERS" and "HEDGING" from requires()',
         )
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
-from boxgate_sdk.account import Order, Update
+from boxgate_sdk.account import Order, Position, Update
 from boxgate_sdk.context import Context, Instrument
-from boxgate_sdk.errors import FeedbackNotGranted, InstrumentUnknown, OrderInvalid, OutsideEvent
+from boxgate_sdk.errors import FeedbackNotGranted, HedgingNotGranted, InstrumentUnknown, OrderInvalid, OutsideEvent
 from boxgate_sdk.intents import Intent, IntentKind, OrderState, OrderType, TimeInForce
 from boxgate_sdk.signals import Side
 
 _PRICES = ("price", "stop_price", "trail")
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 class Terms(TypedDict, total=False):
@@ -23,6 +25,7 @@ class Terms(TypedDict, total=False):
     valid_until_ns: int | None
     reduce_only: bool
     oco: str
+    position: str
     sl: float | None
     tp: float | None
     risk_trail: float | None
@@ -40,6 +43,10 @@ class IntentContext(Context):
     wait: ask the gateway at once and return when it has answered, in the same event. The order is then accepted or
     rejected; on ticks it has also met the tick that is handled, on bars it waits for the next open all the same. One
     round trip each: leave it out where the answer can wait.
+
+    position: with HEDGING the name of one of several positions of the instrument, each with its own side, orders and
+    bracket. Left out, a call is about the unnamed one, the only one there is without HEDGING: there a name raises
+    HedgingNotGranted. ctx.positions() has them all.
     """
 
     def __init__(self, **facts: Any) -> None:
@@ -65,6 +72,7 @@ class IntentContext(Context):
         reduce_only: bool = False,
         post_only: bool = False,
         oco: str = "",
+        position: str = "",
         sl: float | None = None,
         tp: float | None = None,
         risk_trail: float | None = None,
@@ -76,10 +84,12 @@ class IntentContext(Context):
 
         qty: base units, put on the lot grid toward zero. sl, tp, risk_trail: bracket of the position that it opens or
         enlarges; risk_trail is the distance of a stop loss that follows the market. oco: name of a group; the first
-        order of it that fills ends the others. client_id: unique in the session, made if it is left out.
-        Raises OrderInvalid for what can never be right, InstrumentUnknown.
+        order of it that fills ends the others. client_id: unique in the session, made if it is left out. position: the
+        one that it is about; a name that no position and no order of the instrument bears begins another one.
+        Raises OrderInvalid for what can never be right, HedgingNotGranted, InstrumentUnknown.
         """
         instrument = self._instrument(symbol)
+        self._check_position(position)
         for name, value in (("qty", qty), ("price", price), ("stop_price", stop_price), ("trail", trail)):
             _check_number(name, value)
         if client_id is not None and client_id in self._states:
@@ -100,6 +110,7 @@ class IntentContext(Context):
             trail=trail,
             tif=TimeInForce(tif),
             valid_until_ns=valid_until_ns,
+            position=position,
         )
         if self._is_warmup():
             state.status, state.reason = "REJECTED", "WARMUP"
@@ -125,6 +136,7 @@ class IntentContext(Context):
                 tp=tp,
                 risk_trail=risk_trail,
                 meta=meta,
+                position=position,
             ),
             wait,
         )
@@ -215,42 +227,70 @@ class IntentContext(Context):
         self._say(Intent(kind=IntentKind.CANCEL, client_id=state.client_id, instrument=state.symbol), wait)
         return state
 
-    def cancel_all(self, symbol: str | None = None) -> None:
-        """Cancel every open order, or those of one instrument."""
-        for state in self.orders(symbol):
+    def cancel_all(self, symbol: str | None = None, *, position: str | None = None) -> None:
+        """Cancel every open order, or those of one instrument, or of one position."""
+        for state in self.orders(symbol, position=position):
             self.cancel(state)
 
     def protect(
         self,
         symbol: str | None = None,
         *,
+        position: str = "",
         sl: float | None = None,
         tp: float | None = None,
         trail: float | None = None,
         wait: bool = False,
     ) -> None:
         """Set the bracket of the position; what is left out is removed. trail: distance of a stop that follows."""
+        self._check_position(position)
         for name, value in (("sl", sl), ("tp", tp), ("trail", trail)):
             _check_number(name, value)
         symbol = self._instrument(symbol).symbol
-        self._say(Intent(kind=IntentKind.PROTECT, instrument=symbol, sl=sl, tp=tp, risk_trail=trail), wait)
+        intent = Intent(kind=IntentKind.PROTECT, instrument=symbol, sl=sl, tp=tp, risk_trail=trail, position=position)
+        self._say(intent, wait)
 
-    def close(self, symbol: str | None = None, *, wait: bool = False) -> OrderState | None:
-        """Close the position by a market order that only reduces; None without a position. Orders stay."""
-        held = self.position(symbol)
+    def close(self, symbol: str | None = None, *, position: str = "", wait: bool = False) -> OrderState | None:
+        """Close the position by a market order that only reduces; None without a position. Orders stay.
+
+        The unnamed position of the instrument, or the one named; to close all of them go through ctx.positions().
+        """
+        held = self.position(symbol, position=position)
         if not held:
             return None
         side = Side.SELL if held > 0 else Side.BUY
-        return self.market(side, abs(held), symbol, reduce_only=True, wait=wait)
+        return self.market(side, abs(held), symbol, position=position, reduce_only=True, wait=wait)
 
-    def position(self, symbol: str | None = None) -> float:
-        """Return what is held, base units: above 0 long, below 0 short, 0.0 nothing."""
-        held = self.account.positions.get(self._instrument(symbol).symbol)
-        return 0.0 if held is None else held.qty if held.side == Side.BUY else -held.qty
+    def position(self, symbol: str | None = None, *, position: str = "") -> float:
+        """Return what is held in the unnamed position, or in the one named: above 0 long, below 0 short, base units.
 
-    def orders(self, symbol: str | None = None) -> list[OrderState]:
-        """Return the orders that may still fill, oldest first, or those of one instrument."""
-        return [state for state in self._open.values() if symbol in (None, state.symbol)]
+        0.0 without such a position. Named positions are not added to the unnamed one: ctx.positions() has them all.
+        """
+        self._check_position(position)
+        name = self._instrument(symbol).symbol
+        for held in self.positions(name):
+            if held.name == position:
+                return held.qty if held.side == Side.BUY else -held.qty
+        return 0.0
+
+    def positions(self, symbol: str | None = None) -> list[Position]:
+        """Return every open position, or those of one instrument: unnamed ones first, then by instrument.
+
+        `name` of each is what orders, close, protect and unrealised take as position; "" without HEDGING.
+        """
+        account = self.account
+        return [p for p in (*account.positions.values(), *account.named) if symbol in (None, p.symbol)]
+
+    def orders(self, symbol: str | None = None, *, position: str | None = None) -> list[OrderState]:
+        """Return the orders that may still fill, oldest first, or those of one instrument, or of one position.
+
+        position: its name, "" for the unnamed one, None for all.
+        """
+        return [
+            state
+            for state in self._open.values()
+            if symbol in (None, state.symbol) and position in (None, state.position)
+        ]
 
     def order(self, client_id: str) -> OrderState:
         """Return the state of an order of this session, also after its end. Raises OrderInvalid."""
@@ -335,6 +375,19 @@ class IntentContext(Context):
         if name not in self.instruments:
             raise InstrumentUnknown(name, self.instruments)
         return self.instruments[name]
+
+    def _check_position(self, name: object) -> None:
+        if name == "":
+            return
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise OrderInvalid(
+                f"the name of a position is {name!r}",
+                where="position",
+                expected="a text of 1 to 64 of A-Z a-z 0-9 _ . : -",
+                remedy='write a number as text, such as position=f"t{number}"',
+            )
+        if "HEDGING" not in self.granted:
+            raise HedgingNotGranted(name)
 
     def _is_warmup(self) -> bool:
         return self._event is not None and self._event.warmup

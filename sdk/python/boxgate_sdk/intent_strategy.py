@@ -8,15 +8,15 @@ class Breakout(IntentStrategy):
             self.ctx.stop(Side.BUY, 10_000, bar.high, sl=bar.low, oco="range")
             self.ctx.stop(Side.SELL, 10_000, bar.low, sl=bar.high, oco="range")
 
-It needs the capabilities ORDERS and FEEDBACK. OrderStrategy is the layer over targets for those who need one order an
-instrument. Source: docs/writing-a-strategy.md, section 13.
+It needs the capabilities ORDERS and FEEDBACK, and HEDGING where `hedging` is true. OrderStrategy is the layer over
+targets for those who need one order an instrument. Source: docs/writing-a-strategy.md, sections 13 and 14.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from boxgate_sdk.account import Update
 from boxgate_sdk.context import Context
@@ -32,6 +32,9 @@ class IntentStrategy(Strategy):
 
     ctx: IntentContext
     context_class = IntentContext
+
+    hedging: ClassVar[bool] = False
+    """True: several positions per instrument, by name; see `position` of the calls of ctx."""
 
     def on_start(self) -> None:
         """Prepare a session. self.ctx is there; self.ctx.require_history(n) asks for more warm-up."""
@@ -54,7 +57,7 @@ class IntentStrategy(Strategy):
         return ("RESET", "TICKS") if type(self).on_tick is not IntentStrategy.on_tick else ("RESET",)
 
     def describe(self) -> Description:
-        """Return what the strategy is and needs, ORDERS and FEEDBACK in any case."""
+        """Return what the strategy is and needs: ORDERS and FEEDBACK in any case, HEDGING with `hedging`."""
         if type(self).on_bar is IntentStrategy.on_bar and type(self).on_tick is IntentStrategy.on_tick:
             raise StrategyMistake(
                 "the strategy handles nothing",
@@ -63,7 +66,8 @@ class IntentStrategy(Strategy):
                 remedy="write one of them",
             )
         description = super().describe()
-        missing = [name for name in ("ORDERS", "FEEDBACK") if name not in description.requires]
+        needed = ("ORDERS", "FEEDBACK", *(("HEDGING",) if self.hedging else ()))
+        missing = [name for name in needed if name not in description.requires]
         return replace(description, requires=(*description.requires, *missing))
 
     def on_init(self, ctx: Context) -> None:

@@ -61,7 +61,8 @@ class Intent:
     """One intent; the kind says which fields it takes (docs/spec/strategy-protocol.md, section 18.1).
 
     instrument: symbol, None for that of the event. qty: base units in all. trail: distance of a TRAILING_STOP. sl, tp,
-    risk_trail: bracket of the position, None for none. meta: anything JSON, kept in debug runs only.
+    risk_trail: bracket of the position, None for none. meta: anything JSON, kept in debug runs only. position: with
+    HEDGING the name of the position that it is about, "" for the unnamed one of the instrument.
     """
 
     kind: IntentKind
@@ -82,6 +83,7 @@ class Intent:
     tp: float | None = None
     risk_trail: float | None = None
     meta: Mapping[str, Any] | None = None
+    position: str = ""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -90,7 +92,8 @@ class OrderState:
 
     status: SENT (not answered yet), QUEUED (accepted, has met no bar or tick yet), WORKING, FILLED, CANCELLED, EXPIRED
     or REJECTED. reason: of a cancellation or rejection. qty: in all, on the lot grid. refusal: why the last replace or
-    cancel of it was refused, None if none was. The other values are as the gateway has them.
+    cancel of it was refused, None if none was. position: name of the position that it is about, "" for the unnamed one.
+    The other values are as the gateway has them.
     """
 
     client_id: str
@@ -109,6 +112,7 @@ class OrderState:
     reason: str | None = None
     refusal: str | None = None
     triggered: bool = False
+    position: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -221,6 +221,7 @@ def _intent_text(intent: signal_pb2.OrderIntent, symbols: list[str]) -> str:
     words += [f"until {intent.valid_until_ns}"] if intent.HasField("valid_until_ns") else []
     words += [name.replace("_", " ") for name in ("reduce_only", "post_only") if getattr(intent, name)]
     words += [f"oco {intent.oco}"] if intent.oco else []
+    words += [f"position {intent.position}"] if intent.position else []
     words += [f"risk {name} {getattr(intent.risk, name)!r}" for name in _RISK if intent.risk.HasField(name)]
     words += [f"meta {MessageToDict(intent.meta)}"] if intent.HasField("meta") else []
     return " ".join(word for word in words if word)
