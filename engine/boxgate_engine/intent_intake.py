@@ -83,11 +83,15 @@ _FLAGS: Final = ("side", "type", "tif", "reduce_only", "post_only", "oco")
 
 @dataclass(frozen=True, eq=False)
 class RawIntents:
-    """Intents as they were sent. rows: RAW_INTENT records; client_ids, ocos: the names of each, empty for none."""
+    """Intents as they were sent. rows: RAW_INTENT records; the others: the names of each, empty for none.
+
+    positions: names of positions, () if there are none at all.
+    """
 
     rows: Records
     client_ids: Sequence[str] = ()
     ocos: Sequence[str] = ()
+    positions: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -106,12 +110,14 @@ class NamedOrder:
 
 @dataclass(eq=False)
 class OrderNames:
-    """The names of a session's orders and groups, and their numbers."""
+    """The names of a session's orders, groups and positions, and their numbers."""
 
     orders: dict[str, NamedOrder] = field(default_factory=dict)
     client_ids: list[str] = field(default_factory=list)
-    _groups: dict[tuple[int, str], int] = field(default_factory=dict)
+    _groups: dict[tuple[int, int, str], int] = field(default_factory=dict)
     _group_names: list[str] = field(default_factory=list)
+    _positions: dict[str, int] = field(default_factory=dict)
+    _position_names: list[str] = field(default_factory=list)
 
     def client_id(self, number: int) -> str:
         """Return the name of an order, empty for 0."""
@@ -127,13 +133,26 @@ class OrderNames:
         self.orders[client_id] = NamedOrder(len(self.client_ids), instrument, kind, alone)
         return len(self.client_ids)
 
-    def group(self, instrument: int, name: str) -> int:
-        """Return the number of a group, 0 for the empty name."""
+    def group(self, instrument: int, position: int, name: str) -> int:
+        """Return the number of a group of orders of a position, 0 for the empty name."""
         if not name:
             return 0
-        number = self._groups.setdefault((instrument, name), len(self._groups) + 1)
+        number = self._groups.setdefault((instrument, position, name), len(self._groups) + 1)
         if number > len(self._group_names):
             self._group_names.append(name)
+        return number
+
+    def position(self, number: int) -> str:
+        """Return the name of a position, empty for 0."""
+        return self._position_names[number - 1] if number else ""
+
+    def position_number(self, name: str) -> int:
+        """Return the number of a name of positions, of whatever instrument; 0 for the empty name."""
+        if not name:
+            return 0
+        number = self._positions.setdefault(name, len(self._positions) + 1)
+        if number > len(self._position_names):
+            self._position_names.append(name)
         return number
 
 
@@ -193,6 +212,7 @@ class _Intent:
         self.kind = int(self.row["kind"])
         self.client_id = raw.client_ids[k]
         self.oco = raw.ocos[k]
+        self.position = raw.positions[k] if raw.positions else ""
         self.names = names
         self.known = names.orders.get(self.client_id)
         self.instruments = instruments
@@ -222,7 +242,7 @@ class _Intent:
 
     def has(self, name: str) -> bool:
         """Return whether a field is there: has presence, is no zero or is no empty name."""
-        if name in ("client_id", "oco"):
+        if name in ("client_id", "oco", "position"):
             return bool(getattr(self, name))
         return bool(self.row[name if name in _FLAGS else f"has_{name}"])
 
@@ -261,6 +281,8 @@ class _Intent:
     def _check_names(self) -> None:
         if self.oco and not _NAME.fullmatch(self.oco):
             raise self.fault("ORDER_ID", "oco is no name", _NAME_WORDS)
+        if self.position and not _NAME.fullmatch(self.position):
+            raise self.fault("ORDER_ID", "position is no name", _NAME_WORDS)
         if self.kind == PROTECT:
             return
         if not _NAME.fullmatch(self.client_id):
@@ -278,10 +300,10 @@ class _Intent:
             needed = {"qty", *_NEEDED[self.type]} | ({"valid_until_ns"} if row["tif"] == GTD else set())
             allowed.add("tif")
         if kind == SUBMIT:
-            allowed |= {*_FLAGS, *_RISK}
+            allowed |= {*_FLAGS, *_RISK, "position"}
         if kind == PROTECT:
-            allowed |= {*_RISK}
-        for name in ("client_id", *_TERMS, *_FLAGS, *_RISK):
+            allowed |= {*_RISK, "position"}
+        for name in ("client_id", *_TERMS, *_FLAGS, *_RISK, "position"):
             if name in needed and not self.has(name):
                 raise self.fault("ORDER_FIELDS", f"{name} is missing", f"{name}, which this order needs")
             if name not in needed | allowed and self.has(name):
@@ -338,11 +360,12 @@ def _fill(out: Record, intent: _Intent, specs: Records, time_ns: np.ndarray, day
             out["valid_until_ns"] = day_end(instrument, int(time_ns[raw["event"]]))
         elif out["tif"] == GTD:
             out["valid_until_ns"] = raw["valid_until_ns"]
+    out["name"] = names.position_number(intent.position)
     if kind == SUBMIT:
         out["side"] = 1 if raw["side"] == BUY else -1
         if out["tif"] not in (GTC, GTD) and not is_open(instrument, int(time_ns[raw["event"]])):
             out["reason"] = MARKET_CLOSED
-        out["oco"] = names.group(instrument, intent.oco)
+        out["oco"] = names.group(instrument, int(out["name"]), intent.oco)
         alone = not (raw["post_only"] or intent.oco)
         out["order"] = names.submit(intent.client_id, instrument, int(raw["type"]), alone=alone)
     elif intent.known is not None and kind != PROTECT:

@@ -16,11 +16,12 @@ from boxgate_engine.kernel import loop
 from boxgate_engine.kernel.intent_records import (
     INTENT_ROW,
     MARKET,
+    NAMED_POSITIONS_MAX,
     ORDER_ENDED,
     ORDER_QUEUED,
     ORDER_ROW,
     ORDER_WORKING,
-    ORDERS_PER_INSTRUMENT_MAX,
+    ORDERS_PER_POSITION_MAX,
     SUBMIT,
     TRAILING_STOP,
     WORKING,
@@ -191,11 +192,23 @@ class Simulation:
     """
 
     def __init__(
-        self, instruments: Sequence[Instrument], rules: AccountRules, *, start_ns: int, orders: bool = False
+        self,
+        instruments: Sequence[Instrument],
+        rules: AccountRules,
+        *,
+        start_ns: int,
+        orders: bool = False,
+        hedging: bool = False,
     ) -> None:
-        """Open the account; the first row of the equity curve is the start. orders: intents come instead of signals."""
+        """Open the account; the first row of the equity curve is the start.
+
+        orders: intents come instead of signals. hedging: these may name positions.
+        """
         count = len(instruments)
-        book = np.zeros(count, BOOK)
+        places = NAMED_POSITIONS_MAX if hedging else 0
+        owner = np.concatenate([np.arange(count), np.repeat(np.arange(count), places)])
+        book = np.zeros(len(owner), BOOK)
+        book["instrument"] = owner
         for field in ("queue_head", "queue_tail", "work_signal", "stand_signal", "bracket_signal"):
             book[field] = -1
         book["stand_until_ns"] = NO_EXPIRY
@@ -203,12 +216,13 @@ class Simulation:
         account = np.zeros(1, ACCOUNT)
         account["cash"] = rules.cash
         account["next_position_id"] = 1
-        specs = _specs(instruments, rules)
+        specs = _specs(instruments, rules)[owner]
         book["unit"] = np.where(specs["rate_first"] < 0, specs["contract"], 0.0)
-        funding, specs["funding_end"] = _stamps(rules.funding, count, start_ns)
-        swap, specs["swap_end"] = _stamps(rules.swap_stamps if rules.swap else (), count, start_ns)
-        for field, end in (("next_funding", "funding_end"), ("next_swap", "swap_end")):
-            book[field][1:] = specs[end][:-1]
+        funding, funding_end = _stamps(rules.funding, count, start_ns)
+        swap, swap_end = _stamps(rules.swap_stamps if rules.swap else (), count, start_ns)
+        for name, end in (("funding", funding_end), ("swap", swap_end)):
+            specs[f"{name}_end"] = end[owner]
+            book[f"next_{name}"] = np.concatenate([[0], end[:-1]])[owner]
         self.instruments = tuple(instruments)
         self.initial_cash = rules.cash
         self.rounded = 0
@@ -218,20 +232,20 @@ class Simulation:
             book,
             specs,
             account,
-            _rules(rules, stamped=bool(len(funding) + len(swap)), orders=orders),
+            _rules(rules, stamped=bool(len(funding) + len(swap)), orders=orders, places=places),
             np.zeros(0, SIGNAL_ROW),
             np.zeros(0, FILL_ROW),
             np.zeros(0, TRADE_ROW),
             np.zeros(0, UPDATE_ROW),
             np.zeros(1024, EQUITY_ROW),
-            np.zeros(count, np.int64),
+            np.zeros(len(owner), np.int64),
             np.zeros(_fills_max(orders), FILL_ROW),
             funding,
             swap,
             np.zeros(0, INTENT_ROW),
             np.zeros(0, ORDER_ROW),
-            np.zeros(ORDERS_PER_INSTRUMENT_MAX, ORDER_ROW),
-            np.zeros(ORDERS_PER_INSTRUMENT_MAX, np.int64),
+            np.zeros(ORDERS_PER_POSITION_MAX, ORDER_ROW),
+            np.zeros(ORDERS_PER_POSITION_MAX, np.int64),
         )
         first = self._sim.equity[0]
         first["time_ns"] = start_ns
@@ -247,7 +261,17 @@ class Simulation:
     @property
     def specs(self) -> Records:
         """SPEC records of the instruments."""
-        return self._sim.specs
+        return self._sim.specs[: len(self.instruments)]
+
+    @property
+    def hedging(self) -> bool:
+        """Whether positions may have names."""
+        return self.positions > len(self.instruments)
+
+    @property
+    def positions(self) -> int:
+        """Number of positions that may be open at a time."""
+        return len(self._sim.book)
 
     @property
     def delays(self) -> bool:
@@ -259,9 +283,21 @@ class Simulation:
 
         incoming: SIGNAL_ROW records, in a session of orders INTENT_ROW.
         """
+        late = self._late(incoming, quotes)
+        if not self.hedging:
+            self._advance(quotes, late, first, end, settled)
+            return
+        # Named positions need room for many fills in each moment, so long ranges are settled part by part.
+        moment = np.searchsorted(quotes.moment_start, incoming["event"], side="right") - 1
+        for start in range(first, end, _MOMENTS_WITH_PLACES):
+            stop = min(start + _MOMENTS_WITH_PLACES, end)
+            part = late[(moment >= start) & (moment < stop)]
+            self._advance(quotes, part, start, stop, max(first + settled - start, 0))
+
+    def _advance(self, quotes: Quotes, incoming: Records, first: int, end: int, settled: int) -> None:
         self._make_room(end - first, len(incoming))
         signals, intents = (_NO_SIGNALS, incoming) if self.orders else (incoming, _NO_INTENTS)
-        loop.advance(self._sim, quotes, self._late(signals, quotes), self._late(intents, quotes), first, end, settled)
+        loop.advance(self._sim, quotes, signals, intents, first, end, settled)
 
     def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
         """Accept intents of a moment that is settled; on a tick they meet it at once, on bars they wait as always."""
@@ -321,7 +357,7 @@ class Simulation:
         kept = table[rows]
         order_rows = self._open_order_rows() if self.orders else []
         kept_orders = self._sim.orders[order_rows]
-        room = _fills_max(self.orders) * len(self.instruments)
+        room = _fills_max(self.orders) * self.positions
         account = self._sim.account.copy()
         account["fills"] = account["trades"] = account["updates"] = 0
         copy = self._sim._replace(
@@ -384,7 +420,7 @@ class Simulation:
 
     def _make_room(self, moments: int, signals: int) -> None:
         account = self._sim.account[0]
-        fills = _fills_max(self.orders) * len(self.instruments) * moments
+        fills = _fills_max(self.orders) * self.positions * moments
         intents = signals if self.orders else 0
         decisions = signals + int(account["signals"]) + int(account["intents"])
         needed = {
@@ -436,9 +472,13 @@ def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:
     return specs
 
 
+_MOMENTS_WITH_PLACES: Final = 64
+"""Moments that are settled at a time where positions have names."""
+
+
 def _fills_max(orders: bool) -> int:
     """Return how many fills one instrument can make in one moment."""
-    return FILLS_PER_INSTRUMENT_MAX + (4 * ORDERS_PER_INSTRUMENT_MAX if orders else 0)
+    return FILLS_PER_INSTRUMENT_MAX + (4 * ORDERS_PER_POSITION_MAX if orders else 0)
 
 
 def _last_seq_of_moment(quotes: Quotes, event: Integers) -> Integers:
@@ -448,12 +488,13 @@ def _last_seq_of_moment(quotes: Quotes, event: Integers) -> Integers:
     return last
 
 
-def _rules(rules: AccountRules, *, stamped: bool, orders: bool) -> Records:
+def _rules(rules: AccountRules, *, stamped: bool, orders: bool, places: int) -> Records:
     margin = rules.margin
     record = np.zeros(1, RULES)
     record["path"] = PATHS[rules.path]
     record["cash_account"] = rules.cash_account
     record["orders"] = orders
+    record["places"] = places
     record["volume_limit"] = rules.volume_limit or 0.0
     record["isolated"] = margin.mode == "isolated"
     record["maintenance"] = margin.maintenance

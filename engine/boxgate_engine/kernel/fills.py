@@ -23,6 +23,7 @@ from boxgate_engine.kernel.records import (
 )
 from boxgate_engine.kernel.targets import follow_position
 from boxgate_engine.kernel.trails import give_bracket
+from boxgate_engine.kernel.updates import write_update
 
 
 @njit(cache=True)
@@ -76,7 +77,7 @@ def reduce_position(
 
     trade = sim.trades[account.trades]
     account.trades += 1
-    trade.instrument = i
+    trade.instrument = sim.book[i].instrument
     trade.side = 1 if long else -1
     trade.qty = quantity
     trade.entry_seq = book.entry_seq
@@ -297,7 +298,7 @@ def _write_fill(
     fill = sim.fills[row]
     fill.seq = seq
     fill.time_ns = time_ns
-    fill.instrument = i
+    fill.instrument = sim.book[i].instrument
     fill.direction = direction
     fill.lots = lots
     fill.qty = quantity
@@ -312,15 +313,5 @@ def _write_fill(
     fill.order = 0
     fill.path_dependent = 0
     account.fills = row + 1
-    update = sim.updates[account.updates]
-    update.kind = UPDATE_LIQUIDATION if reason == LIQUIDATION else UPDATE_FILL
-    update.instrument = i
-    update.seq = seq
-    update.time_ns = time_ns
-    update.fill = row
-    update.reason = 0
-    update.amount = 0.0
-    update.order = 0
-    update.intent_kind = 0
-    account.updates += 1
-    account.version += 1
+    write_update(sim, UPDATE_LIQUIDATION if reason == LIQUIDATION else UPDATE_FILL, i, seq, time_ns, 0)
+    sim.updates[account.updates - 1].fill = row

@@ -50,6 +50,7 @@ POST_ONLY: Final = 11
 TOO_MANY_ORDERS: Final = 12
 ORDER_NOT_WORKING: Final = 13
 NO_POSITION: Final = 14
+TOO_MANY_POSITIONS: Final = 15
 
 # Reason of a cancellation; numbers of boxgate.strategy.v1.CancelReason.
 CANCEL_INTENT: Final = 1
@@ -61,8 +62,11 @@ CANCEL_FOK: Final = 5
 UPDATE_CANCELLATION: Final = 8
 """Kind of an account update, beside those of records.py; number of boxgate.strategy.v1.AccountUpdateKind."""
 
-ORDERS_PER_INSTRUMENT_MAX: Final = 64
-"""Orders of one instrument that work or wait."""
+ORDERS_PER_POSITION_MAX: Final = 64
+"""Orders of one position that work or wait."""
+
+NAMED_POSITIONS_MAX: Final = 64
+"""Named positions of one instrument at a time."""
 
 # State of an order.
 ORDER_NEW: Final = 0
@@ -78,6 +82,7 @@ INTENT_ROW: Final = np.dtype(
         ("time_ns", "i8"),
         ("event", "i8"),  # incoming: index of the event in the quotes
         ("instrument", "i8"),
+        ("name", "i8"),  # number of the position's name, for SUBMIT and PROTECT; 0 for the unnamed one
         ("kind", "i8"),
         ("order", "i8"),  # number of the order it submits or means, from 1 by arrival; 0 for PROTECT
         ("side", "i8"),
@@ -110,6 +115,8 @@ ORDER_ROW: Final = np.dtype(
     [
         ("number", "i8"),
         ("instrument", "i8"),
+        ("name", "i8"),  # number of the position's name, 0 for none
+        ("place", "i8"),  # index of its book
         ("intent", "i8"),  # row of its SUBMIT in the table of intents
         ("state", "i8"),
         ("side", "i8"),

@@ -12,14 +12,16 @@ from boxgate_engine.kernel.intent_records import (
     ORDER_ENDED,
     ORDER_NOT_WORKING,
     ORDER_QUEUED,
-    ORDERS_PER_INSTRUMENT_MAX,
+    ORDERS_PER_POSITION_MAX,
     POST_ONLY,
+    PROTECT,
     REPLACE,
     STOP,
     STOP_LIMIT,
     STOP_PRICE_SIDE,
     SUBMIT,
     TOO_MANY_ORDERS,
+    TOO_MANY_POSITIONS,
     TRAILING_STOP,
 )
 from boxgate_engine.kernel.orders import (
@@ -31,6 +33,7 @@ from boxgate_engine.kernel.orders import (
     take_off,
     write_rejection,
 )
+from boxgate_engine.kernel.places import place_for, place_in_use
 from boxgate_engine.kernel.records import (
     OPEN,
     QTY_BELOW_MINIMUM,
@@ -48,13 +51,17 @@ from boxgate_engine.kernel.trails import give_bracket
 def accept_intent(sim: Sim, row: int) -> None:
     """Take the intent in `row` of their table: refuse it, or let it wait for an event that it may meet."""
     intent = sim.intents[row]
-    i = intent.instrument
-    book = sim.book[i]
+    i = _book_of(sim, intent)
     intent.outcome = OPEN
     intent.next = -1
     if intent.kind == SUBMIT:
-        _enter(sim, row)
-    reason = _rejection(sim, intent)
+        _enter(sim, row, i)
+    if i < 0:
+        i = intent.instrument
+        reason = TOO_MANY_POSITIONS if intent.kind == SUBMIT else NO_POSITION
+    else:
+        reason = _rejection(sim, intent, i)
+    book = sim.book[i]
     if reason != 0:
         intent.outcome = REJECTED
         intent.reason = reason
@@ -64,6 +71,8 @@ def accept_intent(sim: Sim, row: int) -> None:
             order.outcome = REJECTED
             order.reason = reason
         write_rejection(sim, i, intent.order, intent.kind, reason, intent.time_ns, intent.seq)
+        if intent.kind == PROTECT:
+            sim.updates[sim.account[0].updates - 1].name = intent.name
         return
     if intent.kind == SUBMIT:
         book.open_orders += 1
@@ -99,26 +108,25 @@ def expire_orders(sim: Sim, time_ns: int, seq: int) -> None:
 
 
 @njit(cache=True)
-def promote_intents(sim: Sim, quote: Record) -> None:
-    """Let the intents that may meet an event take effect, oldest first."""
-    i = quote.instrument
+def promote_intents(sim: Sim, quote: Record, i: int) -> None:
+    """Let the intents of book i that may meet an event take effect, oldest first."""
     book = sim.book[i]
     while book.queue_head >= 0 and sim.intents[book.queue_head].due_ns <= quote.open_ns:
         row = book.queue_head
         intent = sim.intents[row]
         book.queue_head = intent.next
         if intent.kind == SUBMIT:
-            _begin(sim, intent, quote)
+            _begin(sim, intent, quote, i)
         elif intent.kind == REPLACE:
-            _replace(sim, intent, quote)
+            _replace(sim, intent, quote, i)
         elif intent.kind == CANCEL:
             if sim.orders[intent.order - 1].state == ORDER_ENDED:
-                _refuse(sim, intent, ORDER_NOT_WORKING, quote)
+                _refuse(sim, intent, ORDER_NOT_WORKING, quote, i)
             else:
                 intent.outcome = DONE
                 cancel(sim, i, intent.order, CANCEL_INTENT, quote.open_ns, quote.seq)
         elif book.lots == 0:
-            _refuse(sim, intent, NO_POSITION, quote)
+            _refuse(sim, intent, NO_POSITION, quote, i)
         else:
             intent.outcome = DONE
             give_bracket(
@@ -130,12 +138,24 @@ def promote_intents(sim: Sim, quote: Record) -> None:
 
 
 @njit(cache=True)
-def _enter(sim: Sim, row: int) -> None:
-    """Write the order that an intent submits."""
+def _book_of(sim: Sim, intent: Record) -> int:
+    """Return the index of the book that an intent is about, -1 if there is none."""
+    if intent.kind == SUBMIT:
+        return place_for(sim, intent.instrument, intent.name)
+    if intent.kind == PROTECT:
+        return place_in_use(sim, intent.instrument, intent.name)
+    return int(sim.orders[intent.order - 1].place)
+
+
+@njit(cache=True)
+def _enter(sim: Sim, row: int, place: int) -> None:
+    """Write the order that an intent submits. place: index of its book, -1 if there is none."""
     intent = sim.intents[row]
     order = sim.orders[intent.order - 1]
     order.number = intent.order
     order.instrument = intent.instrument
+    order.name = intent.name
+    order.place = place if place >= 0 else intent.instrument
     order.intent = row
     order.side = intent.side
     order.type = intent.type
@@ -168,31 +188,30 @@ def _state(order: Record, intent: Record) -> None:
 
 
 @njit(cache=True)
-def _begin(sim: Sim, intent: Record, quote: Record) -> None:
+def _begin(sim: Sim, intent: Record, quote: Record, i: int) -> None:
     number = intent.order
     order = sim.orders[number - 1]
     if order.state == ORDER_ENDED:
         return
     if order.valid_until_ns < quote.time_ns:
-        expire_order(sim, quote.instrument, number, quote.open_ns, quote.seq)
+        expire_order(sim, i, number, quote.open_ns, quote.seq)
     elif _crosses(order.post_only, order.side, intent.price, quote.bid_open, quote.ask_open):
-        reject_order(sim, quote.instrument, number, POST_ONLY, quote.open_ns, quote.seq)
+        reject_order(sim, i, number, POST_ONLY, quote.open_ns, quote.seq)
     else:
-        begin_to_work(sim, quote.instrument, number)
-        follow_orders(sim, quote.instrument, quote.bid_open, quote.ask_open)
+        begin_to_work(sim, i, number)
+        follow_orders(sim, i, quote.bid_open, quote.ask_open)
 
 
 @njit(cache=True)
-def _replace(sim: Sim, intent: Record, quote: Record) -> None:
+def _replace(sim: Sim, intent: Record, quote: Record, i: int) -> None:
     number = intent.order
-    i = quote.instrument
     order = sim.orders[number - 1]
     if order.state == ORDER_ENDED:
-        _refuse(sim, intent, ORDER_NOT_WORKING, quote)
+        _refuse(sim, intent, ORDER_NOT_WORKING, quote, i)
     elif intent.lots <= order.filled:
-        _refuse(sim, intent, QTY_BELOW_MINIMUM, quote)
+        _refuse(sim, intent, QTY_BELOW_MINIMUM, quote, i)
     elif _crosses(order.post_only, order.side, intent.price, quote.bid_open, quote.ask_open):
-        _refuse(sim, intent, POST_ONLY, quote)
+        _refuse(sim, intent, POST_ONLY, quote, i)
     else:
         intent.outcome = DONE
         if order.type == TRAILING_STOP and intent.trail != order.trail:
@@ -207,17 +226,17 @@ def _replace(sim: Sim, intent: Record, quote: Record) -> None:
 
 
 @njit(cache=True)
-def _refuse(sim: Sim, intent: Record, reason: int, quote: Record) -> None:
+def _refuse(sim: Sim, intent: Record, reason: int, quote: Record, i: int) -> None:
     """An accepted intent can no longer take effect."""
     intent.outcome = REJECTED
     intent.reason = reason
-    write_rejection(sim, quote.instrument, intent.order, intent.kind, reason, quote.open_ns, quote.seq)
+    write_rejection(sim, i, intent.order, intent.kind, reason, quote.open_ns, quote.seq)
 
 
 @njit(cache=True)
-def _rejection(sim: Sim, intent: Record) -> int:
-    """Return the first reason to refuse an intent when it is made, or 0."""
-    book = sim.book[intent.instrument]
+def _rejection(sim: Sim, intent: Record, i: int) -> int:
+    """Return the first reason to refuse an intent about book i when it is made, or 0."""
+    book = sim.book[i]
     if intent.kind == SUBMIT:
         return _rejection_of_submit(book, intent)
     if intent.kind == REPLACE:
@@ -255,7 +274,7 @@ def _rejection_of_submit(book: Record, intent: Record) -> int:
     reason = _risk_rejection(intent.sl, intent.tp, intent.side, reference)
     if reason != 0:
         return reason
-    return TOO_MANY_ORDERS if book.open_orders >= ORDERS_PER_INSTRUMENT_MAX else 0
+    return TOO_MANY_ORDERS if book.open_orders >= ORDERS_PER_POSITION_MAX else 0
 
 
 @njit(cache=True)

@@ -7,6 +7,7 @@ from numba import njit
 
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.intents import accept_intent
+from boxgate_engine.kernel.places import is_live
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Integers, Marks, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.settle import (
     is_active,
@@ -80,12 +81,12 @@ def meet_now(sim: Sim, q: Quotes, intents: Records, m: int) -> None:
     quote = q.events[first]
     if not quote.tick or not quote.execution or quote.closed:
         return
-    i = quote.instrument
-    for j in range(sim.book.shape[0]):
-        sim.executing[j] = -1
-    sim.executing[i] = first
+    for i in range(sim.book.shape[0]):
+        sim.executing[i] = first if sim.book[i].instrument == quote.instrument and is_live(sim, i) else -1
     settle_opens(sim, q)
-    settle_inside(sim, quote, i)
+    for i in range(sim.book.shape[0]):
+        if sim.executing[i] >= 0:
+            settle_inside(sim, quote, i)
     settle_account(sim, quote.time_ns, quote.seq)
     if q.delivered[m]:
         write_equity(sim.book, sim.specs, sim.account[0], sim.equity[sim.account[0].equity_rows - 1], quote.time_ns)

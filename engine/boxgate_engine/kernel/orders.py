@@ -33,8 +33,8 @@ from boxgate_engine.kernel.intent_records import (
 )
 from boxgate_engine.kernel.records import REJECTED, UPDATE_EXPIRY, UPDATE_REJECTION, Record, Sim
 from boxgate_engine.kernel.records import SIGNAL as BY_SIGNAL
-from boxgate_engine.kernel.targets import write_update
 from boxgate_engine.kernel.trails import moved
+from boxgate_engine.kernel.updates import write_update
 
 
 @njit(cache=True)
@@ -256,6 +256,8 @@ def write_rejection(sim: Sim, i: int, number: int, kind: int, reason: int, time_
     update = sim.updates[sim.account[0].updates - 1]
     update.order = number
     update.intent_kind = kind
+    if number:
+        update.name = sim.orders[number - 1].name
 
 
 @njit(cache=True)
@@ -343,7 +345,7 @@ def _fill(
         _reduce(sim, i, number, raw, bid, ask, slips, time_ns, seq)
     if order.state != ORDER_WORKING or order.reduce_only or book.lots * order.side < 0:
         return
-    lots = _allowed(book, order.lots - order.filled)
+    lots = _allowed(sim, i, order.lots - order.filled)
     if lots == 0:
         return
     reason = _increase(sim, i, number, lots, raw, bid, ask, slips, time_ns, seq)
@@ -359,7 +361,7 @@ def _fill_or_kill(
     book = sim.book[i]
     lots = order.lots - order.filled
     reduces = reducible(book, order)
-    possible = _allowed(book, lots) == lots and not (order.reduce_only and reduces < lots)
+    possible = _allowed(sim, i, lots) == lots and not (order.reduce_only and reduces < lots)
     if possible:
         book_before = sim.book[i : i + 1].copy()
         account_before = sim.account.copy()
@@ -389,7 +391,7 @@ def _reduce(
     order = sim.orders[number - 1]
     book = sim.book[i]
     whole = reducible(book, order)
-    lots = _allowed(book, whole)
+    lots = _allowed(sim, i, whole)
     if lots == 0:
         return
     reduce_position(sim, i, lots, raw, bid, ask, slips, BY_SIGNAL, order.intent, time_ns, seq)
@@ -424,7 +426,6 @@ def _note_fill(sim: Sim, i: int, number: int, lots: int, time_ns: int, seq: int)
     """Count the last fill to its order, and end its group."""
     account = sim.account[0]
     order = sim.orders[number - 1]
-    book = sim.book[i]
     spec = sim.specs[i]
     fill = sim.fills[account.fills - 1]
     fill.order = number
@@ -433,8 +434,9 @@ def _note_fill(sim: Sim, i: int, number: int, lots: int, time_ns: int, seq: int)
     after = grid_value(order.filled + lots, spec.lot_num, spec.lot_den)
     order.average_price = (order.average_price * before + fill.price * fill.qty) / after
     order.filled += lots
-    if book.allowance >= 0:
-        book.allowance -= lots
+    own = sim.book[sim.book[i].instrument]
+    if own.allowance >= 0:
+        own.allowance -= lots
     if order.filled == order.lots:
         end_order(sim, i, number, FILLED, 0)
     if order.oco:
@@ -458,9 +460,10 @@ def _end_group(sim: Sim, i: int, number: int, group: int, time_ns: int, seq: int
 
 
 @njit(cache=True)
-def _allowed(book: Record, lots: int) -> int:
-    """Return how many of these lots the volume limit leaves."""
-    return int(lots if book.allowance < 0 else min(lots, book.allowance))
+def _allowed(sim: Sim, i: int, lots: int) -> int:
+    """Return how many of these lots the volume limit leaves, which is that of the instrument."""
+    allowance = sim.book[sim.book[i].instrument].allowance
+    return int(lots if allowance < 0 else min(lots, allowance))
 
 
 @njit(cache=True)

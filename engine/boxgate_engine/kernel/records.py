@@ -131,6 +131,7 @@ RULES: Final = np.dtype(
         ("liquidation_fee_bps", "f8"),
         ("liquidates", "i8"),  # 1 if positions can be liquidated
         ("orders", "i8"),  # 1 for a session of orders instead of targets
+        ("places", "i8"),  # number of books for named positions that each instrument has
         ("volume_limit", "f8"),  # share of an event's volume that may fill, 0.0 for any
         ("active", "i8"),  # 1 if there are rates, stamps, liquidations or margin calls at all
     ]
@@ -222,6 +223,9 @@ BOOK: Final = np.dtype(
         ("open_orders", "i8"),  # that work or wait
         ("allowance", "i8"),  # lots that the present event still fills, -1 for any number
         ("decided_ns", "i8"),  # when the last decision arrives
+        # place: a book of its own for each named position, behind the books of all instruments
+        ("instrument", "i8"),  # index of the instrument, whose own book has this row
+        ("name", "i8"),  # number of the position's name, 0 for none
         # queue of decisions: rows of the signal or intent table, linked by `next`
         ("queue_head", "i8"),
         ("queue_tail", "i8"),
@@ -229,7 +233,7 @@ BOOK: Final = np.dtype(
         ("cut_short", "i8"),
     ]
 )
-"""Everything about one instrument that changes."""
+"""Everything about one instrument, or one of its named positions, that changes."""
 
 SIGNAL_ROW: Final = np.dtype(
     [
@@ -311,6 +315,7 @@ UPDATE_ROW: Final = np.dtype(
         ("amount", "f8"),  # that funding or swap moved, account currency, positive is received
         ("order", "i8"),  # number of the order, 0 for none
         ("intent_kind", "i8"),  # of a rejected intent
+        ("name", "i8"),  # number of the position's name, 0 for none
     ]
 )
 
@@ -353,11 +358,11 @@ QUOTE: Final = np.dtype(
 class Sim(NamedTuple):
     """All that a step reads and writes besides the quotes.
 
-    book, specs: one record per instrument. account, rules: one record. The others are outputs, of which the account
-    knows how many rows are in use. executing: per instrument the event that executes in the present moment, or -1.
-    scratch: room for one instrument's fills of one walk. funding, swap: STAMP records, grouped by instrument, ascending
-    in time. intents, orders: outputs of a session of orders; order n stands in row n - 1. order_copies, order_numbers:
-    room for the open orders of one instrument.
+    book, specs: one record per instrument, then one per place of a named position, by instrument. account, rules: one
+    record. The others are outputs, of which the account knows how many rows are in use. executing: per book the event
+    that executes in the present moment, or -1. scratch: room for one book's fills of one walk. funding, swap: STAMP
+    records, grouped by instrument, ascending in time. intents, orders: outputs of a session of orders; order n stands
+    in row n - 1. order_copies, order_numbers: room for the open orders of one book.
     """
 
     book: Records

@@ -14,10 +14,12 @@ from boxgate_engine.kernel.orders import (
     fill_reached_orders,
     reduce_market_orders,
 )
+from boxgate_engine.kernel.places import any_in_use, execute_places
 from boxgate_engine.kernel.records import UPDATE_MARGIN_CALL, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.stamps import is_due, pay_funding, pay_swap
-from boxgate_engine.kernel.targets import cut_queue, expire, promote, write_update
+from boxgate_engine.kernel.targets import cut_queue, expire, promote
 from boxgate_engine.kernel.trails import stop_in_force
+from boxgate_engine.kernel.updates import write_update
 from boxgate_engine.kernel.walk import (
     any_level_in_range,
     exit_by_bracket,
@@ -67,7 +69,12 @@ def settle(sim: Sim, q: Quotes, m: int) -> None:
     first = q.moment_start[m]
     end = q.moment_start[m + 1]
     if is_quiet(book, specs, events, first, end) and (
-        not active or (are_quiet_orders(sim, events, first, end) and is_quiet_account(sim, events, first, end))
+        not active
+        or (
+            not any_in_use(sim)
+            and are_quiet_orders(sim, events, first, end)
+            and is_quiet_account(sim, events, first, end)
+        )
     ):
         mark_quietly(book, specs, events, first, end)
         if active and sim.rules[0].orders:
@@ -104,6 +111,8 @@ def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
             sim.executing[i] = e
             sim.book[i].events += 1
             sim.book[i].allowance = _allowance(sim.rules[0].volume_limit, q.events[e].volume, sim.specs[i])
+            if sim.rules[0].places:
+                execute_places(sim, q, e)
     stamped = sim.funding.shape[0] + sim.swap.shape[0] > 0
     if stamped:
         _pay_in_the_gap(sim, q)
@@ -127,23 +136,23 @@ def settle_opens(sim: Sim, q: Quotes) -> None:
     instruments = sim.book.shape[0]
     for i in range(instruments):
         if sim.executing[i] >= 0:
-            _open(sim, q.events[sim.executing[i]])
+            _open(sim, q.events[sim.executing[i]], i)
     for i in range(instruments):
         if is_met(sim, q, i):
-            _market_reduction(sim, q.events[sim.executing[i]])
+            _market_reduction(sim, q.events[sim.executing[i]], i)
     for i in range(instruments):
         if is_met(sim, q, i):
-            _gap_bracket(sim, q.events[sim.executing[i]])
+            _gap_bracket(sim, q.events[sim.executing[i]], i)
     if sim.rules[0].liquidates:
         for i in range(instruments):
             if is_met(sim, q, i):
-                _gap_liquidation(sim, q.events[sim.executing[i]])
+                _gap_liquidation(sim, q.events[sim.executing[i]], i)
     for i in range(instruments):
         if is_met(sim, q, i):
-            _gap_limit(sim, q.events[sim.executing[i]])
+            _gap_limit(sim, q.events[sim.executing[i]], i)
     for i in range(instruments):
         if is_met(sim, q, i):
-            _market_increase(sim, q.events[sim.executing[i]])
+            _market_increase(sim, q.events[sim.executing[i]], i)
 
 
 @njit(cache=True, inline="always")
@@ -314,35 +323,33 @@ def write_equity(book: Records, specs: Records, account: Record, row: Record, ti
 
 
 @njit(cache=True, inline="always")
-def _open(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
+def _open(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.queue_head >= 0 and not quote.closed:
         if sim.rules[0].orders:
-            promote_intents(sim, quote)
+            promote_intents(sim, quote, i)
         else:
-            promote(sim, quote.instrument, quote.open_ns, quote.bid_open, quote.ask_open)
+            promote(sim, i, quote.open_ns, quote.bid_open, quote.ask_open)
     book.mark_bid = quote.bid_open
     book.mark_ask = quote.ask_open
     book.volume = quote.volume
     touch(book, quote.bid_open, quote.ask_open)
-    stand_at(sim, quote.instrument, quote.bid_open, quote.ask_open)
+    stand_at(sim, i, quote.bid_open, quote.ask_open)
 
 
 @njit(cache=True, inline="always")
-def _market_reduction(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
+def _market_reduction(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.order_head:
-        reduce_market_orders(sim, quote.instrument, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+        reduce_market_orders(sim, i, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
     elif book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
         raw = quote.bid_open if book.lots > 0 else quote.ask_open
-        reduce_towards_target(
-            sim, quote.instrument, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq
-        )
+        reduce_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq)
 
 
 @njit(cache=True, inline="always")
-def _gap_bracket(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
+def _gap_bracket(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.lots == 0:
         return
     long = book.lots > 0
@@ -350,26 +357,25 @@ def _gap_bracket(sim: Sim, quote: Record) -> None:
     level = stop_in_force(book)
     stop = level > 0.0 and reached(level, long, raw)
     if stop or (book.tp > 0.0 and reached(book.tp, not long, raw)):
-        exit_by_bracket(sim, quote.instrument, stop, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
-        cut_queue(sim, quote.instrument)
+        exit_by_bracket(sim, i, stop, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+        cut_queue(sim, i)
 
 
 @njit(cache=True, inline="always")
-def _gap_liquidation(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
+def _gap_liquidation(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.lots == 0:
         return
     long = book.lots > 0
     raw = quote.bid_open if long else quote.ask_open
-    if reached(liquidation_level(sim, quote.instrument), long, raw):
-        liquidate(sim, quote.instrument, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
-        cut_queue(sim, quote.instrument)
+    if reached(liquidation_level(sim, i), long, raw):
+        liquidate(sim, i, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+        cut_queue(sim, i)
 
 
 @njit(cache=True, inline="always")
-def _gap_limit(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
-    i = quote.instrument
+def _gap_limit(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.order_head:
         fill_reached_orders(sim, i, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
         return
@@ -382,15 +388,13 @@ def _gap_limit(sim: Sim, quote: Record) -> None:
 
 
 @njit(cache=True, inline="always")
-def _market_increase(sim: Sim, quote: Record) -> None:
-    book = sim.book[quote.instrument]
+def _market_increase(sim: Sim, quote: Record, i: int) -> None:
+    book = sim.book[i]
     if book.order_head:
-        fill_market_orders(sim, quote.instrument, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
+        fill_market_orders(sim, i, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
     elif book.work_live and book.work_price == 0.0 and book.work_lots != book.lots:
         raw = quote.ask_open if book.work_lots > book.lots else quote.bid_open
-        increase_towards_target(
-            sim, quote.instrument, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq
-        )
+        increase_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq)
 
 
 @njit(cache=True, inline="always")

@@ -14,6 +14,7 @@ from boxgate_engine.kernel.records import (
     Records,
     Sim,
 )
+from boxgate_engine.kernel.updates import write_update
 
 
 @njit(cache=True)
@@ -75,15 +76,5 @@ def _notional(book: Record, spec: Record, bid: float, ask: float) -> float:
 def _move(sim: Sim, kind: int, i: int, seq: int, time_ns: int, flow: float) -> None:
     account = sim.account[0]
     account.cash = account.cash + flow
-    update = sim.updates[account.updates]
-    update.kind = kind
-    update.instrument = i
-    update.seq = seq
-    update.time_ns = time_ns
-    update.fill = -1
-    update.reason = 0
-    update.amount = flow
-    update.order = 0
-    update.intent_kind = 0
-    account.updates += 1
-    account.version += 1
+    write_update(sim, kind, i, seq, time_ns, 0)
+    sim.updates[account.updates - 1].amount = flow

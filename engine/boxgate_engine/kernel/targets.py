@@ -22,6 +22,7 @@ from boxgate_engine.kernel.records import (
     Sim,
 )
 from boxgate_engine.kernel.trails import give_bracket
+from boxgate_engine.kernel.updates import write_update
 
 
 @njit(cache=True)
@@ -248,21 +249,3 @@ def _sign(lots: int) -> int:
     if lots > 0:
         return 1
     return -1 if lots < 0 else 0
-
-
-@njit(cache=True)
-def write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: int) -> None:
-    """Write an account update that is no fill and moves no cash."""
-    account = sim.account[0]
-    update = sim.updates[account.updates]
-    update.kind = kind
-    update.instrument = i
-    update.seq = seq
-    update.time_ns = time_ns
-    update.fill = -1
-    update.reason = reason
-    update.amount = 0.0
-    update.order = 0
-    update.intent_kind = 0
-    account.updates += 1
-    account.version += 1

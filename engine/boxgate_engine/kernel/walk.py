@@ -68,6 +68,8 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     account = sim.account[0]
     book_before = sim.book[i : i + 1].copy()
     account_before = sim.account.copy()
+    own = sim.book[i].instrument
+    allowance = sim.book[own].allowance
     orders = keep_orders(sim, i) if sim.rules[0].orders else 0
     signal = -1 if sim.rules[0].orders else sim.book[i].work_signal
     outcome = sim.signals[signal].outcome if signal >= 0 else 0
@@ -79,6 +81,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     low_fills = account.fills - first_fill
     sim.scratch[:low_fills] = sim.fills[first_fill : account.fills]
     sim.book[i : i + 1] = book_before
+    sim.book[own].allowance = allowance
     sim.account[:] = account_before
     restore_orders(sim, orders)
     if signal >= 0:
@@ -89,6 +92,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
 
     if not _high_first(sim, quote, high_first, low_first):
         sim.book[i : i + 1] = book_before
+        sim.book[own].allowance = allowance
         sim.account[:] = account_before
         restore_orders(sim, orders)
         if signal >= 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -36,11 +36,19 @@ def open_message(session_id: str) -> bytes:
     return OnEventRequest(open=OpenStream(session_id=session_id)).SerializeToString()
 
 
+class Held(NamedTuple):
+    """An open position. row: in the marks. instrument: its index. position: its name, empty for none."""
+
+    row: int
+    instrument: int
+    position: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Levels:
     """Where trailing stops stand at each quote of a chunk, NaN while there is none.
 
-    positions: by index of the instrument, for positions with a trail. orders: by client_id, for TRAILING_STOP orders.
+    positions: by row in the marks, for positions with a trail. orders: by client_id, for TRAILING_STOP orders.
     """
 
     positions: Mapping[int, np.ndarray]
@@ -55,12 +63,12 @@ def window_message(
     warmup: bool = False,
     account: bytes = b"",
     marks: Marks | None = None,
-    held: Iterable[int] = (),
+    held: Iterable[Held] = (),
     levels: Levels | None = None,
 ) -> bytes:
     """Return the OnEventRequest with the delivered events of moments [first, end) of a chunk.
 
-    account: a serialised Account, and marks of the chunk's quotes, with FEEDBACK. held: instruments whose profit is
+    account: a serialised Account, and marks of the chunk's quotes, with FEEDBACK. held: positions whose profit is
     sent. levels: where trailing stops stand. Byte for byte what the generated code makes of the same message.
     """
     events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
@@ -90,7 +98,7 @@ def window_message(
 
 
 def continuation_message(
-    first_seq: int, account: bytes, marks: Marks, at: int, *, held: Iterable[int] = (), levels: Levels | None = None
+    first_seq: int, account: bytes, marks: Marks, at: int, *, held: Iterable[Held] = (), levels: Levels | None = None
 ) -> bytes:
     """Return the OnEventRequest behind an answer marked `more`: the account, and the marks of event `at` of the quotes.
 
@@ -117,10 +125,13 @@ class Answer:
     meta: list[dict[str, Any] | None] | None
 
 
-def read_answer(raw: bytes, *, seq: int, keep_meta: bool, orders: bool = False, continues: bool = False) -> Answer:
+def read_answer(
+    raw: bytes, *, seq: int, keep_meta: bool, orders: bool = False, hedging: bool = False, continues: bool = False
+) -> Answer:
     """Return the answer in the bytes of an OnEventResponse. seq: first event of its window, for errors.
 
-    orders: the session has intents instead of signals. continues: the answer may be unfinished.
+    orders: the session has intents instead of signals. hedging: these may name positions. continues: the answer may be
+    unfinished.
     Raises DecodeError for bytes that are no such message, RunFailed for one that breaks the contract.
     """
     response = OnEventResponse.FromString(raw)
@@ -142,11 +153,16 @@ def read_answer(raw: bytes, *, seq: int, keep_meta: bool, orders: bool = False, 
         raise protocol_error(
             "SIGNAL_MIXED", "the answer has signals", seq=seq, expected="intents alone in a session with ORDERS"
         )
+    if not hedging and any(intent.position for intent in window.intents):
+        raise protocol_error(
+            "CAPABILITY_NOT_GRANTED", "an intent names a position", seq=seq, expected="no position without HEDGING"
+        )
     signals = np.array([_public_values(signal) for signal in window.signals], RAW_SIGNAL)
     intents = RawIntents(
         np.array([_public_intent(intent) for intent in window.intents], RAW_INTENT),
         [intent.client_id for intent in window.intents],
         [intent.oco for intent in window.intents],
+        [intent.position for intent in window.intents] if hedging else (),
     )
     meta = None
     if keep_meta:
@@ -239,15 +255,17 @@ def _plain_value(value: Any) -> Any:
     return None if kind in (None, "null_value") else getattr(value, kind)
 
 
-def _marks(parts: list[Any], marks: Marks, index: np.ndarray, held: Iterable[int], levels: Levels | None) -> None:
+def _marks(parts: list[Any], marks: Marks, index: np.ndarray, held: Iterable[Held], levels: Levels | None) -> None:
     body: list[Any] = []
     _packed(body, 1, marks.equity[index])
     _packed(body, 2, marks.free_margin[index])
-    for instrument in held:
+    for row, instrument, position in held:
         inner: list[Any] = [b"\x0d" + instrument.to_bytes(4, "little")] if instrument else []
-        _packed(inner, 2, marks.profit[instrument][index])
-        if levels is not None and instrument in levels.positions:
-            _packed(inner, 3, levels.positions[instrument][index])
+        _packed(inner, 2, marks.profit[row][index])
+        if levels is not None and row in levels.positions:
+            _packed(inner, 3, levels.positions[row][index])
+        if position:
+            inner += [_tag(4, len(position)), position.encode()]
         body += [_tag(3, _size(inner)), *inner]
     for client_id, level in levels.orders.items() if levels is not None else ():
         name = client_id.encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import (
@@ -18,7 +20,7 @@ from boxgate_engine.kernel.records import (
 )
 from boxgate_proto.strategy.v1 import account_pb2 as pb
 from boxgate_proto.strategy.v1 import signal_pb2
-from boxgate_server.sessions._wire import Levels
+from boxgate_server.sessions._wire import Held, Levels
 from boxgate_server.sessions.order_view import add_orders, name_order
 
 
@@ -37,11 +39,12 @@ def account_message(sim: Sim, updates_sent: int, orders: OpenOrders | None = Non
     """Return the serialised Account of the kernel's state, with the updates from row `updates_sent` on."""
     account = sim.account[0]
     message = pb.Account(version=int(account["version"]), cash=float(account["cash"]))
-    for i in range(len(sim.book)):
-        _add_position(message, i, sim.book[i], sim.specs[i])
-        if orders is None:
+    for i, _, name in held_positions(sim, None if orders is None else orders.names):
+        _add_position(message, sim.book[i], sim.specs[i], name)
+    if orders is None:
+        for i in range(len(sim.book)):
             _add_target(message, i, sim.book[i], sim.specs[i], sim)
-    if orders is not None:
+    else:
         add_orders(message, orders.rows, sim.specs, orders.names)
     for row in range(updates_sent, int(account["updates"])):
         added = _add_update(message, sim, row)
@@ -50,28 +53,32 @@ def account_message(sim: Sim, updates_sent: int, orders: OpenOrders | None = Non
     return message.SerializeToString()
 
 
-def held_instruments(sim: Sim) -> list[int]:
-    """Return the instruments with an open position."""
-    return [i for i in range(len(sim.book)) if sim.book[i]["lots"]]
+def held_positions(sim: Sim, names: OrderNames | None) -> list[Held]:
+    """Return the open positions. names: of a session of orders."""
+    rows = np.flatnonzero(sim.book["lots"])
+    if names is None:
+        return [Held(int(i), int(i)) for i in rows]
+    return [Held(int(i), int(sim.book[i]["instrument"]), names.position(int(sim.book[i]["name"]))) for i in rows]
 
 
 def trail_levels(sim: Sim, marks: Marks, names: OrderNames | None) -> Levels:
     """Return where trailing stops stand in a window. names: of all orders, None in a session of targets."""
-    positions = {i: marks.level[i] for i in held_instruments(sim) if sim.book[i]["trail"] > 0}
+    positions = {int(i): marks.level[i] for i in np.flatnonzero(sim.book["lots"]) if sim.book[i]["trail"] > 0}
     if names is None:
         return Levels(positions, {})
     return Levels(positions, {names.client_id(int(n)): marks.order_level[k] for k, n in enumerate(marks.trailing)})
 
 
-def _add_position(message: pb.Account, i: int, book: Record, spec: Record) -> None:
+def _add_position(message: pb.Account, book: Record, spec: Record, name: str) -> None:
     lots = int(book["lots"])
     if lots:
         position = message.positions.add(
             position_id=int(book["position_id"]),
-            instrument=i,
+            instrument=int(book["instrument"]),
             side=_side(lots),
             qty=_qty(abs(lots), spec),
             entry_price=float(book["entry_price"]),
+            position=name,
         )
         if book["sl"] > 0:
             position.sl = float(book["sl"])

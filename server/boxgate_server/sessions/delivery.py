@@ -29,7 +29,7 @@ from boxgate_server.sessions._wire import (
     read_answer,
     window_message,
 )
-from boxgate_server.sessions.account_view import OpenOrders, account_message, held_instruments, trail_levels
+from boxgate_server.sessions.account_view import OpenOrders, account_message, held_positions, trail_levels
 
 WINDOWS_IN_FLIGHT_MAX: Final = 4
 """Windows that a plain session may have unanswered: enough for both sides to be busy."""
@@ -142,7 +142,7 @@ class Delivery:
         start = 0
         while start < tape.merged_events:
             chunk = tape.chunk(start, _CHUNK_EVENTS)
-            marks = Marks.for_chunk(len(chunk.quotes.events), len(self.simulation.instruments))
+            marks = Marks.for_chunk(len(chunk.quotes.events), self.simulation.positions)
             m = 0
             while m < chunk.moments:
                 m = self._feedback_window(chunk, m, marks)
@@ -158,13 +158,15 @@ class Delivery:
             first += 1
         simulation.advance(quotes, self._nothing, m, first + 1)
         marks = self._with_trails(marks)
+        held = held_positions(simulation.sim, self.orders)
         limit = first + 1
         if not self.lockstep:
-            reach = int(chunk.event_offset[first]) + self._events_max(marks)
+            columns = 2 + 2 * len(held) + len(marks.trailing)
+            reach = int(chunk.event_offset[first]) + self._events_max(columns)
             limit = max(limit, int(np.searchsorted(chunk.event_offset, reach, side="right")) - 1)
         end = simulation.plan(quotes, first + 1, limit, marks)
         account = self._account()
-        held, levels = held_instruments(simulation.sim), trail_levels(simulation.sim, marks, self.orders)
+        levels = trail_levels(simulation.sim, marks, self.orders)
         self.stream.send(window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels))
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
@@ -203,7 +205,7 @@ class Delivery:
             simulation.apply_now(quotes, incoming, last)
             marks = self._with_trails(marks)
             simulation.plan(quotes, end, end, marks)  # the marks as they are now
-            at, held = int(quotes.moment_start[last]), held_instruments(simulation.sim)
+            at, held = int(quotes.moment_start[last]), held_positions(simulation.sim, self.orders)
             levels = trail_levels(simulation.sim, marks, self.orders)
             self.stream.send(continuation_message(seq, self._account(), marks, at, held=held, levels=levels))
             answer = self._receive(seq, 0)
@@ -322,7 +324,14 @@ class Delivery:
         orders = self.orders is not None
         continues = orders and self.feedback and not warmup
         try:
-            answer = read_answer(raw, seq=seq, keep_meta=self.keep_meta, orders=orders, continues=continues)
+            answer = read_answer(
+                raw,
+                seq=seq,
+                keep_meta=self.keep_meta,
+                orders=orders,
+                hedging=self.simulation.hedging,
+                continues=continues,
+            )
         except DecodeError:
             raise self.stream.undecodable(raw) from None
         if answer.more and self.simulation.delays:
@@ -340,8 +349,8 @@ class Delivery:
                 "PROTO_SEQ", f"consumed is {answer.consumed}", seq=seq, expected=f"{count}, the whole window"
             )
 
-    def _events_max(self, marks: Marks | None = None) -> int:
-        columns = 0 if marks is None else 2 + 2 * len(self.simulation.instruments) + len(marks.trailing)
+    def _events_max(self, columns: int = 0) -> int:
+        """Return how many events a window may have. columns: number of its columns of marks."""
         return min(self.window_events, _WINDOW_BYTES_MAX // (_EVENT_BYTES_MAX + 8 * columns))
 
 

@@ -21,7 +21,9 @@ from boxgate_server.sidecars import CONTRACT_VERSIONS, Connection, negotiate
 
 ORDERS: Final = "ORDERS"
 """Capability of strategies that answer with order intents."""
-OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES", ORDERS)
+HEDGING: Final = "HEDGING"
+"""Capability of strategies with orders that name positions."""
+OFFERED: Final = ("FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES", ORDERS, HEDGING)
 """Capabilities that this gateway can grant."""
 
 _BASES: Final = {
@@ -58,7 +60,8 @@ def describe(connection: Connection, config: RunConfig) -> Described:
     params = complete_parameters(config.strategy.params, schema.parameters, debug=debug)
     messages = parameter_messages(params, schema.parameters)
     answer = connection.describe(pb.DescribeRequest(parameters=messages, contract_versions=CONTRACT_VERSIONS))
-    granted = negotiate(answer, OFFERED, mode=config.mode)
+    has_orders = ORDERS in (*answer.requires, *answer.supports)
+    granted = negotiate(answer, OFFERED if has_orders else set(OFFERED) - {HEDGING}, mode=config.mode)
     if TICK in config.frames and "TICKS" not in granted:
         raise ConfigInvalid(
             [

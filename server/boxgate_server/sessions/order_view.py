@@ -30,6 +30,7 @@ def add_orders(message: pb.Account, orders: Records, specs: Records, names: Orde
             oco=names.oco(int(order["oco"])),
             triggered=bool(order["triggered"]),
             queued=bool(order["state"] == ORDER_QUEUED),
+            position=names.position(int(order["name"])),
         )
         for name in _PRICES:
             if order[name] > 0:
@@ -42,8 +43,9 @@ def add_orders(message: pb.Account, orders: Records, specs: Records, names: Orde
 
 
 def name_order(message: pb.AccountUpdate, update: Record, names: OrderNames) -> None:
-    """Say which order an update is about, and why it was refused or cancelled."""
+    """Say which order and position an update is about, and why it was refused or cancelled."""
     message.client_id = names.client_id(int(update["order"]))
+    message.position = names.position(int(update["name"]))
     if update["kind"] == UPDATE_REJECTION:
         message.intent_kind = update["intent_kind"].item()
     elif update["kind"] == UPDATE_CANCELLATION:

@@ -66,12 +66,14 @@ class ToyEngine:
         self.instruments = INSTRUMENTS
         self.specs = kernel_specs(INSTRUMENTS)
         self.rounded = 0
-        self.delays = False
+        self.delays = self.hedging = False
+        self.positions = len(INSTRUMENTS)
         self.log: list[tuple[str, int, list[tuple[int, int]]]] = []
         self.orders: list[Any] = []
         account = np.zeros(1, ACCOUNT)
         account["cash"], account["version"] = 1000.0, 1
         book = np.zeros(len(INSTRUMENTS), BOOK)
+        book["instrument"] = range(len(INSTRUMENTS))
         self.sim = SimpleNamespace(
             account=account,
             book=book,
@@ -443,7 +445,7 @@ def test_an_account_shows_orders_by_their_names_and_why_they_ended() -> None:
     order["number"], order["instrument"], order["side"], order["type"], order["state"] = 1, 1, -1, 4, ORDER_WORKING
     order["lots"], order["filled"], order["average_price"] = 250, 100, 99.5
     order["price"], order["stop_price"], order["triggered"] = 100.25, 100.5, 1
-    order["tif"], order["valid_until_ns"], order["oco"] = GTC, NO_EXPIRY, names.group(1, "pair")
+    order["tif"], order["valid_until_ns"], order["oco"] = GTC, NO_EXPIRY, names.group(1, 0, "pair")
     order["sl"], order["risk_trail"], order["reduce_only"] = 101.0, 0.5, 1
     engine = ToyEngine()
     sim = engine.sim

@@ -24,7 +24,7 @@ from boxgate_engine.tape import Chunk, Source, Tape
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2, window_pb2
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse
 from boxgate_sdk._wire import decode_request
-from boxgate_server.sessions._wire import Levels, continuation_message, plain_struct, read_answer, window_message
+from boxgate_server.sessions._wire import Held, Levels, continuation_message, plain_struct, read_answer, window_message
 
 BARS = ("open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close")
 TICKS = ("bid", "ask", "last", "volume")
@@ -44,7 +44,8 @@ def test_a_window_has_the_bytes_of_the_generated_code(
     warmup = data.draw(st.booleans())
     account = data.draw(st.none() | accounts())
     marks = data.draw(st.none() | marks_of(chunk))
-    held = data.draw(st.lists(st.integers(0, 2), unique=True).map(sorted)) if marks else []
+    rows = data.draw(st.lists(st.integers(0, 2), unique=True).map(sorted)) if marks else []
+    held = [Held(row, data.draw(st.integers(0, 2)), data.draw(st.sampled_from(["", "ticket-7"]))) for row in rows]
     written = window_message(
         chunk,
         first,
@@ -84,13 +85,13 @@ def expected_window(sources: list[Source], events: list[PlainEvent]) -> window_p
     return window
 
 
-def expected_marks(marks: Marks, quotes: list[int], held: list[int]) -> account_pb2.Marks:
+def expected_marks(marks: Marks, quotes: list[int], held: list[Held]) -> account_pb2.Marks:
     message = account_pb2.Marks()
     message.equity.extend(float(marks.equity[k]) for k in quotes)
     message.free_margin.extend(float(marks.free_margin[k]) for k in quotes)
-    for instrument in held:
-        profit = [float(marks.profit[instrument][k]) for k in quotes]
-        message.instruments.add(instrument=instrument, unrealised_pnl=profit)
+    for row, instrument, name in held:
+        profit = [float(marks.profit[row][k]) for k in quotes]
+        message.instruments.add(instrument=instrument, unrealised_pnl=profit, position=name)
     return message
 
 
@@ -273,9 +274,10 @@ def test_what_comes_behind_an_unfinished_answer_is_written_as_the_generated_code
     expected.marks.equity.append(1.0)
     expected.marks.free_margin.append(11.0)
     expected.marks.instruments.add(instrument=0, unrealised_pnl=[1.0])
-    expected.marks.instruments.add(instrument=1, unrealised_pnl=[4.0], trail_level=[2.5])
+    expected.marks.instruments.add(instrument=1, unrealised_pnl=[4.0], trail_level=[2.5], position="b")
     expected.marks.orders.add(client_id="stop-1", level=[8.0])
-    raw = continuation_message(first_seq, account.SerializeToString(), marks, 1, held=[0, 1], levels=levels)
+    held = [Held(0, 0), Held(1, 1, "b")]
+    raw = continuation_message(first_seq, account.SerializeToString(), marks, 1, held=held, levels=levels)
     assert raw == OnEventRequest(window=expected).SerializeToString()
 
 

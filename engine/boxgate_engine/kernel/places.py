@@ -1,0 +1,93 @@
+"""Places of named positions (docs/spec/execution.md, section 20).
+
+Behind the books of all instruments lie those of the places, by instrument. A book is the whole state of a position, so
+that every rule that takes the index of a book holds for named positions too.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from boxgate_engine.kernel.records import Quotes, Record, Records, Sim
+
+
+@njit(cache=True)
+def is_in_use(book: Record) -> bool:
+    """Return whether a place holds a position, a working order or a decision that waits."""
+    return bool(book.lots != 0 or book.order_head or book.queue_head >= 0)
+
+
+@njit(cache=True)
+def any_in_use(sim: Sim) -> bool:
+    """Return whether any place is in use."""
+    places = sim.rules[0].places
+    if places:
+        for i in range(sim.book.shape[0] // (1 + places), sim.book.shape[0]):
+            if is_in_use(sim.book[i]):
+                return True
+    return False
+
+
+@njit(cache=True)
+def is_live(sim: Sim, i: int) -> bool:
+    """Return whether book i is that of an instrument or of a place in use."""
+    return bool(i == sim.book[i].instrument or is_in_use(sim.book[i]))
+
+
+@njit(cache=True)
+def first_place(sim: Sim, instrument: int) -> int:
+    """Return the index of the book of an instrument's first place; its others follow."""
+    places = sim.rules[0].places
+    return int(sim.book.shape[0] // (1 + places) + instrument * places)
+
+
+@njit(cache=True)
+def place_in_use(sim: Sim, instrument: int, name: int) -> int:
+    """Return the index of the book that bears a name, that of the instrument for none, or -1."""
+    if name == 0:
+        return instrument
+    first = first_place(sim, instrument)
+    for i in range(first, first + sim.rules[0].places):
+        if sim.book[i].name == name and is_in_use(sim.book[i]):
+            return i
+    return -1
+
+
+@njit(cache=True)
+def place_for(sim: Sim, instrument: int, name: int) -> int:
+    """Return the index of the book that bears a name; if none does, the first free one, which then does; or -1."""
+    found = place_in_use(sim, instrument, name)
+    if found >= 0:
+        return found
+    first = first_place(sim, instrument)
+    for i in range(first, first + sim.rules[0].places):
+        if not is_in_use(sim.book[i]):
+            _prepare(sim.book, instrument, i, name)
+            return i
+    return -1
+
+
+@njit(cache=True)
+def _prepare(books: Records, instrument: int, i: int, name: int) -> None:
+    """Give a free place the marks of its instrument, as if it had seen them."""
+    own = books[instrument]
+    book = books[i]
+    book.name = name
+    book.mark_bid = own.mark_bid
+    book.mark_ask = own.mark_ask
+    book.volume = own.volume
+    book.events = own.events
+    book.unit = own.unit
+    book.next_funding = own.next_funding
+    book.next_swap = own.next_swap
+    book.decided_ns = 0
+
+
+@njit(cache=True)
+def execute_places(sim: Sim, q: Quotes, e: int) -> None:
+    """Let event e of the quotes be executed by the places in use of its instrument."""
+    first = first_place(sim, q.events[e].instrument)
+    for i in range(first, first + sim.rules[0].places):
+        if is_in_use(sim.book[i]):
+            sim.executing[i] = e
+            sim.book[i].events += 1
