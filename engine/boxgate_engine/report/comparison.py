@@ -15,7 +15,8 @@ import numpy as np
 from boxgate_engine.report.document import bar, document
 from boxgate_engine.report.extremes import Floats, Integers, thin, time_steps
 from boxgate_engine.report.markup import Cell, chart, empty, esc, section, table
-from boxgate_engine.report.numerals import UNDEFINED, count, duration, instant, money, number, percent
+from boxgate_engine.report.metric_values import metric_title, shown_metric
+from boxgate_engine.report.numerals import UNDEFINED, count, instant, number
 from boxgate_engine.report.run_files import RunFiles, read_run_files
 from boxgate_engine.report.strategy_name import strategy_name
 
@@ -43,13 +44,6 @@ _BETTER: Final = {
     "trades.profit_factor": 1,
 }  # fmt: skip
 """Metrics of which more (1) or less (-1) is better whatever the currency and the size of the account."""
-_PERCENT: Final = frozenset({
-    "return.total", "return.cagr", "risk.max_drawdown", "risk.max_drawdown_daily", "risk.volatility",
-    "trades.win_rate", "exposure.time_fraction",
-})  # fmt: skip
-_MONEY: Final = frozenset({
-    "return.net_profit", "trades.expectancy", "trades.mae_mean", "trades.mfe_mean", "equity.initial", "equity.final",
-})  # fmt: skip
 _GROUPS: Final = ("return", "ratio", "risk", "trades", "exposure", "costs", "equity", "counts")
 _WEIGHTY: Final = {
     "dataset": "they rest on different data",
@@ -103,19 +97,6 @@ def differing(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
 def remarks(runs: Sequence[ComparedRun]) -> list[str]:
     """Return clauses that say why figures of these runs are hard to compare; none if they are not."""
     return [clause for path, clause in _WEIGHTY.items() if path in differing(runs)]
-
-
-def shown_metric(path: str, value: Any, currency: str) -> str:
-    """Return a metric as people read it."""
-    if value is None:
-        return UNDEFINED
-    if path in _PERCENT:
-        return percent(value)
-    if path in _MONEY or path.startswith("costs."):
-        return money(value, currency)
-    if path.endswith("_ns"):
-        return duration(value)
-    return count(value) if path.startswith("counts.") or path.endswith(".count") else number(value)
 
 
 def shown_assumption(text: str) -> str:
@@ -260,7 +241,9 @@ def _assumptions_section(
     body = f'<p class="verdict">{esc(verdict)}</p>'
     if differences:
         rows = [[path, *map(shown_assumption, texts)] for path, texts in differences.items()]
-        body += table("Differences of assumptions", ["Assumption", *labels], rows, text_columns=len(runs) + 1)
+        body += table(
+            "Differences of assumptions", ["Assumption", *labels], rows, text_columns=len(runs) + 1, beside=True
+        )
     body += f'<p class="note">{count(shared)} further assumptions are the same in all of them.</p>'
     return section("assumptions", TITLES["assumptions"], body)
 
@@ -274,12 +257,19 @@ def _metrics_section(runs: Sequence[ComparedRun], labels: Sequence[str]) -> str:
         cells: list[Cell] = [
             (text, "best") if value is not None and value == best else text
             for value, text in (
-                (value, shown_metric(path, value, run.files.currency)) for value, run in zip(values, runs, strict=True)
+                (value, _breakable(shown_metric(path, value, run.files.currency)))
+                for value, run in zip(values, runs, strict=True)
             )
         ]
-        rows.append([path.replace("_ns", "").replace("_", " ").replace(".", ": ", 1), *cells])
+        rows.append([metric_title(path), *cells])
     lead = "The best of a row is marked where more or less is better whatever the size of the account."
-    return section("metrics", TITLES["metrics"], table("Metrics", ["Metric", *labels], rows, compact=True), lead=lead)
+    shown = table("Metrics", ["Metric", *labels], rows, compact=True, beside=True)
+    return section("metrics", TITLES["metrics"], shown, lead=lead)
+
+
+def _breakable(text: str) -> str:
+    """Return a value whose unit may stand below its number, where several runs share a narrow page."""
+    return text.replace("\u00a0", " ")
 
 
 def _best(values: Sequence[Any], direction: int) -> float | None:

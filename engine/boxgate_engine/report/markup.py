@@ -55,20 +55,27 @@ def definitions(title: str, rows: Iterable[tuple[str, Cell]], *, texts: bool = F
 
 
 def table(
-    caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], *, text_columns: int = 1, compact: bool = False
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    text_columns: int = 1,
+    compact: bool = False,
+    beside: bool = False,
 ) -> str:
     """Return a table.
 
     text_columns: how many columns from the left hold text; the others are set as numbers. compact: only as wide as its
-    content.
+    content. beside: the columns are compared, so the names at the left stay in sight and a narrow page breaks cells.
     """
     cells = "".join(
         f'<th scope="col"{"" if index < text_columns else " class=num"}>{esc(name)}</th>'
         for index, name in enumerate(head)
     )
     body = "".join(_row(row, text_columns) for row in rows)
+    kinds = f"scroll{' compact' if compact else ''}{' beside' if beside else ''}"
     return (
-        f'<div class="scroll{" compact" if compact else ""}" tabindex="0" role="region" aria-label="{esc(caption)}">'
+        f'<div class="{kinds}" tabindex="0" role="region" aria-label="{esc(caption)}">'
         f"<table><caption>{esc(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -18,8 +18,8 @@ from boxgate_engine.report.comparison import (
     remarks,
     render_comparison,
     shown_assumption,
-    shown_metric,
 )
+from boxgate_engine.report.metric_values import shown_metric
 from boxgate_server.cli.answer import JsonObject, answer, line, visible
 from boxgate_server.cli.published import open_published
 

@@ -65,6 +65,8 @@ def test_the_page_asks_for_nothing_and_is_equal_for_equal_input(
     assert not re.search(r"""(?:src|href)=["']?https?:""", page)
     for name in ("assumptions", "metrics", "equity", "drawdown", "correlation"):
         assert f'<section id="{name}"' in page
+    assert page.count('beside"') == 2, "tables whose columns are compared fit a narrow page"
+    assert re.search(r'return: net profit</th><td class="num">[+\u2212][0-9,.]+ USD<', page), "with its unit"
     assert page.index('id="assumptions"') < page.index('id="metrics"') < page.index('id="equity"')
 
 
