@@ -1,4 +1,4 @@
-"""§4: what an instrument has (position, standing target, working target, queue), and the account of them all."""
+"""§4 and §20: what a position has (holding, targets or orders, queue), its instrument, and the account of them all."""
 
 from __future__ import annotations
 
@@ -132,33 +132,50 @@ class QueuedIntent:
 
 
 @dataclass
-class Book:
-    """All that belongs to one instrument (§4).
+class Market:
+    """What the events of one instrument give all its positions.
 
     mark: last bid and ask. events: its execution events so far. volume: of the last of them.
     rate: from its quote currency to the account's, 0.0 while unknown.
-    orders, intents: of ORDERS sessions, what works and what waits. lots_left: of the volume of this event, None
-    without a limit. idle: the working target's limit was met in this event and got no lots.
-    decided_ns: T of the last decision.
+    lots_left: of the volume of this event, None without a limit.
     """
 
-    position: Position | None = None
-    standing: Target = FLAT
-    working: Target | None = None
-    queue: list[Decision] = field(default_factory=list)
     mark: Point | None = None
     events: int = 0
     volume: float | None = None
     rate: float = 1.0
+    lots_left: int | None = None
+
+
+@dataclass
+class Book:
+    """All that belongs to one position of an instrument, the unnamed one or a named one (§4, §20).
+
+    place: of a named one, from 1; 0 of the unnamed one. position: what is held.
+    orders, intents: of ORDERS sessions, what works and what waits. idle: the working target's limit was met in this
+    event and got no lots. decided_ns: T of the last decision.
+    """
+
+    instrument: int
+    place: int = 0
+    name: str = ""
+    position: Position | None = None
+    standing: Target = FLAT
+    working: Target | None = None
+    queue: list[Decision] = field(default_factory=list)
     orders: list[WorkingOrder] = field(default_factory=list)
     intents: list[QueuedIntent] = field(default_factory=list)
-    lots_left: int | None = None
     idle: bool = False
     decided_ns: int = 0
 
     @property
     def lots(self) -> int:
         return self.position.lots if self.position else 0
+
+    @property
+    def is_free(self) -> bool:
+        """§20: no position, no working order and an empty queue."""
+        return self.position is None and not self.orders and not self.intents
 
     @property
     def remainder(self) -> int:
@@ -199,6 +216,9 @@ class IntentRecord:
 class State:
     """The whole account. outcomes: one per record, None while it is open.
 
+    markets: by instrument. books: in the order of §20, the unnamed ones, which are numbered as their instruments are,
+    then the named ones by instrument and place; the *number* of a book is its index here. names_taken: instruments and
+    names of all named positions so far. trade_positions: id of the position of each trade.
     intents and what follows up to submitted: of ORDERS sessions. filled: lots by SUBMIT. submitted: index of the
     SUBMIT of each client id.
     """
@@ -207,6 +227,8 @@ class State:
     rules: Rules
     cash: float
     books: list[Book]
+    markets: list[Market] = field(default_factory=list)
+    names_taken: set[tuple[int, str]] = field(default_factory=set)
     records: list[Record] = field(default_factory=list)
     outcomes: list[str | None] = field(default_factory=list)
     reject_reasons: list[str | None] = field(default_factory=list)
@@ -217,6 +239,7 @@ class State:
     submitted: dict[str, int] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     trades: list[Trade] = field(default_factory=list)
+    trade_positions: list[int] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     flows: list[Flow] = field(default_factory=list)
     path_dependent_bars: int = 0
@@ -227,10 +250,17 @@ class State:
     next_position_id: int = 1
     fired: Counter[str] = field(default_factory=Counter)
 
+    def market_of(self, number: int) -> Market:
+        return self.markets[self.books[number].instrument]
+
+    def spec_of(self, number: int) -> Spec:
+        return self.specs[self.books[number].instrument]
+
     def copy(self) -> State:
         return replace(
             self,
             books=[book.copy() for book in self.books],
+            markets=[copy(market) for market in self.markets],
             outcomes=list(self.outcomes),
             reject_reasons=list(self.reject_reasons),
             intent_outcomes=list(self.intent_outcomes),
@@ -238,6 +268,7 @@ class State:
             filled=list(self.filled),
             fills=list(self.fills),
             trades=list(self.trades),
+            trade_positions=list(self.trade_positions),
             updates=list(self.updates),
             fired=self.fired.copy(),
         )

@@ -15,11 +15,11 @@ from trails import give_bracket
 
 
 def reduce_position(
-    state: State, instrument: int, lots: int, raw: float, spot: Spot, kind: str, reason: str, record: int | None
+    state: State, number: int, lots: int, raw: float, spot: Spot, kind: str, reason: str, record: int | None
 ) -> None:
     """§6, reduction: cash, pools and one trade row."""
-    book = state.books[instrument]
-    position = book.position
+    book = state.books[number]
+    instrument, position = book.instrument, book.position
     assert position is not None
     assert 0 < lots <= abs(position.lots)
     spec = state.specs[instrument]
@@ -38,7 +38,7 @@ def reduce_position(
     funding, position.funding_pool = shared(position.funding_pool, qty, held, closing)
     swap, position.swap_pool = shared(position.swap_pool, qty, held, closing)
     _, position.margin = shared(position.margin, qty, held, closing)
-    log_fill(state, instrument, not long, lots, price, raw, fee, slippage, kind, reason, record, spot)
+    log_fill(state, number, not long, lots, price, raw, fee, slippage, kind, reason, record, spot)
     mae, mfe = excursions(position, qty, value)
     fees = fee_share + fee
     state.trades.append(
@@ -62,10 +62,11 @@ def reduce_position(
             slippage_cost=slippage_share + slippage,
             mae=mae,
             mfe=mfe,
-            bars_held=book.events - position.entry_event,
+            bars_held=state.markets[instrument].events - position.entry_event,
             path_dependent=position.path_dependent or spot.path_dependent,
         )
     )
+    state.trade_positions.append(position.position_id)
     position.lots -= lots if long else -lots
     if closing:
         book.position = None
@@ -73,11 +74,11 @@ def reduce_position(
 
 
 def increase_position(
-    state: State, instrument: int, lots: int, raw: float, spot: Spot, kind: str, bracket: Bracket
+    state: State, number: int, lots: int, raw: float, spot: Spot, kind: str, bracket: Bracket
 ) -> str | None:
     """§6, increase: check, then cash, average entry, pools and bracket. lots: signed. Returns why it was rejected."""
-    book = state.books[instrument]
-    old = book.position
+    book = state.books[number]
+    instrument, old = book.instrument, book.position
     spec = state.specs[instrument]
     buy = lots > 0
     qty, value = grid_value(abs(lots), spec.lot), unit_value(state, instrument)
@@ -92,13 +93,13 @@ def increase_position(
         entry = (old.entry * held + price * qty) / holding
     if state.rules.cash_account and not buy:
         return "SHORT_NOT_ALLOWED"
-    if book.rate == 0.0:
+    if state.markets[instrument].rate == 0.0:
         return "RATE_UNKNOWN"
     margin = (old.margin if old else 0.0) + ((price * qty) * value) / state.rules.leverage_of(instrument)
     if state.rules.margin_mode == "isolated":
-        short = isolated_margin_is_short(state, instrument, margin, fee)
+        short = isolated_margin_is_short(state, number, margin, fee)
     else:
-        short = margin_is_short(state, instrument, new_lots, entry, price, fee)
+        short = margin_is_short(state, number, new_lots, entry, price, fee)
     if short:
         return "INSUFFICIENT_MARGIN"
     state.cash -= fee
@@ -118,10 +119,11 @@ def increase_position(
             highest=mark,
             entry_seq=spot.seq,
             entry_time_ns=spot.time_ns,
-            entry_event=book.events,
+            entry_event=state.markets[instrument].events,
             path_dependent=False,
         )
         state.next_position_id += 1
+        note_opening(state, number, buy)
     else:
         state.fired[f"enlarged_{kind}"] += 1
     old.lots, old.entry = new_lots, entry
@@ -130,35 +132,48 @@ def increase_position(
     old.margin = margin
     old.path_dependent = old.path_dependent or spot.path_dependent
     take_in(book, spot.point)
-    give_bracket(state, instrument, bracket, spot.point)
+    give_bracket(state, number, bracket, spot.point)
     follow(book)
-    log_fill(state, instrument, buy, abs(lots), price, raw, fee, slippage, kind, "ENTRY", bracket.record, spot)
+    log_fill(state, number, buy, abs(lots), price, raw, fee, slippage, kind, "ENTRY", bracket.record, spot)
     return None
 
 
-def margin_is_short(state: State, instrument: int, lots: int, entry: float, price: float, fee: float) -> bool:
+def note_opening(state: State, number: int, buy: bool) -> None:
+    """Count what stands beside a new position."""
+    opened = state.books[number]
+    others = [book for book in state.books if book is not opened and book.instrument == opened.instrument]
+    state.fired["named_opened"] += opened.place > 0
+    state.fired["opened_beside_same_side"] += any(
+        book.position is not None and (book.lots > 0) == buy for book in others
+    )
+    state.fired["opened_beside_opposite"] += any(
+        book.position is not None and (book.lots > 0) != buy for book in others
+    )
+
+
+def margin_is_short(state: State, number: int, lots: int, entry: float, price: float, fee: float) -> bool:
     """§6: with this position as it would be at its fill price, the others at their last marks."""
     profit = margin = 0.0
     for other, book in enumerate(state.books):
-        if other == instrument:
+        if other == number:
             held_lots, held_entry, mark = lots, entry, price
         elif book.position is not None:
-            assert book.mark is not None
-            held_lots, held_entry, mark = book.lots, book.position.entry, marking(book.mark, book.lots)
+            point = state.market_of(other).mark
+            assert point is not None
+            held_lots, held_entry, mark = book.lots, book.position.entry, marking(point, book.lots)
         else:
             continue
-        spec = state.specs[other]
-        qty, value = grid_value(abs(held_lots), spec.lot), unit_value(state, other)
+        qty, value = grid_value(abs(held_lots), state.spec_of(other).lot), unit_value(state, book.instrument)
         profit += ((mark - held_entry if held_lots > 0 else held_entry - mark) * qty) * value
-        margin += ((qty * mark) * value) / state.rules.leverage_of(other)
+        margin += ((qty * mark) * value) / state.rules.leverage_of(book.instrument)
     return margin > (state.cash - fee) + profit
 
 
-def isolated_margin_is_short(state: State, instrument: int, margin: float, fee: float) -> bool:
+def isolated_margin_is_short(state: State, number: int, margin: float, fee: float) -> bool:
     """Isolated: the margins set aside, this one as it would be, need the cash."""
     total = 0.0
     for other, book in enumerate(state.books):
-        if other == instrument:
+        if other == number:
             total += margin
         elif book.position is not None:
             total += book.position.margin
@@ -191,7 +206,7 @@ def slipped_price(state: State, instrument: int, raw: float, qty: float, buy: bo
     if model.model == "bps":
         slip = model.value / 10000
     else:
-        volume = state.books[instrument].volume
+        volume = state.markets[instrument].volume
         assert volume is not None
         state.fired["slipped_on_no_volume"] += volume == 0
         x = 1.0 if volume == 0 or qty > volume else qty / volume
@@ -233,7 +248,7 @@ def excursions(position: Position, qty: float, value: float) -> tuple[float, flo
 
 def log_fill(
     state: State,
-    instrument: int,
+    number: int,
     buy: bool,
     lots: int,
     price: float,
@@ -246,8 +261,9 @@ def log_fill(
     spot: Spot,
 ) -> None:
     """§6: the row of a fill, and its account update."""
-    spec = state.specs[instrument]
-    qty, value = grid_value(lots, spec.lot), unit_value(state, instrument)
+    book, spec = state.books[number], state.spec_of(number)
+    assert book.position is not None
+    qty, value = grid_value(lots, spec.lot), unit_value(state, book.instrument)
     taker = kind != "LIMIT"
     bid, ask = spot.point
     client_id = None
@@ -271,6 +287,8 @@ def log_fill(
         lots=lots,
         spread_cost=(((ask - bid) / 2) * qty) * value if taker else 0.0,
         client_id=client_id,
+        position_id=book.position.position_id,
+        position=book.name,
     )
     state.fired[f"fill_{reason}"] += 1
     update = "LIQUIDATION" if reason == "LIQUIDATION" else "FILL"
@@ -278,7 +296,7 @@ def log_fill(
     state.updates.append(
         Update(
             update,
-            instrument,
+            book.instrument,
             spot.seq,
             spot.time_ns,
             fill.side,
@@ -287,6 +305,7 @@ def log_fill(
             fee,
             fill_reason=reason,
             client_id=client_id,
+            position=book.name,
         )
     )
 

@@ -23,13 +23,13 @@ def day_end(state: State, instrument: int, time_ns: int) -> int | None:
     return next((end_ns for end_ns in state.rules.day_ends[instrument] if end_ns > time_ns), None)
 
 
-def arrival(state: State, instrument: int, moment: Moment) -> int:
-    """§18: T of what is decided in this moment; never before that of an earlier decision."""
-    rules, book = state.rules, state.books[instrument]
+def arrival(state: State, number: int, moment: Moment) -> int:
+    """§18: T of what is decided in this moment; never before that of an earlier decision on this position."""
+    rules, book = state.rules, state.books[number]
     time_ns = moment.time_ns + rules.latency_ns
     if rules.jitter_ns:
         seq = max(seq for seq in moment.seqs if seq is not None)
-        time_ns += int(rules.jitter_ns * uniform(rules.seed, seq, 2**32 + instrument))
+        time_ns += int(rules.jitter_ns * uniform(rules.seed, seq, 2**32 + book.instrument))
     state.fired["latency_kept_in_order"] += time_ns < book.decided_ns
     book.decided_ns = max(book.decided_ns, time_ns)
     return book.decided_ns

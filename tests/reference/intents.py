@@ -10,12 +10,13 @@ from dataclasses import replace
 from account import Book, IntentRecord, Point, State
 from grids import grid_value, lots_of, nearest_tick
 from hours import day_end, is_open
+from places import find_place, forget_free_places, is_full, take_place
 from tape import Moment, watched
 from terms import Intent, ReferenceError
 from working import enqueue, find, reject_intent
 
 MOST_ORDERS = 64
-"""Orders of one instrument that work or wait."""
+"""Orders of one position that work or wait."""
 
 NEEDED = {
     "MARKET": (),
@@ -35,6 +36,7 @@ NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 def accept_intents(state: State, moment: Moment, intents: Sequence[Intent]) -> None:
     """§15.2: errors are looked for in the order of the answer; then by instrument, event, place. All of them count."""
+    forget_free_places(state)
     delivered = [seq for seq in moment.seqs if seq is not None]
     for intent in intents:
         check_scope(state, intent, len(delivered))
@@ -53,18 +55,18 @@ def accept_intents(state: State, moment: Moment, intents: Sequence[Intent]) -> N
         reason = rejection_of(state, record)
         if reason is None:
             state.fired[f"accepted_{intent.kind}_{intent.type}".rstrip("_")] += 1
-            enqueue(state, record, moment)
+            enqueue(state, take_place(state, intent), record, moment)
         else:
             state.fired[f"rejected_{intent.kind}_{reason}"] += 1
             reject_intent(state, record, reason, state.intents[record].seq, moment.time_ns)
 
 
 def of_its_order(state: State, intent: Intent) -> Intent:
-    """REPLACE and CANCEL are of the instrument of their order, whatever they say."""
+    """REPLACE and CANCEL are of the instrument and the position of their order, whatever instrument they say."""
     if intent.kind not in ("REPLACE", "CANCEL"):
         return intent
     order = state.intents[state.submitted[intent.client_id]].intent
-    return replace(intent, instrument=order.instrument)
+    return replace(intent, instrument=order.instrument, position=order.position)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -105,11 +107,12 @@ def check_intent(state: State, intent: Intent) -> None:
 
 
 def check_id(state: State, intent: Intent) -> None:
-    """A new name for SUBMIT, that of an order before for REPLACE and CANCEL, none for PROTECT; oco is a name too."""
+    """A new name for SUBMIT, that of an order before for REPLACE and CANCEL, none for PROTECT; so oco and position."""
     known = intent.client_id in state.submitted
     good = {"SUBMIT": not known and NAME.fullmatch(intent.client_id) is not None, "PROTECT": True}
-    if not good.get(intent.kind, known) or (intent.oco and NAME.fullmatch(intent.oco) is None):
-        raise ReferenceError("ORDER_ID", f"{intent.kind} {intent.client_id!r} {intent.oco!r}")
+    names = [name for name in (intent.oco, intent.position) if name]
+    if not good.get(intent.kind, known) or not all(NAME.fullmatch(name) for name in names):
+        raise ReferenceError("ORDER_ID", f"{intent.kind} {intent.client_id!r} {names}")
 
 
 def check_fields(state: State, intent: Intent) -> None:
@@ -129,15 +132,15 @@ def check_fields(state: State, intent: Intent) -> None:
     elif intent.tif != "GTC":
         raise ReferenceError("ORDER_FIELDS", f"{intent.kind}: tif")
     if intent.kind == "SUBMIT":
-        allowed |= {*ONLY_OF_SUBMIT, *RISK}
+        allowed |= {*ONLY_OF_SUBMIT, *RISK, "position"}
     if intent.kind == "PROTECT":
-        allowed |= set(RISK)
+        allowed |= {*RISK, "position"}
         if intent.client_id:
             raise ReferenceError("ORDER_FIELDS", "PROTECT: client_id")
     for name in needed:
         if getattr(intent, name) is None:
             raise ReferenceError("ORDER_FIELDS", f"{intent.kind} {intent.client_id}: needs {name}")
-    for name in {*TERMS, *ONLY_OF_SUBMIT, *RISK} - needed - allowed:
+    for name in {*TERMS, *ONLY_OF_SUBMIT, *RISK, "position"} - needed - allowed:
         if getattr(intent, name) not in (None, "", False):
             raise ReferenceError("ORDER_FIELDS", f"{intent.kind} {intent.client_id}: may not have {name}")
 
@@ -189,51 +192,61 @@ def rejection_of(state: State, record: int) -> str | None:
 
 def rejection_of_submit(state: State, record: int) -> str | None:
     intent, time_ns = state.intents[record].intent, state.intents[record].time_ns
-    book = state.books[intent.instrument]
+    mark = state.markets[intent.instrument].mark
     buy = intent.side == "BUY"
+    number = find_place(state, intent)
+    if number is None and is_full(state, intent.instrument):
+        return "TOO_MANY_POSITIONS"
     if state.intents[record].lots == 0:
         return "QTY_BELOW_MINIMUM"
     if intent.tif not in ("GTC", "GTD") and not is_open(state, intent.instrument, time_ns):
         return "MARKET_CLOSED"
-    if stop_is_passed(intent.stop_price, buy, book.mark):
+    if stop_is_passed(intent.stop_price, buy, mark):
         return "STOP_PRICE_SIDE"
-    if intent.post_only and limit_is_passed(intent.price, buy, book.mark):
+    if intent.post_only and limit_is_passed(intent.price, buy, mark):
         return "POST_ONLY"
     reference = intent.price if intent.price is not None else intent.stop_price
-    if reference is None and book.mark is not None:
-        reference = book.mark[0] if buy else book.mark[1]
+    if reference is None and mark is not None:
+        reference = mark[0] if buy else mark[1]
     reason = wrong_side(intent, reference, buy)
     if reason is not None:
         return reason
-    return "TOO_MANY_ORDERS" if count_of_orders(state, book) >= MOST_ORDERS else None
+    orders = 0 if number is None else count_of_orders(state, state.books[number])
+    return "TOO_MANY_ORDERS" if orders >= MOST_ORDERS else None
 
 
 def rejection_of_replace(state: State, record: int) -> str | None:
     intent = state.intents[record].intent
-    book = state.books[intent.instrument]
+    mark = state.markets[intent.instrument].mark
     order = state.submitted[intent.client_id]
     submitted = state.intents[order].intent
     buy = submitted.side == "BUY"
-    working = find(book, intent.client_id)
     if state.intent_outcomes[order] is not None:
         return "ORDER_NOT_WORKING"
+    number = find_place(state, intent)
+    assert number is not None
+    working = find(state.books[number], intent.client_id)
     if state.intents[record].lots <= state.filled[order]:
         return "QTY_BELOW_MINIMUM"
-    if not (working is not None and working.triggered) and stop_is_passed(intent.stop_price, buy, book.mark):
+    if not (working is not None and working.triggered) and stop_is_passed(intent.stop_price, buy, mark):
         return "STOP_PRICE_SIDE"
-    if submitted.post_only and limit_is_passed(intent.price, buy, book.mark):
+    if submitted.post_only and limit_is_passed(intent.price, buy, mark):
         return "POST_ONLY"
     return None
 
 
 def rejection_of_protect(state: State, record: int) -> str | None:
     intent = state.intents[record].intent
-    book = state.books[intent.instrument]
+    number = find_place(state, intent)
+    if number is None:
+        state.fired["PROTECT_of_unknown_name"] += 1
+        return "NO_POSITION"
+    book, mark = state.books[number], state.markets[intent.instrument].mark
     if book.position is None:
         return "NO_POSITION"
-    assert book.mark is not None
+    assert mark is not None
     buy = book.lots > 0
-    return wrong_side(intent, book.mark[0] if buy else book.mark[1], buy)
+    return wrong_side(intent, mark[0] if buy else mark[1], buy)
 
 
 def stop_is_passed(stop_price: float | None, buy: bool, mark: Point | None) -> bool:

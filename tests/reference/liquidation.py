@@ -14,11 +14,12 @@ def liquidate_at_marks(state: State, moment: Moment) -> None:
     if state.rules.margin_mode != "cross" or state.rules.maintenance == 0:
         return
     while is_below(state, state.rules.maintenance):
-        held = [instrument for instrument, book in enumerate(state.books) if book.position is not None]
-        worst = min(held, key=lambda instrument: profit_of(state, instrument))
-        mark = state.books[worst].mark
+        held = [number for number, book in enumerate(state.books) if book.position is not None]
+        worst = min(held, key=lambda number: profit_of(state, number))
+        mark = state.market_of(worst).mark
         assert mark is not None
         state.fired["liquidated_at_marks"] += 1
+        state.fired["named_liquidated_at_marks"] += state.books[worst].place > 0
         raw = marking(mark, state.books[worst].lots)
         liquidate(state, worst, raw, Spot(mark, moment.time_ns, moment.last_seq))
 
@@ -27,8 +28,10 @@ def call_margin(state: State, moment: Moment) -> None:
     """Tell and count that the equity fell below the call level; once until it has been above it again."""
     called = state.rules.margin_call > 0 and is_below(state, state.rules.margin_call)
     if called and not state.called:
-        first = next(instrument for instrument, book in enumerate(state.books) if book.position is not None)
-        state.updates.append(Update("MARGIN_CALL", first, moment.last_seq, moment.time_ns))
+        first = next(book for book in state.books if book.position is not None)
+        call = Update("MARGIN_CALL", first.instrument, moment.last_seq, moment.time_ns, position=first.name)
+        state.updates.append(call)
+        state.fired["margin_call_names_position"] += first.place > 0
         state.margin_calls += 1
         state.fired["margin_call"] += 1
     state.called = called

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from account import Book, Spot, State
+from account import Book, Market, Spot, State
 from fills import reduce_position
 from grids import grid_value
 from hours import check_latency, has_latency, is_open
@@ -68,7 +68,14 @@ def run(specs: Sequence[Spec], rules: Rules, events: Iterable[Event], start_ns: 
     events: in tape order (`sort_tape`); those available at or before start_ns are not on the tape.
     Raises ReferenceError where the run fails.
     """
-    state = State(specs=specs, rules=rules, cash=rules.cash, books=[Book() for _ in specs], start_ns=start_ns)
+    state = State(
+        specs=specs,
+        rules=rules,
+        cash=rules.cash,
+        books=[Book(instrument) for instrument in range(len(specs))],
+        markets=[Market() for _ in specs],
+        start_ns=start_ns,
+    )
     moments = moments_of([event for event in events if event.time_ns > start_ns])
     check_rates(state)
     check_volumes(state, moments)
@@ -163,8 +170,8 @@ def settle_again(state: State, moment: Moment) -> State:
     state.fired["more_on_tick"] += 1
     fills = len(state.fills)
     settle_lines(state, ticks)
-    for event, seq in ticks:
-        state = settle_inside(state, event, seq)
+    for number, event, seq in in_order(state, ticks):
+        state = settle_inside(state, number, event, seq)
     state.fired["more_fills"] += len(state.fills) > fills
     liquidate_at_marks(state, moment)
     call_margin(state, moment)
@@ -174,16 +181,17 @@ def settle_again(state: State, moment: Moment) -> State:
 def settle(state: State, moment: Moment) -> State:
     """§5: rates, expiry, stamps, the opens of all instruments, inside the bar one after another, stamps, marks."""
     convert(state)
-    for instrument in range(len(state.books)):
+    for instrument in range(len(state.specs)):
         expire(state, instrument, moment)
-        expire_orders(state, instrument, moment)
+    for number in range(len(state.books)):
+        expire_orders(state, number, moment)
     pay_in_the_gap(state, moment)
     settle_opens(state, moment)
-    for event, seq in moment.executions:
-        state = settle_inside(state, event, seq)
+    for number, event, seq in in_order(state, moment.executions):
+        state = settle_inside(state, number, event, seq)
     pay_in_the_bar(state, moment)
     for event, _ in moment.executions:
-        state.books[event.instrument].mark = quotes_of(state, event)[3]
+        state.markets[event.instrument].mark = quotes_of(state, event)[3]
     convert(state)
     liquidate_at_marks(state, moment)
     call_margin(state, moment)
@@ -193,8 +201,8 @@ def settle(state: State, moment: Moment) -> State:
 def settle_opens(state: State, moment: Moment) -> None:
     """§5.1: what an event brings along, then its lines."""
     for event, _ in moment.executions:
-        state.books[event.instrument].events += 1
-        state.books[event.instrument].volume = event.volume
+        state.markets[event.instrument].events += 1
+        state.markets[event.instrument].volume = event.volume
         begin_volume(state, event.instrument, event.volume)
     settle_lines(state, moment.executions)
 
@@ -205,57 +213,67 @@ def settle_lines(state: State, executions: Sequence[tuple[Event, int]]) -> None:
     §19: where the market is closed only the marks move.
     """
     met = [(event, seq) for event, seq in executions if is_open(state, event.instrument, event.open_ns)]
-    for event, seq in met:
+    for event, _ in met:
         promote(state, event, quotes_of(state, event)[0])
-        promote_intents(state, event, quotes_of(state, event)[0], seq)
+    for number, event, seq in in_order(state, met):
+        promote_intents(state, number, event, quotes_of(state, event)[0], seq)
     for event, _ in executions:
-        point = state.books[event.instrument].mark = quotes_of(state, event)[0]
-        stand_at(state, event.instrument, point)
-    opens = [(event.instrument, Spot(quotes_of(state, event)[0], event.open_ns, seq)) for event, seq in met]
+        state.markets[event.instrument].mark = quotes_of(state, event)[0]
+    for number, event, _ in in_order(state, executions):
+        stand_at(state, number, quotes_of(state, event)[0])
+    opens = [
+        (number, Spot(quotes_of(state, event)[0], event.open_ns, seq)) for number, event, seq in in_order(state, met)
+    ]
     for line in LINES_OF_ORDERS if state.rules.orders else LINES_OF_TARGETS:
-        for instrument, spot in opens:
-            line(state, instrument, spot)
+        for number, spot in opens:
+            line(state, number, spot)
 
 
-def reduce_market(state: State, instrument: int, spot: Spot) -> None:
+def in_order(state: State, executions: Sequence[tuple[Event, int]]) -> list[tuple[int, Event, int]]:
+    """§20: the positions that meet these events: the unnamed, then the named by instrument and place."""
+    events = {event.instrument: (event, seq) for event, seq in executions}
+    return [(number, *events[book.instrument]) for number, book in enumerate(state.books) if book.instrument in events]
+
+
+def reduce_market(state: State, number: int, spot: Spot) -> None:
     """§5.1 a."""
-    book = state.books[instrument]
+    book = state.books[number]
     if book.working is not None and book.working.price is None:
-        fill_reducing_part(state, instrument, watched(spot.point, book.remainder > 0), spot, "MARKET")
+        fill_reducing_part(state, number, watched(spot.point, book.remainder > 0), spot, "MARKET")
 
 
-def close_reached_bracket(state: State, instrument: int, spot: Spot) -> None:
+def close_reached_bracket(state: State, number: int, spot: Spot) -> None:
     """§5.1 b: stop loss, else take profit; the price is the open."""
-    for order in orders_of(state, instrument):
+    for order in orders_of(state, number):
         if order.kind in ("STOP_LOSS", "TAKE_PROFIT") and is_reached(order, watched(spot.point, order.buy)):
             state.fired[f"gap_{order.kind}"] += 1
-            fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
+            fill_order(state, number, order, watched(spot.point, order.buy), spot)
             return
 
 
-def liquidate_reached(state: State, instrument: int, spot: Spot) -> None:
+def liquidate_reached(state: State, number: int, spot: Spot) -> None:
     """§5.1, between b and c: a liquidation level that the open has reached; the price is the open."""
-    for order in orders_of(state, instrument):
+    for order in orders_of(state, number):
         if order.kind == "LIQUIDATION" and is_reached(order, watched(spot.point, order.buy)):
             state.fired["gap_LIQUIDATION"] += 1
-            fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
+            fill_order(state, number, order, watched(spot.point, order.buy), spot)
             return
 
 
-def fill_reached_limit(state: State, instrument: int, spot: Spot) -> None:
+def fill_reached_limit(state: State, number: int, spot: Spot) -> None:
     """§5.1 c: the price is the better open."""
-    for order in orders_of(state, instrument):
+    for order in orders_of(state, number):
         if order.kind == "LIMIT" and is_reached(order, watched(spot.point, order.buy)):
             state.fired["gap_LIMIT"] += 1
-            fill_order(state, instrument, order, watched(spot.point, order.buy), spot)
+            fill_order(state, number, order, watched(spot.point, order.buy), spot)
             return
 
 
-def increase_market(state: State, instrument: int, spot: Spot) -> None:
+def increase_market(state: State, number: int, spot: Spot) -> None:
     """§5.1 d."""
-    book = state.books[instrument]
+    book = state.books[number]
     if book.working is not None and book.working.price is None and book.remainder != 0:
-        fill_increasing_part(state, instrument, watched(spot.point, book.remainder > 0), spot, "MARKET")
+        fill_increasing_part(state, number, watched(spot.point, book.remainder > 0), spot, "MARKET")
 
 
 LINES_OF_TARGETS = (reduce_market, close_reached_bracket, liquidate_reached, fill_reached_limit, increase_market)
@@ -273,14 +291,13 @@ LINES_OF_ORDERS = (
 def close_positions_at_end(state: State, last: Moment) -> None:
     """§7, execution.close_at_end: a market fill at the last mark, time and seq of the last moment's last event."""
     seq = max(seq for seq in last.seqs if seq is not None)
-    for instrument, book in enumerate(state.books):
+    for number, book in enumerate(state.books):
         if book.position is None:
             continue
-        assert book.mark is not None
-        raw = marking(book.mark, book.lots)
-        reduce_position(
-            state, instrument, abs(book.lots), raw, Spot(book.mark, last.time_ns, seq), "MARKET", "END", None
-        )
+        mark = state.market_of(number).mark
+        assert mark is not None
+        raw = marking(mark, book.lots)
+        reduce_position(state, number, abs(book.lots), raw, Spot(mark, last.time_ns, seq), "MARKET", "END", None)
         end_if_reached(state, book)
 
 
@@ -304,7 +321,7 @@ def end_decisions(state: State) -> None:
 
 def check_volumes(state: State, moments: Sequence[Moment]) -> None:
     """Slippage by volume and a volume limit need a volume that is not zero throughout, of ticks one of each."""
-    for instrument in range(len(state.books)):
+    for instrument in range(len(state.specs)):
         by_volume = state.rules.slippage_of(instrument).model in ("volume_share", "impact")
         if not by_volume and state.rules.volume_limit is None:
             continue
@@ -329,11 +346,12 @@ def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentV
     positions: list[PositionView] = []
     targets: list[TargetView] = []
     orders: list[OrderView] = []
-    for instrument, book in enumerate(state.books):
-        lot = state.specs[instrument].lot
+    for number, book in enumerate(state.books):
+        instrument, lot = book.instrument, state.spec_of(number).lot
         position, standing = book.position, book.standing
         if position is not None:
-            assert book.mark is not None
+            mark = state.markets[instrument].mark
+            assert mark is not None
             positions.append(
                 PositionView(
                     position.position_id,
@@ -343,9 +361,10 @@ def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentV
                     position.entry,
                     position.sl,
                     position.tp,
-                    unrealised(state, instrument, marking(book.mark, position.lots)),
+                    unrealised(state, number, marking(mark, position.lots)),
                     position.trail,
                     position.trail_level,
+                    book.name,
                 )
             )
         orders += [
@@ -362,6 +381,7 @@ def view_of(state: State, moment: Moment, row: EquityRow, place: int) -> MomentV
                 order.level,
                 order.triggered,
                 order.valid_until_ns,
+                position=book.name,
             )
             for order in book.orders
         ]
@@ -419,12 +439,13 @@ def waiting_order(state: State, record: int) -> OrderView:
         False,
         intent.valid_until_ns,
         queued=True,
+        position=intent.position,
     )
 
 
 def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
     """Put the rows in table order: trades by exit time and seq, signals by seq and instrument."""
-    trades = sorted(state.trades, key=lambda trade: (trade.exit_time_ns, trade.exit_seq))
+    places = sorted(range(len(state.trades)), key=lambda i: (state.trades[i].exit_time_ns, state.trades[i].exit_seq))
     assert all(outcome is not None for outcome in state.outcomes)
     signals = [
         SignalRow(
@@ -456,11 +477,11 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
         margin_calls=state.margin_calls,
     )
     open_positions: list[OpenPosition] = []
-    for instrument, book in enumerate(state.books):
+    for number, book in enumerate(state.books):
         if book.position is not None:
-            assert book.mark is not None
-            spec = state.specs[instrument]
-            mark = marking(book.mark, book.lots)
+            point, spec = state.market_of(number).mark, state.spec_of(number)
+            assert point is not None
+            mark = marking(point, book.lots)
             open_positions.append(
                 OpenPosition(
                     spec.symbol,
@@ -468,18 +489,20 @@ def result_of(state: State, curve: Sequence[EquityRow]) -> Result:
                     grid_value(abs(book.lots), spec.lot),
                     book.position.entry,
                     mark,
-                    unrealised(state, instrument, mark),
+                    unrealised(state, number, mark),
                 )
             )
     return Result(
         fills=state.fills,
-        trades=[replace(trade, trade_id=place) for place, trade in enumerate(trades, start=1)],
+        trades=[replace(state.trades[i], trade_id=trade_id) for trade_id, i in enumerate(places, start=1)],
         equity=with_drawdowns(curve),
         signals=[signals[i] for i in order],
         counts=counts,
         open_positions=open_positions,
         flows=state.flows,
         orders=rows_of_intents(state),
+        trade_positions=[state.trade_positions[i] for i in places],
+        open_position_ids=[book.position.position_id for book in state.books if book.position is not None],
         rules_fired=dict(state.fired),
     )
 
@@ -519,6 +542,7 @@ def rows_of_intents(state: State) -> list[OrderRow]:
                 state.intent_reasons[place],
                 state.filled[place],
                 quantity(state, place),
+                intent.position,
             )
         )
     return rows

@@ -9,12 +9,12 @@ from rates import unit_value
 from tape import marking
 
 
-def liquidation_level(state: State, instrument: int) -> float | None:
+def liquidation_level(state: State, number: int) -> float | None:
     """Return the price at which the position is liquidated; None if there is none.
 
     Cross: what all other positions are worth at their last marks counts. Isolated: only the position's own margin.
     """
-    rules, position = state.rules, state.books[instrument].position
+    rules, position, instrument = state.rules, state.books[number].position, state.books[number].instrument
     if position is None or (rules.margin_mode == "cross" and rules.maintenance == 0):
         return None
     qty_value = grid_value(abs(position.lots), state.specs[instrument].lot) * unit_value(state, instrument)
@@ -26,7 +26,7 @@ def liquidation_level(state: State, instrument: int) -> float | None:
         else:
             level = ((position.entry * qty_value) + position.margin) / (qty_value * (1 + share))
     else:
-        profit, margin = others(state, instrument)
+        profit, margin = others(state, number)
         worth = state.cash + profit
         if long:
             level = (((position.entry * qty_value) - worth) + rules.maintenance * margin) / (qty_value * (1 - share))
@@ -35,17 +35,18 @@ def liquidation_level(state: State, instrument: int) -> float | None:
     return None if long and level <= 0 else level
 
 
-def others(state: State, instrument: int) -> tuple[float, float]:
-    """Return Σ u and Σ I of the other open positions at last marks, in instrument order."""
+def others(state: State, number: int) -> tuple[float, float]:
+    """Return Σ u and Σ I of the other open positions at last marks, in their order."""
     profit = margin = 0.0
     for other, book in enumerate(state.books):
-        if other == instrument or book.position is None:
+        if other == number or book.position is None:
             continue
-        assert book.mark is not None
-        mark = marking(book.mark, book.lots)
-        qty = grid_value(abs(book.lots), state.specs[other].lot)
+        point = state.market_of(other).mark
+        assert point is not None
+        mark = marking(point, book.lots)
+        qty = grid_value(abs(book.lots), state.spec_of(other).lot)
         profit += unrealised(state, other, mark)
-        margin += ((qty * mark) * unit_value(state, other)) / state.rules.leverage_of(other)
+        margin += ((qty * mark) * unit_value(state, book.instrument)) / state.rules.leverage_of(book.instrument)
     return profit, margin
 
 
@@ -55,8 +56,8 @@ def is_below(state: State, part: float) -> bool:
     return any(book.position is not None for book in state.books) and row.equity < part * row.margin_used
 
 
-def profit_of(state: State, instrument: int) -> float:
+def profit_of(state: State, number: int) -> float:
     """Return u at the last mark."""
-    book = state.books[instrument]
-    assert book.mark is not None
-    return unrealised(state, instrument, marking(book.mark, book.lots))
+    mark = state.market_of(number).mark
+    assert mark is not None
+    return unrealised(state, number, marking(mark, state.books[number].lots))

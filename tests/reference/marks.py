@@ -13,17 +13,17 @@ from terms import EquityRow
 
 
 def equity_row(state: State, time_ns: int) -> EquityRow:
-    """§7: sums over open positions at the last marks, in instrument order. The drawdown is filled in at the end."""
+    """§7: sums over open positions at the last marks, in their order (§20). The drawdown is filled in at the end."""
     profit = gross = net = margin = 0.0
-    for instrument, book in enumerate(state.books):
+    for number, book in enumerate(state.books):
         if book.position is None:
             continue
-        assert book.mark is not None
-        spec = state.specs[instrument]
-        mark = marking(book.mark, book.lots)
-        profit += unrealised(state, instrument, mark)
-        exposure = (grid_value(abs(book.lots), spec.lot) * mark) * unit_value(state, instrument)
-        margin += exposure / state.rules.leverage_of(instrument)
+        point = state.market_of(number).mark
+        assert point is not None
+        mark = marking(point, book.lots)
+        profit += unrealised(state, number, mark)
+        exposure = (grid_value(abs(book.lots), state.spec_of(number).lot) * mark) * unit_value(state, book.instrument)
+        margin += exposure / state.rules.leverage_of(book.instrument)
         gross += exposure
         net += exposure if book.lots > 0 else -exposure
     return EquityRow(time_ns, state.cash + profit, state.cash, profit, margin, gross, net, 0.0)
@@ -39,11 +39,11 @@ def with_drawdowns(curve: Sequence[EquityRow]) -> list[EquityRow]:
     return rows
 
 
-def unrealised(state: State, instrument: int, mark: float) -> float:
+def unrealised(state: State, number: int, mark: float) -> float:
     """§6: u of the position at this mark; 0 without a position."""
-    position = state.books[instrument].position
+    book = state.books[number]
+    position = book.position
     if position is None:
         return 0.0
-    spec = state.specs[instrument]
-    qty, value = grid_value(abs(position.lots), spec.lot), unit_value(state, instrument)
+    qty, value = grid_value(abs(position.lots), state.spec_of(number).lot), unit_value(state, book.instrument)
     return ((mark - position.entry if position.lots > 0 else position.entry - mark) * qty) * value

@@ -27,17 +27,17 @@ class Order:
     client_id: str | None = None
 
 
-def orders_of(state: State, instrument: int) -> list[Order]:
+def orders_of(state: State, number: int) -> list[Order]:
     """§8: stop loss, liquidation, take profit, limit or orders, in the order in which they win ties."""
     orders: list[Order] = []
-    book = state.books[instrument]
+    book = state.books[number]
     position = book.position
     if position is not None:
         short = position.lots < 0
         stop = stop_in_force(position)
         if stop is not None:
             orders.append(Order("STOP_LOSS", stop, buy=short, below=not short))
-        level = liquidation_level(state, instrument)
+        level = liquidation_level(state, number)
         if level is not None:
             orders.append(Order("LIQUIDATION", level, buy=short, below=not short))
         if position.tp is not None:
@@ -55,73 +55,73 @@ def is_reached(order: Order, price: float) -> bool:
     return price <= order.level if order.below else price >= order.level
 
 
-def fill_order(state: State, instrument: int, order: Order, raw: float, spot: Spot) -> None:
+def fill_order(state: State, number: int, order: Order, raw: float, spot: Spot) -> None:
     """§8, last paragraph but one: a bracket closes the whole position; a limit reduces, then increases."""
     if order.client_id is not None:
-        meet(state, instrument, order.client_id, raw, spot)
+        meet(state, number, order.client_id, raw, spot)
         return
     if order.kind == "LIMIT":
-        fill_reducing_part(state, instrument, raw, spot, "LIMIT")
-        if state.books[instrument].remainder != 0:
-            fill_increasing_part(state, instrument, raw, spot, "LIMIT")
+        fill_reducing_part(state, number, raw, spot, "LIMIT")
+        if state.books[number].remainder != 0:
+            fill_increasing_part(state, number, raw, spot, "LIMIT")
         return
     if order.kind == "LIQUIDATION":
-        liquidate(state, instrument, raw, spot)
+        liquidate(state, number, raw, spot)
         return
-    book = state.books[instrument]
+    book = state.books[number]
     assert book.position is not None
     side = book.position.side
     state.fired["stopped_by_trail"] += order.kind == "STOP_LOSS" and order.level == book.position.trail_level
     slipping = "STOP" if order.kind == "STOP_LOSS" else "LIMIT"
-    reduce_position(state, instrument, abs(book.lots), raw, spot, slipping, order.kind, book.position.bracket_record)
-    end_by_force(state, instrument, side, spot)
+    reduce_position(state, number, abs(book.lots), raw, spot, slipping, order.kind, book.position.bracket_record)
+    end_by_force(state, number, side, spot)
 
 
-def liquidate(state: State, instrument: int, raw: float, spot: Spot) -> None:
+def liquidate(state: State, number: int, raw: float, spot: Spot) -> None:
     """Close the whole position by force; targets end as by a bracket (§4.4)."""
-    book = state.books[instrument]
+    book = state.books[number]
     assert book.position is not None
     side = book.position.side
-    reduce_position(state, instrument, abs(book.lots), raw, spot, "LIQUIDATION", "LIQUIDATION", None)
-    end_by_force(state, instrument, side, spot)
+    reduce_position(state, number, abs(book.lots), raw, spot, "LIQUIDATION", "LIQUIDATION", None)
+    end_by_force(state, number, side, spot)
 
 
-def end_by_force(state: State, instrument: int, side: str, spot: Spot) -> None:
+def end_by_force(state: State, number: int, side: str, spot: Spot) -> None:
     """A bracket or a liquidation closed the position: targets end (§4.4), of orders only some (§15.5)."""
     if state.rules.orders:
-        end_reduce_only(state, instrument, spot)
+        end_reduce_only(state, number, spot)
     else:
-        end_by_bracket(state, state.books[instrument], side)
+        end_by_bracket(state, state.books[number], side)
 
 
-def fill_reducing_part(state: State, instrument: int, raw: float, spot: Spot, kind: str) -> None:
+def fill_reducing_part(state: State, number: int, raw: float, spot: Spot, kind: str) -> None:
     """§4.3: what of the remainder leads the position towards 0, and not beyond."""
-    book = state.books[instrument]
+    book = state.books[number]
     if book.working is None or book.remainder == 0 or (book.remainder > 0) == (book.lots > 0):
         return
-    lots = cut(state, instrument, min(abs(book.remainder), abs(book.lots)))
+    lots = cut(state, number, min(abs(book.remainder), abs(book.lots)))
     if lots > 0:
-        take_lots(state, instrument, lots)
+        take_lots(state, number, lots)
         state.fired[f"reduction_{kind}_{'whole' if lots == abs(book.lots) else 'part'}"] += 1
-        reduce_position(state, instrument, lots, raw, spot, kind, "SIGNAL", book.working.record)
+        reduce_position(state, number, lots, raw, spot, kind, "SIGNAL", book.working.record)
         end_if_reached(state, book)
 
 
-def fill_increasing_part(state: State, instrument: int, raw: float, spot: Spot, kind: str) -> None:
+def fill_increasing_part(state: State, number: int, raw: float, spot: Spot, kind: str) -> None:
     """§6: the rest of the remainder, wholly or not at all; a refusal ends the target."""
-    book = state.books[instrument]
+    book = state.books[number]
     assert book.working is not None
-    lots = cut(state, instrument, abs(book.remainder))
+    lots = cut(state, number, abs(book.remainder))
     if lots == 0:
         book.idle = True
         return
     assert book.lots == 0 or (book.lots > 0) == (book.remainder > 0)
     reason = increase_position(
-        state, instrument, lots if book.remainder > 0 else -lots, raw, spot, kind, book.working.bracket
+        state, number, lots if book.remainder > 0 else -lots, raw, spot, kind, book.working.bracket
     )
     if reason is None:
-        take_lots(state, instrument, lots)
+        take_lots(state, number, lots)
         end_if_reached(state, book)
     else:
         state.fired[f"rejected_at_fill_{reason}"] += 1
-        end_by_rejection(state, instrument, reason, spot)
+        end_by_rejection(state, number, reason, spot)

@@ -12,19 +12,19 @@ Leg = tuple[int, bool]
 
 def unit_value(state: State, instrument: int) -> float:
     """Return V = K × R."""
-    return grid_value(1, state.specs[instrument].contract) * state.books[instrument].rate
+    return grid_value(1, state.specs[instrument].contract) * state.markets[instrument].rate
 
 
 def convert(state: State) -> None:
     """Take the rate of every instrument from the last marks; 0.0 while a rate instrument has none."""
-    for instrument, book in enumerate(state.books):
+    for instrument, market in enumerate(state.markets):
         legs = legs_of(state, instrument)
         assert legs is not None
         rate = 1.0
         for place, leg in enumerate(legs):
             other = rate_of(state, leg)
             rate = other if place == 0 else rate * other
-        book.rate = rate
+        market.rate = rate
 
 
 def check_rates(state: State) -> None:
@@ -73,7 +73,7 @@ def leg_between(state: State, source: str, goal: str) -> Leg | None:
 
 def rate_of(state: State, leg: Leg) -> float:
     """Return mid or 1.0 ÷ mid of the last mark; 0.0 without one."""
-    mark = state.books[leg[0]].mark
+    mark = state.markets[leg[0]].mark
     if mark is None:
         return 0.0
     mid = (mark[0] + mark[1]) / 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from account import Point, Position, State
+from collections.abc import Mapping
+
+from account import Book, Point, Position, State
 from grids import grid_value
 from rates import unit_value
 from tape import Moment, quotes_of
@@ -12,26 +14,47 @@ from terms import Flow, Update
 def pay_in_the_gap(state: State, moment: Moment) -> None:
     """§5.0: stamps up to the open, at the last mark before it; funding of all, then swap of all."""
     for kind in ("FUNDING", "SWAP"):
-        for event, seq in moment.executions:
-            mark = state.books[event.instrument].mark
-            pay(state, kind, event.instrument, event.open_ns, mark, seq)
+        pay(
+            state,
+            kind,
+            {
+                event.instrument: (event.open_ns, state.markets[event.instrument].mark, seq)
+                for event, seq in moment.executions
+            },
+        )
 
 
 def pay_in_the_bar(state: State, moment: Moment) -> None:
     """§5.3: stamps up to the close, at the close."""
     for kind in ("FUNDING", "SWAP"):
-        for event, seq in moment.executions:
-            pay(state, kind, event.instrument, event.time_ns, quotes_of(state, event)[3], seq)
+        pay(
+            state,
+            kind,
+            {event.instrument: (event.time_ns, quotes_of(state, event)[3], seq) for event, seq in moment.executions},
+        )
 
 
-def pay(state: State, kind: str, instrument: int, until_ns: int, mark: Point | None, seq: int) -> None:
-    """Use up all stamps until this time, on the position held now."""
-    stamps = stamps_of(state, kind, instrument)
+def pay(state: State, kind: str, executing: Mapping[int, tuple[int, Point | None, int]]) -> None:
+    """Use up all stamps of these instruments until their time, on the positions held now, one after the other (§20).
+
+    executing: until when, mark and seq by instrument.
+    """
+    for book in state.books:
+        if book.instrument in executing:
+            until_ns, mark, seq = executing[book.instrument]
+            pay_position(state, kind, book, until_ns, mark, seq)
+    for instrument, (until_ns, _, _) in executing.items():
+        stamps = stamps_of(state, kind, instrument)
+        state.stamps_used[kind, instrument] = sum(time_ns <= until_ns for time_ns, _ in stamps)
+
+
+def pay_position(state: State, kind: str, book: Book, until_ns: int, mark: Point | None, seq: int) -> None:
+    """All stamps that are not used up yet, on one position."""
+    instrument, position = book.instrument, book.position
     used = state.stamps_used.get((kind, instrument), 0)
-    position = state.books[instrument].position
-    while used < len(stamps) and stamps[used][0] <= until_ns:
-        time_ns, number = stamps[used]
-        used += 1
+    for time_ns, number in stamps_of(state, kind, instrument)[used:]:
+        if time_ns > until_ns:
+            break
         if position is None:
             state.fired[f"{kind}_without_position"] += 1
             continue
@@ -45,9 +68,9 @@ def pay(state: State, kind: str, instrument: int, until_ns: int, mark: Point | N
             position.swap_pool += flow
         state.cash += flow
         state.flows.append(Flow(kind, instrument, seq, time_ns, flow))
-        state.updates.append(Update(kind, instrument, seq, time_ns, amount=flow))
+        state.updates.append(Update(kind, instrument, seq, time_ns, amount=flow, position=book.name))
         state.fired[kind] += 1
-    state.stamps_used[kind, instrument] = used
+        state.fired[f"{kind}_named"] += book.place > 0
 
 
 def stamps_of(state: State, kind: str, instrument: int) -> list[tuple[int, float]]:

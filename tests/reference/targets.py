@@ -103,7 +103,7 @@ def take(state: State, index: int, moment: Moment) -> None:
         return
     time_ns = arrival(state, signal.instrument, moment)
     state.fired["target_decided_while_closed"] += not is_open(state, signal.instrument, moment.time_ns)
-    reason = rejection_of(target, book)
+    reason = rejection_of(target, state.markets[signal.instrument].mark)
     if reason is not None:
         state.fired[f"rejected_{reason}"] += 1
         reject(state, signal.instrument, index, reason, record.seq, record.time_ns)
@@ -120,7 +120,7 @@ def is_same(target: Target, standing: Target) -> bool:
     return replace(target, record=None) == replace(standing, record=None)
 
 
-def rejection_of(target: Target, book: Book) -> str | None:
+def rejection_of(target: Target, mark: Point | None) -> str | None:
     """§4.1 step 5: the first reason that holds. Without a limit price and a mark nothing is checked but the lots."""
     if target.side == "FLAT":
         return None
@@ -128,8 +128,8 @@ def rejection_of(target: Target, book: Book) -> str | None:
     if target.lots == 0:
         return "QTY_BELOW_MINIMUM"
     reference = target.price
-    if reference is None and book.mark is not None:
-        reference = book.mark[0] if buy else book.mark[1]
+    if reference is None and mark is not None:
+        reference = mark[0] if buy else mark[1]
     if reference is None:
         return None
     if target.sl is not None and (target.sl >= reference if buy else target.sl <= reference):

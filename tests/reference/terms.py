@@ -187,8 +187,8 @@ class Intent:
 
     kind: SUBMIT, REPLACE, CANCEL or PROTECT. side: BUY or SELL. type: MARKET, LIMIT, STOP, STOP_LIMIT or
     TRAILING_STOP. tif: GTC, DAY, GTD, IOC or FOK. trail: that of a TRAILING_STOP. sl, tp, risk_trail: the bracket
-    (risk). Fields that a kind does not have are left as they are here. The instrument of REPLACE and CANCEL is not
-    read.
+    (risk). position: name of the position that a SUBMIT or PROTECT is about, empty for the unnamed one. Fields that a
+    kind does not have are left as they are here. The instrument of REPLACE and CANCEL is not read.
     """
 
     kind: str
@@ -209,6 +209,7 @@ class Intent:
     tp: float | None = None
     risk_trail: float | None = None
     event_index_in_moment: int = 0
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class Fill:
     """A row of fills; lots and spread_cost besides.
 
     signal_seq: of the signal, or of the intent that submitted the order or stated the bracket. client_id: of the
-    order that filled; None for all other fills.
+    order that filled; None for all other fills. position_id, position: number and name of the position.
     """
 
     seq: int
@@ -243,6 +244,8 @@ class Fill:
     lots: int
     spread_cost: float
     client_id: str | None = None
+    position_id: int = 0
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -310,7 +313,8 @@ class OrderRow:
 
     outcome: FILLED, CANCELLED, EXPIRED, REJECTED, WORKING, UNEXECUTED or DONE. reason: of CANCELLED and REJECTED.
     number: of the order, from 1, in the order of the events and of the places in the answers; 0 for PROTECT.
-    valid_until_ns: of DAY the end of the day. filled_lots, filled_qty: of SUBMIT, else 0.
+    valid_until_ns: of DAY the end of the day. filled_lots, filled_qty: of SUBMIT, else 0. position: its name; of
+    REPLACE and CANCEL that of their order.
     """
 
     number: int
@@ -337,6 +341,7 @@ class OrderRow:
     reason: str | None
     filled_lots: int
     filled_qty: float
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -353,7 +358,7 @@ class OpenPosition:
 
 @dataclass(frozen=True)
 class PositionView:
-    """A position as the strategy sees it. side: BUY for long, SELL for short. trail_level: a mark."""
+    """A position as the strategy sees it. side: BUY for long, SELL for short. trail_level: a mark. name: or empty."""
 
     position_id: int
     instrument: int
@@ -365,13 +370,14 @@ class PositionView:
     unrealised_pnl: float
     trail: float | None = None
     trail_level: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class OrderView:
     """An order as the strategy sees it: those that work, in the order of the list, then those that wait.
 
-    trail_level: a mark. queued: it waits.
+    trail_level: a mark. queued: it waits. position: the name of its position.
     """
 
     client_id: str
@@ -387,6 +393,7 @@ class OrderView:
     triggered: bool
     valid_until_ns: int | None
     queued: bool = False
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -411,6 +418,7 @@ class Update:
     kind: FILL, REJECTION, EXPIRY, CANCELLATION, LIQUIDATION, MARGIN_CALL, FUNDING or SWAP. A LIQUIDATION has the
     fields of a fill and stands in place of its FILL. amount: what FUNDING or SWAP moved. client_id: of the order;
     None for what is of no order. cancel_reason: INTENT, OCO, REDUCE_ONLY, IOC or FOK. intent_kind: of a REJECTION.
+    position: name of the position that it is about.
     """
 
     kind: str
@@ -427,6 +435,7 @@ class Update:
     client_id: str | None = None
     cancel_reason: str | None = None
     intent_kind: str | None = None
+    position: str = ""
 
 
 @dataclass(frozen=True)
@@ -474,7 +483,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Result:
-    """Everything that a run gives, in the order of the tables."""
+    """Everything that a run gives, in the order of the tables.
+
+    trade_positions, open_position_ids: number of the position of each trade and of each open position.
+    """
 
     fills: list[Fill]
     trades: list[Trade]
@@ -484,4 +496,6 @@ class Result:
     open_positions: list[OpenPosition]
     flows: list[Flow] = field(default_factory=list)
     orders: list[OrderRow] = field(default_factory=list)
+    trade_positions: list[int] = field(default_factory=list)
+    open_position_ids: list[int] = field(default_factory=list)
     rules_fired: dict[str, int] = field(default_factory=dict, compare=False)

@@ -8,10 +8,9 @@ from tape import marking, watched
 from terms import Ratio
 
 
-def follow_trails(state: State, instrument: int, point: Point) -> None:
+def follow_trails(state: State, number: int, point: Point) -> None:
     """The path stands at this point: the position's level and those of trailing stop orders follow."""
-    book = state.books[instrument]
-    tick = state.specs[instrument].tick
+    book, tick = state.books[number], state.spec_of(number).tick
     if book.position is not None:
         state.fired["trail_of_position_moved"] += follow_position(book.position, tick, point)
     for order in book.orders:
@@ -22,16 +21,16 @@ def follow_trails(state: State, instrument: int, point: Point) -> None:
             order.level = level
 
 
-def give_bracket(state: State, instrument: int, bracket: Bracket, point: Point) -> None:
+def give_bracket(state: State, number: int, bracket: Bracket, point: Point) -> None:
     """§4.3, §4.4: the bracket of the position becomes this one; absent parts are removed. An equal trail goes on."""
-    position = state.books[instrument].position
+    position = state.books[number].position
     assert position is not None
     position.sl, position.tp, position.bracket_record = bracket.sl, bracket.tp, bracket.record
     if position.trail is not None and bracket.trail is not None:
         state.fired["trail_kept" if position.trail == bracket.trail else "trail_begun_anew"] += 1
     if position.trail != bracket.trail:
         position.trail, position.trail_level = bracket.trail, None
-    follow_position(position, state.specs[instrument].tick, point)
+    follow_position(position, state.spec_of(number).tick, point)
 
 
 def follow_position(position: Position, tick: Ratio, point: Point) -> bool:

@@ -11,11 +11,13 @@ from grids import grid_value
 
 def begin_volume(state: State, instrument: int, volume: float | None) -> None:
     """A new event: the largest lot count whose grid value is <= volume × x; orders may be met again."""
-    book = state.books[instrument]
-    for order in book.orders:
-        order.idle = False
-    book.idle = False
-    book.lots_left = None
+    for book in state.books:
+        if book.instrument == instrument:
+            for order in book.orders:
+                order.idle = False
+            book.idle = False
+    market = state.markets[instrument]
+    market.lots_left = None
     share = state.rules.volume_limit
     if share is not None:
         assert volume is not None
@@ -25,21 +27,22 @@ def begin_volume(state: State, instrument: int, volume: float | None) -> None:
             n -= 1
         while grid_value(n + 1, lot) <= qty:
             n += 1
-        book.lots_left = n
+        market.lots_left = n
 
 
-def cut(state: State, instrument: int, lots: int) -> int:
-    """Return how many of these lots may fill."""
-    left = state.books[instrument].lots_left
+def cut(state: State, number: int, lots: int) -> int:
+    """Return how many of these lots may fill: the limit is that of the instrument, for all its positions (§20)."""
+    left = state.market_of(number).lots_left
     if left is None or lots <= left:
         return lots
+    state.fired["volume_cut_named"] += state.books[number].place > 0
     state.fired["volume_cut_to_nothing" if left == 0 else "volume_cut"] += 1
     return left
 
 
-def take_lots(state: State, instrument: int, lots: int) -> None:
+def take_lots(state: State, number: int, lots: int) -> None:
     """These lots were filled."""
-    book = state.books[instrument]
-    if book.lots_left is not None:
-        book.lots_left -= lots
-        assert book.lots_left >= 0
+    market = state.market_of(number)
+    if market.lots_left is not None:
+        market.lots_left -= lots
+        assert market.lots_left >= 0

@@ -16,29 +16,31 @@ from terms import Event
 from trails import follow_trails
 
 
-def settle_inside(state: State, event: Event, seq: int) -> State:
+def settle_inside(state: State, number: int, event: Event, seq: int) -> State:
     """§5.2 and the table of §8: walk both paths from the same state and keep the one that execution.path names.
 
-    While the market is closed the path is walked, but nothing on it fills: all points count, in any order.
+    Each position walks and chooses by itself (§20). While the market is closed the path is walked, but nothing on it
+    fills: all points count, in any order.
     """
     if not is_open(state, event.instrument, event.open_ns):
         state.fired["event_while_closed"] += 1
         for point in quotes_of(state, event):
-            stand_at(state, event.instrument, point)
+            stand_at(state, number, point)
         return state
-    up = walk(state.copy(), event, seq, "ohlc")
-    down = walk(state.copy(), event, seq, "olhc")
+    up = walk(state.copy(), number, event, seq, "ohlc")
+    down = walk(state.copy(), number, event, seq, "olhc")
     count = len(state.fills)
     path_dependent = fills_made(up, count) != fills_made(down, count)
-    path = chosen_path(state, event, up, down)
+    path = chosen_path(state, number, event, up, down)
     if not path_dependent:
         return up if path == "ohlc" else down
     state.fired[f"path_dependent_{state.rules.path}_{path}"] += 1
+    state.fired["named_path_dependent"] += state.books[number].place > 0
     state.path_dependent_bars += 1
-    return walk(state, event, seq, path, path_dependent=True)
+    return walk(state, number, event, seq, path, path_dependent=True)
 
 
-def chosen_path(state: State, event: Event, up: State, down: State) -> str:
+def chosen_path(state: State, number: int, event: Event, up: State, down: State) -> str:
     """§8, the table."""
     rule = state.rules.path
     if rule in ("ohlc", "olhc"):
@@ -46,8 +48,8 @@ def chosen_path(state: State, event: Event, up: State, down: State) -> str:
     if rule == "adaptive":
         opened, high, low, _ = event.bid
         return "ohlc" if (high - opened) < (opened - low) else "olhc"
-    value_up = value_at_close(up, event)
-    value_down = value_at_close(down, event)
+    value_up = value_at_close(up, number, event)
+    value_down = value_at_close(down, number, event)
     if value_up == value_down:
         return "olhc"
     if rule == "pessimistic":
@@ -61,30 +63,29 @@ def fills_made(state: State, count: int) -> list[tuple[str, int, float, str]]:
     return [(fill.side, fill.lots, fill.price, fill.reason) for fill in state.fills[count:]]
 
 
-def value_at_close(state: State, event: Event) -> float:
-    """§8: cash + u of this instrument at its close."""
+def value_at_close(state: State, number: int, event: Event) -> float:
+    """§8: cash + u of this position at its close."""
     close = quotes_of(state, event)[3]
-    return state.cash + unrealised(state, event.instrument, marking(close, state.books[event.instrument].lots))
+    return state.cash + unrealised(state, number, marking(close, state.books[number].lots))
 
 
-def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool = False) -> State:
+def walk(state: State, number: int, event: Event, seq: int, path: str, path_dependent: bool = False) -> State:
     """§8: lead the current point along the path and fill what it meets. Changes and returns state."""
     opened, high, low, close = quotes_of(state, event)
     points = [opened, high, low, close] if path == "ohlc" else [opened, low, high, close]
-    instrument = event.instrument
     spot = Spot(points[0], event.open_ns, seq, path_dependent)
     place = "open"
     for start, end in pairwise(points):
         s = 0.0
         while True:
-            stand_at(state, instrument, spot.point)
-            reached = [o for o in orders_of(state, instrument) if is_reached(o, watched(spot.point, o.buy))]
+            stand_at(state, number, spot.point)
+            reached = [o for o in orders_of(state, number) if is_reached(o, watched(spot.point, o.buy))]
             if reached:
                 state.fired["tie_at_point"] += len(reached) > 1
                 state.fired[f"inside_at_{place}_{reached[0].kind}"] += 1
-                fill_order(state, instrument, reached[0], watched(spot.point, reached[0].buy), spot)
+                fill_order(state, number, reached[0], watched(spot.point, reached[0].buy), spot)
                 continue
-            touches = touches_of(orders_of(state, instrument), spot.point, start, end)
+            touches = touches_of(orders_of(state, number), spot.point, start, end)
             if not touches:
                 break
             touched, order = min(((max(s_touch, s), o) for s_touch, o in touches), key=lambda touch: touch[0])
@@ -93,17 +94,17 @@ def walk(state: State, event: Event, seq: int, path: str, path_dependent: bool =
             state.fired[f"inside_touch_{order.kind}"] += 1
             s, place = touched, "point"
             spot = replace(spot, point=point_at(start, end, s, order), time_ns=event.time_ns)
-            stand_at(state, instrument, spot.point)
-            fill_order(state, instrument, order, order.level, spot)
+            stand_at(state, number, spot.point)
+            fill_order(state, number, order, order.level, spot)
         spot, place = replace(spot, point=end, time_ns=event.time_ns), "point"
-    stand_at(state, instrument, spot.point)
+    stand_at(state, number, spot.point)
     return state
 
 
-def stand_at(state: State, instrument: int, point: Point) -> None:
+def stand_at(state: State, number: int, point: Point) -> None:
     """The path stands at a point: excursions (§7) and trailing levels (§14) take it in."""
-    take_in(state.books[instrument], point)
-    follow_trails(state, instrument, point)
+    take_in(state.books[number], point)
+    follow_trails(state, number, point)
 
 
 def touches_of(orders: Sequence[Order], point: Point, start: Point, end: Point) -> list[tuple[float, Order]]:

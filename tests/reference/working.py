@@ -21,64 +21,66 @@ STOPS = ("STOP", "TRAILING_STOP", "STOP_LIMIT")
 # Expiry and promotion
 
 
-def expire_orders(state: State, instrument: int, moment: Moment) -> None:
+def expire_orders(state: State, number: int, moment: Moment) -> None:
     """§15.3: working orders in their order, then queued ones."""
-    book = state.books[instrument]
+    book = state.books[number]
     for order in list(book.orders):
         if is_over(order.valid_until_ns, moment.time_ns):
             state.fired[f"expired_working_{order.tif}"] += 1
             book.orders.remove(order)
-            tell_expiry(state, instrument, order.record, moment.first_seq, moment.time_ns)
+            tell_expiry(state, order.record, moment.first_seq, moment.time_ns)
     for queued in list(book.intents):
         intent = state.intents[queued.record].intent
         if intent.kind == "SUBMIT" and is_over(intent.valid_until_ns, moment.time_ns):
             state.fired["expired_queued"] += 1
             book.intents.remove(queued)
-            tell_expiry(state, instrument, queued.record, moment.first_seq, moment.time_ns)
+            tell_expiry(state, queued.record, moment.first_seq, moment.time_ns)
 
 
 def is_over(valid_until_ns: int | None, time_ns: int) -> bool:
     return valid_until_ns is not None and valid_until_ns < time_ns
 
 
-def tell_expiry(state: State, instrument: int, record: int, seq: int, time_ns: int) -> None:
+def tell_expiry(state: State, record: int, seq: int, time_ns: int) -> None:
     state.intent_outcomes[record] = "EXPIRED"
-    client_id = state.intents[record].intent.client_id
-    state.updates.append(Update("EXPIRY", instrument, seq, time_ns, client_id=client_id))
+    intent = state.intents[record].intent
+    state.updates.append(
+        Update("EXPIRY", intent.instrument, seq, time_ns, client_id=intent.client_id, position=intent.position)
+    )
 
 
-def enqueue(state: State, record: int, moment: Moment) -> None:
-    """§15.2.5: to the end of the queue of its instrument."""
-    instrument = state.intents[record].intent.instrument
-    state.books[instrument].intents.append(QueuedIntent(arrival(state, instrument, moment), record))
+def enqueue(state: State, number: int, record: int, moment: Moment) -> None:
+    """§15.2.5: to the end of the queue of its position."""
+    state.books[number].intents.append(QueuedIntent(arrival(state, number, moment), record))
 
 
-def promote_intents(state: State, event: Event, point: Point, seq: int) -> None:
+def promote_intents(state: State, number: int, event: Event, point: Point, seq: int) -> None:
     """§15.4: intents that may meet this event leave the queue, oldest first."""
-    book = state.books[event.instrument]
+    book = state.books[number]
     spot = Spot(point, event.open_ns, seq)
     while book.intents and book.intents[0].time_ns <= event.open_ns:
         record = book.intents.pop(0).record
         intent = state.intents[record].intent
         state.fired[f"promoted_{intent.kind}"] += 1
+        state.fired[f"promoted_named_{intent.kind}"] += book.place > 0
         if intent.kind == "SUBMIT":
-            begin_order(state, record, event, spot)
+            begin_order(state, number, record, event, spot)
         elif intent.kind == "REPLACE":
-            replace_order(state, record, event, spot)
+            replace_order(state, number, record, event, spot)
         elif intent.kind == "CANCEL":
-            cancel_order(state, record, spot)
+            cancel_order(state, number, record, spot)
         else:
-            protect(state, record, spot)
+            protect(state, number, record, spot)
     state.fired["intent_deferred"] += bool(book.intents)
 
 
-def begin_order(state: State, record: int, event: Event, spot: Spot) -> None:
+def begin_order(state: State, number: int, record: int, event: Event, spot: Spot) -> None:
     """A SUBMIT: the order works, at the end of the list."""
     intent, lots = state.intents[record].intent, state.intents[record].lots
-    book = state.books[intent.instrument]
+    book = state.books[number]
     if is_over(intent.valid_until_ns, event.time_ns):
         state.fired["expired_at_promotion_SUBMIT"] += 1
-        tell_expiry(state, intent.instrument, record, spot.seq, spot.time_ns)
+        tell_expiry(state, record, spot.seq, spot.time_ns)
         return
     order = WorkingOrder(
         record=record,
@@ -101,13 +103,13 @@ def begin_order(state: State, record: int, event: Event, spot: Spot) -> None:
         reject_intent(state, record, "POST_ONLY", spot.seq, spot.time_ns)
         return
     book.orders.append(order)
-    follow_trails(state, intent.instrument, spot.point)
+    follow_trails(state, number, spot.point)
 
 
-def replace_order(state: State, record: int, event: Event, spot: Spot) -> None:
+def replace_order(state: State, number: int, record: int, event: Event, spot: Spot) -> None:
     """A REPLACE: the order works at the end with the new values; refused, it stays where and what it was."""
     intent, lots = state.intents[record].intent, state.intents[record].lots
-    book = state.books[intent.instrument]
+    book = state.books[number]
     old = find(book, intent.client_id)
     if old is None:
         state.fired["REPLACE_too_late"] += 1
@@ -139,32 +141,32 @@ def replace_order(state: State, record: int, event: Event, spot: Spot) -> None:
     state.intent_outcomes[record] = "DONE"
     if is_over(new.valid_until_ns, event.time_ns):
         state.fired["expired_at_promotion_REPLACE"] += 1
-        tell_expiry(state, intent.instrument, old.record, spot.seq, spot.time_ns)
+        tell_expiry(state, old.record, spot.seq, spot.time_ns)
         return
     book.orders.append(new)
-    follow_trails(state, intent.instrument, spot.point)
+    follow_trails(state, number, spot.point)
 
 
-def cancel_order(state: State, record: int, spot: Spot) -> None:
+def cancel_order(state: State, number: int, record: int, spot: Spot) -> None:
     """A CANCEL."""
     intent = state.intents[record].intent
-    order = find(state.books[intent.instrument], intent.client_id)
+    order = find(state.books[number], intent.client_id)
     if order is None:
         state.fired["CANCEL_too_late"] += 1
         reject_intent(state, record, "ORDER_NOT_WORKING", spot.seq, spot.time_ns)
         return
     state.intent_outcomes[record] = "DONE"
-    end_cancelled(state, intent.instrument, order, "INTENT", spot)
+    end_cancelled(state, number, order, "INTENT", spot)
 
 
-def protect(state: State, record: int, spot: Spot) -> None:
+def protect(state: State, number: int, record: int, spot: Spot) -> None:
     """A PROTECT: the position gets the bracket."""
     intent = state.intents[record].intent
-    if state.books[intent.instrument].position is None:
+    if state.books[number].position is None:
         state.fired["PROTECT_too_late"] += 1
         reject_intent(state, record, "NO_POSITION", spot.seq, spot.time_ns)
         return
-    give_bracket(state, intent.instrument, Bracket(intent.sl, intent.tp, intent.risk_trail, record), spot.point)
+    give_bracket(state, number, Bracket(intent.sl, intent.tp, intent.risk_trail, record), spot.point)
     state.intent_outcomes[record] = "DONE"
 
 
@@ -181,50 +183,50 @@ def crosses(order: WorkingOrder, point: Point) -> bool:
 # The opens, §15.5 a, c, d and the end of orders that meet one open only
 
 
-def reduce_market_orders(state: State, instrument: int, spot: Spot) -> None:
+def reduce_market_orders(state: State, number: int, spot: Spot) -> None:
     """Line a: reducing parts of MARKET orders, each against the position that the one before left."""
-    for order in each(state, instrument):
-        if order.acts_as == "MARKET" and order.tif != "FOK" and reducing_lots(state.books[instrument], order) > 0:
+    for order in each(state, number):
+        if order.acts_as == "MARKET" and order.tif != "FOK" and reducing_lots(state.books[number], order) > 0:
             state.fired["line_a"] += 1
-            fill_working(state, instrument, order, watched(spot.point, order.buy), spot, "MARKET", only_reduce=True)
+            fill_working(state, number, order, watched(spot.point, order.buy), spot, "MARKET", only_reduce=True)
 
 
-def fill_reached_orders(state: State, instrument: int, spot: Spot) -> None:
+def fill_reached_orders(state: State, number: int, spot: Spot) -> None:
     """Line c: stops, then limits, those among them that the stops triggered included."""
-    for order in each(state, instrument):
+    for order in each(state, number):
         if order.acts_as in STOPS and has_reached(order, spot.point):
             state.fired[f"gap_order_{order.type}"] += 1
-            meet(state, instrument, order.client_id, watched(spot.point, order.buy), spot)
-    for order in each(state, instrument):
+            meet(state, number, order.client_id, watched(spot.point, order.buy), spot)
+    for order in each(state, number):
         if order.acts_as == "LIMIT" and has_reached(order, spot.point):
             state.fired["gap_order_LIMIT"] += 1
-            meet(state, instrument, order.client_id, watched(spot.point, order.buy), spot)
+            meet(state, number, order.client_id, watched(spot.point, order.buy), spot)
 
 
-def fill_market_orders(state: State, instrument: int, spot: Spot) -> None:
+def fill_market_orders(state: State, number: int, spot: Spot) -> None:
     """Line d: what is left of MARKET orders."""
-    for order in each(state, instrument):
+    for order in each(state, number):
         if order.acts_as == "MARKET":
             state.fired["line_d_after_part"] += order.filled > 0
             raw = watched(spot.point, order.buy)
             if order.tif == "FOK":
-                fill_or_kill(state, instrument, order, raw, spot, "MARKET")
+                fill_or_kill(state, number, order, raw, spot, "MARKET")
             else:
-                fill_working(state, instrument, order, raw, spot, "MARKET")
+                fill_working(state, number, order, raw, spot, "MARKET")
 
 
-def end_immediate_orders(state: State, instrument: int, spot: Spot) -> None:
+def end_immediate_orders(state: State, number: int, spot: Spot) -> None:
     """After d: what meets one open only ends there."""
-    for order in each(state, instrument):
+    for order in each(state, number):
         if order.tif in ("IOC", "FOK"):
             state.fired["IOC_after_part"] += order.filled > 0
-            end_cancelled(state, instrument, order, order.tif, spot)
+            end_cancelled(state, number, order, order.tif, spot)
         assert order.acts_as != "MARKET" or order.tif in ("IOC", "FOK") or state.rules.volume_limit is not None
 
 
-def each(state: State, instrument: int) -> Iterator[WorkingOrder]:
+def each(state: State, number: int) -> Iterator[WorkingOrder]:
     """Yield the orders of the list as it is now; not those that end before it is their turn."""
-    book = state.books[instrument]
+    book = state.books[number]
     for order in list(book.orders):
         if find(book, order.client_id) is order:
             yield order
@@ -260,12 +262,12 @@ def has_reached(order: WorkingOrder, point: Point) -> bool:
     return level is not None and (price <= level if is_below(order) else price >= level)
 
 
-def meet(state: State, instrument: int, client_id: str, raw: float, spot: Spot) -> None:
+def meet(state: State, number: int, client_id: str, raw: float, spot: Spot) -> None:
     """A price has reached the order: a STOP_LIMIT is a LIMIT from now on, all others fill at raw.
 
     A stop that the volume does not fill wholly goes on as a MARKET order. A limit that got nothing is idle.
     """
-    order = find(state.books[instrument], client_id)
+    order = find(state.books[number], client_id)
     assert order is not None
     if order.acts_as == "STOP_LIMIT":
         state.fired["stop_limit_triggered"] += 1
@@ -273,13 +275,13 @@ def meet(state: State, instrument: int, client_id: str, raw: float, spot: Spot) 
     elif order.acts_as in STOPS:
         state.fired[f"met_{order.type}"] += 1
         order.triggered = True
-        fill_working(state, instrument, order, raw, spot, "STOP")
-        state.fired["stop_goes_on_as_market"] += find(state.books[instrument], client_id) is order
+        fill_working(state, number, order, raw, spot, "STOP")
+        state.fired["stop_goes_on_as_market"] += find(state.books[number], client_id) is order
     elif order.tif == "FOK":
-        fill_or_kill(state, instrument, order, raw, spot, "LIMIT")
+        fill_or_kill(state, number, order, raw, spot, "LIMIT")
     else:
         filled = order.filled
-        fill_working(state, instrument, order, raw, spot, "LIMIT")
+        fill_working(state, number, order, raw, spot, "LIMIT")
         order.idle = order.filled == filled
 
 
@@ -288,58 +290,58 @@ def meet(state: State, instrument: int, client_id: str, raw: float, spot: Spot) 
 
 
 def fill_working(
-    state: State, instrument: int, order: WorkingOrder, raw: float, spot: Spot, kind: str, only_reduce: bool = False
+    state: State, number: int, order: WorkingOrder, raw: float, spot: Spot, kind: str, only_reduce: bool = False
 ) -> None:
     """§15.5: the part that reduces the position, then the part that increases it, as far as the volume goes."""
-    book = state.books[instrument]
+    book = state.books[number]
     wanted = reducing_lots(book, order)
     if order.reduce_only and wanted == 0:
         state.fired["reduce_only_nothing"] += 1
-        end_cancelled(state, instrument, order, "REDUCE_ONLY", spot)
+        end_cancelled(state, number, order, "REDUCE_ONLY", spot)
         return
-    lots = cut(state, instrument, wanted)
+    lots = cut(state, number, wanted)
     if lots > 0:
-        take_lots(state, instrument, lots)
+        take_lots(state, number, lots)
         state.fired[f"order_reduction_{order.type}"] += 1
-        reduce_position(state, instrument, lots, raw, spot, kind, "SIGNAL", order.record)
-        note_fill(state, instrument, order, lots, spot)
+        reduce_position(state, number, lots, raw, spot, kind, "SIGNAL", order.record)
+        note_fill(state, number, order, lots, spot)
     if lots < wanted or order.open_lots == 0:
         return
     if order.reduce_only:
         state.fired["reduce_only_more_than_position"] += 1
-        end_cancelled(state, instrument, order, "REDUCE_ONLY", spot)
+        end_cancelled(state, number, order, "REDUCE_ONLY", spot)
         return
     if only_reduce:
         return
-    lots = cut(state, instrument, order.open_lots)
+    lots = cut(state, number, order.open_lots)
     if lots == 0:
         return
     signed = lots if order.buy else -lots
-    reason = increase_position(state, instrument, signed, raw, spot, kind, order.bracket)
+    reason = increase_position(state, number, signed, raw, spot, kind, order.bracket)
     if reason is not None:
         state.fired[f"order_refused_{reason}"] += 1
         state.fired["order_refused_after_reduction"] += wanted > 0
         book.orders.remove(order)
         reject_intent(state, order.record, reason, spot.seq, spot.time_ns)
         return
-    take_lots(state, instrument, lots)
+    take_lots(state, number, lots)
     state.fired[f"order_increase_{order.type}"] += 1
     state.fired["order_reversal"] += wanted > 0
-    note_fill(state, instrument, order, lots, spot)
+    note_fill(state, number, order, lots, spot)
 
 
-def fill_or_kill(state: State, instrument: int, order: WorkingOrder, raw: float, spot: Spot, kind: str) -> None:
+def fill_or_kill(state: State, number: int, order: WorkingOrder, raw: float, spot: Spot, kind: str) -> None:
     """§15.5: only if all open lots can fill. It is tried on a copy of everything."""
     trial = state.copy()
-    same = find(trial.books[instrument], order.client_id)
+    same = find(trial.books[number], order.client_id)
     assert same is not None
-    fill_working(trial, instrument, same, raw, spot, kind)
+    fill_working(trial, number, same, raw, spot, kind)
     if trial.intent_outcomes[order.record] == "FILLED":
         state.fired["FOK_filled"] += 1
-        fill_working(state, instrument, order, raw, spot, kind)
+        fill_working(state, number, order, raw, spot, kind)
     else:
         state.fired["FOK_killed"] += 1
-        end_cancelled(state, instrument, order, "FOK", spot)
+        end_cancelled(state, number, order, "FOK", spot)
 
 
 def reducing_lots(book: Book, order: WorkingOrder) -> int:
@@ -349,9 +351,9 @@ def reducing_lots(book: Book, order: WorkingOrder) -> int:
     return min(order.open_lots, abs(book.lots))
 
 
-def note_fill(state: State, instrument: int, order: WorkingOrder, lots: int, spot: Spot) -> None:
+def note_fill(state: State, number: int, order: WorkingOrder, lots: int, spot: Spot) -> None:
     """These lots were filled: the order may be at its end, and others of its oco name are."""
-    book = state.books[instrument]
+    book = state.books[number]
     order.filled += lots
     state.filled[order.record] = order.filled
     if order.open_lots == 0:
@@ -362,7 +364,7 @@ def note_fill(state: State, instrument: int, order: WorkingOrder, lots: int, spo
     for other in list(book.orders):
         if other.oco == order.oco and other.client_id != order.client_id:
             state.fired["oco_working"] += 1
-            end_cancelled(state, instrument, other, "OCO", spot)
+            end_cancelled(state, number, other, "OCO", spot)
     for queued in list(book.intents):
         intent = state.intents[queued.record].intent
         if intent.kind == "SUBMIT" and intent.oco == order.oco:
@@ -375,17 +377,17 @@ def note_fill(state: State, instrument: int, order: WorkingOrder, lots: int, spo
 # Ends
 
 
-def end_reduce_only(state: State, instrument: int, spot: Spot) -> None:
+def end_reduce_only(state: State, number: int, spot: Spot) -> None:
     """§15.5: a bracket or a liquidation closed the position."""
-    for order in each(state, instrument):
+    for order in each(state, number):
         if order.reduce_only:
             state.fired["reduce_only_after_forced_close"] += 1
-            end_cancelled(state, instrument, order, "REDUCE_ONLY", spot)
+            end_cancelled(state, number, order, "REDUCE_ONLY", spot)
 
 
-def end_cancelled(state: State, instrument: int, order: WorkingOrder, reason: str, spot: Spot) -> None:
+def end_cancelled(state: State, number: int, order: WorkingOrder, reason: str, spot: Spot) -> None:
     """The order ends without a fill of what is left."""
-    state.books[instrument].orders.remove(order)
+    state.books[number].orders.remove(order)
     tell_cancelled(state, state.intents[order.record].intent, order.record, reason, spot)
 
 
@@ -401,6 +403,7 @@ def tell_cancelled(state: State, intent: Intent, record: int, reason: str, spot:
             spot.time_ns,
             client_id=intent.client_id,
             cancel_reason=reason,
+            position=intent.position,
         )
     )
 
@@ -420,6 +423,7 @@ def reject_intent(state: State, record: int, reason: str, seq: int, time_ns: int
             reject_reason=reason,
             client_id=client_id,
             intent_kind=intent.kind,
+            position=intent.position,
         )
     )
 
