@@ -17,8 +17,10 @@ BoxgateError            names what happened, where, what was expected and what t
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -195,16 +197,17 @@ class RunIdConflict(RunFailed):
 
 
 class RunNotFound(UserMistake):
-    """There is no such run in the store."""
+    """There is no such run in the store. store: as it was given; the error tells its whole path."""
 
     code = "RUN_NOT_FOUND"
 
     def __init__(self, run: str, store: str) -> None:
         super().__init__(
             f"there is no run {run!r}",
-            where=store,
+            where=str(Path(store).absolute()),
             expected="the folder or the id of a run, or the beginning of one id",
-            remedy="list the folder of the runs",
+            remedy=f"boxgate runs list --artifacts {shlex.quote(store)} shows the runs of this folder; "
+            "name another folder with --artifacts",
         )
 
 

@@ -27,8 +27,9 @@ _PIPE_WIDTH: Final = 10_000
 """Columns where there is no terminal: nothing is cut to fit."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _TRACEBACK: Final = re.compile(
-    r"^[^\n]*Traceback \(most recent call last\):\n(?:[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE
+    r"^[^\n]*Traceback \(most recent call last\):\n(?:[ \t][^\n]*(?:\n|\Z)|\n)*(?P<end>[^\n]*)", re.MULTILINE
 )
+_EMPTY_END: Final = re.compile(r"; its stderr ends:\s*\Z")
 _FRAME: Final = re.compile(r'^ +File "([^"\n]+)", line (\d+)', re.MULTILINE)
 _LIBRARY: Final = re.compile(r"/site-packages/|/dist-packages/|/lib/python\d|/boxgate_sdk/|^<")
 """Files that no author of a strategy wrote."""
@@ -124,12 +125,15 @@ def visible(text: str) -> str:
 
 
 def _told(text: str, debug: bool) -> str:
-    """Return a text without the frames of a strategy's traceback; what was raised, its last line, stays."""
+    """Return a text without the frames of a strategy's traceback; what was raised, its last line, is told once."""
     if debug:
         return text
-    shorter = _TRACEBACK.sub("", text)
-    if shorter == text:
+    first = _TRACEBACK.search(text)
+    if first is None:
         return text
+    said = text[: first.start()]
+    shorter = _TRACEBACK.sub(lambda found: "" if found["end"] in said else found["end"], text)
+    shorter = _EMPTY_END.sub("", shorter)
     place = _raised_at(text)
     return f"{shorter.rstrip()} ({f'raised at {place}; ' if place else ''}--debug shows the traceback)"
 

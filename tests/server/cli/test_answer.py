@@ -64,6 +64,17 @@ def test_the_frames_of_a_traceback_are_left_out_without_debug(capsys: pytest.Cap
     assert json.loads(capsys.readouterr().out)["error"]["what"] == STRATEGY_ERROR
 
 
+@pytest.mark.parametrize(("printed", "rest"), [("", ""), ("loaded\n", "; its stderr ends:\nloaded")])
+def test_what_was_raised_is_told_once(printed: str, rest: str) -> None:
+    said = "the sidecar answered with status UNKNOWN; it said: STRATEGY_RAISED: on_event seq=51: ValueError: boom"
+    traceback = (
+        'Traceback (most recent call last):\n  File "own.py", line 6, in on_event\n    raise ValueError("boom")\n'
+        "ValueError: boom\n"
+    )
+    told = answer._told(f"{said}; its stderr ends:\n{printed}{traceback}", debug=False)
+    assert told == f"{said}{rest} (raised at own.py:6; --debug shows the traceback)"
+
+
 def test_each_problem_has_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
     problems = [
         Problem(path=f"costs.{name}", source=f"run.yaml:{k}", what="got 'x'", expected="a number", remedy="mend it")

@@ -104,6 +104,14 @@ def test_a_question_that_says_nothing_is_refused(
     assert refused.code == 2
 
 
+def test_a_run_that_is_not_there_tells_where_was_looked_and_how_to_list(
+    boxgate: Callable[..., Any], workspace: Path
+) -> None:
+    error = boxgate("runs", "show", "r_ffff", "--artifacts", "my runs", "--json").error
+    assert error["where"] == str(workspace / "my runs")
+    assert "boxgate runs list --artifacts 'my runs'" in error["remedy"]
+
+
 def test_a_bad_tag_is_refused_before_the_run(boxgate: Callable[..., Any], runs: object, workspace: Path) -> None:
     assert boxgate("run", "run.yaml", "--tag", "two words", "--json").error["code"] == "TAG_INVALID"
     assert not (workspace / "artifacts").exists()
