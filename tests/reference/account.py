@@ -137,7 +137,7 @@ class Market:
 
     mark: last bid and ask. events: its execution events so far. volume: of the last of them.
     rate: from its quote currency to the account's, 0.0 while unknown.
-    lots_left: of the volume of this event, None without a limit.
+    lots_left: of the volume of this event, None without a limit. taker: number of the last book that took of it.
     """
 
     mark: Point | None = None
@@ -145,6 +145,7 @@ class Market:
     volume: float | None = None
     rate: float = 1.0
     lots_left: int | None = None
+    taker: int | None = None
 
 
 @dataclass
@@ -256,10 +257,11 @@ class State:
     def spec_of(self, number: int) -> Spec:
         return self.specs[self.books[number].instrument]
 
-    def copy(self) -> State:
+    def copy(self, number: int) -> State:
+        """Return a copy in which this one position may change, with the account and the market about it."""
         return replace(
             self,
-            books=[book.copy() for book in self.books],
+            books=[book.copy() if place == number else book for place, book in enumerate(self.books)],
             markets=[copy(market) for market in self.markets],
             outcomes=list(self.outcomes),
             reject_reasons=list(self.reject_reasons),

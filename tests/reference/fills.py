@@ -101,6 +101,7 @@ def increase_position(
     else:
         short = margin_is_short(state, number, new_lots, entry, price, fee)
     if short:
+        state.fired["margin_refused_beside_opposite"] += stands_beside(state, number, not buy)
         return "INSUFFICIENT_MARGIN"
     state.cash -= fee
     mark = marking(spot.point, lots)
@@ -140,14 +141,17 @@ def increase_position(
 
 def note_opening(state: State, number: int, buy: bool) -> None:
     """Count what stands beside a new position."""
-    opened = state.books[number]
-    others = [book for book in state.books if book is not opened and book.instrument == opened.instrument]
-    state.fired["named_opened"] += opened.place > 0
-    state.fired["opened_beside_same_side"] += any(
-        book.position is not None and (book.lots > 0) == buy for book in others
-    )
-    state.fired["opened_beside_opposite"] += any(
-        book.position is not None and (book.lots > 0) != buy for book in others
+    named = state.books[number].place > 0
+    state.fired[f"named_opened_{state.rules.margin_mode}"] += named
+    state.fired["opened_beside_same_side"] += stands_beside(state, number, buy)
+    state.fired["opened_beside_opposite"] += stands_beside(state, number, not buy)
+
+
+def stands_beside(state: State, number: int, long: bool) -> bool:
+    """Another position of the instrument is on this side."""
+    return any(
+        other != number and book.instrument == state.books[number].instrument and book.lots * (1 if long else -1) > 0
+        for other, book in enumerate(state.books)
     )
 
 
@@ -291,6 +295,7 @@ def log_fill(
         position=book.name,
     )
     state.fired[f"fill_{reason}"] += 1
+    state.fired[f"fill_{reason}_named"] += book.place > 0
     update = "LIQUIDATION" if reason == "LIQUIDATION" else "FILL"
     state.fills.append(fill)
     state.updates.append(

@@ -31,6 +31,9 @@ def arrival(state: State, number: int, moment: Moment) -> int:
         seq = max(seq for seq in moment.seqs if seq is not None)
         time_ns += int(rules.jitter_ns * uniform(rules.seed, seq, 2**32 + book.instrument))
     state.fired["latency_kept_in_order"] += time_ns < book.decided_ns
+    state.fired["latency_overtakes_another_position"] += time_ns >= book.decided_ns and any(
+        other.instrument == book.instrument and time_ns < other.decided_ns for other in state.books
+    )
     book.decided_ns = max(book.decided_ns, time_ns)
     return book.decided_ns
 

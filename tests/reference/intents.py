@@ -211,8 +211,10 @@ def rejection_of_submit(state: State, record: int) -> str | None:
     reason = wrong_side(intent, reference, buy)
     if reason is not None:
         return reason
-    orders = 0 if number is None else count_of_orders(state, state.books[number])
-    return "TOO_MANY_ORDERS" if orders >= MOST_ORDERS else None
+    if number is None or count_of_orders(state, state.books[number]) < MOST_ORDERS:
+        return None
+    state.fired["too_many_orders_of_a_name"] += state.books[number].place > 0
+    return "TOO_MANY_ORDERS"
 
 
 def rejection_of_replace(state: State, record: int) -> str | None:

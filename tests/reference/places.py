@@ -41,4 +41,8 @@ def is_full(state: State, instrument: int) -> bool:
 
 def forget_free_places(state: State) -> None:
     """A place with no position, no working order and an empty queue is free: it loses its name and all it had."""
+    for book in state.books:
+        kinds = {state.intents[queued.record].intent.kind for queued in book.intents}
+        only_queue = book.position is None and not book.orders and bool(kinds)
+        state.fired["place_kept_by_changes_that_wait"] += book.place > 0 and only_queue and "SUBMIT" not in kinds
     state.books = [book for book in state.books if book.place == 0 or not book.is_free]

@@ -214,7 +214,7 @@ def run_order_case(case: OrderCase) -> Result:
 def random_limited_case(seed: int) -> Case:
     """Draw one session with targets: trails, volume limits, latency or hours."""
     rng = Random(f"limited {seed}")
-    specs, rules, events, layouts = _market(rng)
+    specs, rules, events, layouts = draw_market(rng)
     signals = {
         seq: [_with_trail(rng, signal, specs[signal.instrument]) for signal in answer]
         for seq, answer in draw_signals(rng, specs, events).items()
@@ -236,9 +236,9 @@ def coverage(seeds: Sequence[int]) -> tuple[Counter[str], Counter[str]]:
 def draw_case(seed: int) -> tuple[OrderCase, Result]:
     """Draw a session with orders and run it, which is how its intents are made."""
     rng = Random(f"orders {seed}")
-    specs, rules, events, layouts = _market(rng)
+    specs, rules, events, layouts = draw_market(rng)
     rules = replace(rules, orders=True)
-    trader = _Trader(rng, specs, rules)
+    trader = Trader(rng, specs, rules)
     result = run(specs, rules, events, START_NS, trader.answer)
     return OrderCase(seed, specs, rules, events, START_NS, trader.intents, layouts), result
 
@@ -247,7 +247,7 @@ def draw_case(seed: int) -> tuple[OrderCase, Result]:
 # Markets and rules
 
 
-def _market(rng: Random) -> tuple[list[Spec], Rules, list[Event], list[str]]:
+def draw_market(rng: Random) -> tuple[list[Spec], Rules, list[Event], list[str]]:
     """Draw instruments, their tape and the rules; one instrument alone may be quoted in the account's currency."""
     market = list(rng.choice([each for each in MARKETS if len(each) >= 3]))
     if rng.random() < 0.5:
@@ -324,7 +324,7 @@ def _with_trail(rng: Random, signal: SignalIn, spec: Spec) -> SignalIn:
 
 
 @dataclass
-class _Trader:
+class Trader:
     """Answers moments at random and keeps what it answered."""
 
     rng: Random
@@ -432,8 +432,8 @@ class _Trader:
             instrument,
             side,
             kind,
-            price=_positive(price, tick),
-            stop_price=_positive(stop_price, tick),
+            price=positive(price, tick),
+            stop_price=positive(stop_price, tick),
             trail=trail,
             tif=tif,
             valid_until_ns=self.until(view) if tif == "GTD" else None,
@@ -463,8 +463,8 @@ class _Trader:
         sign = 1 if side == "BUY" else -1
         if rng.random() < 0.08:
             reference += tick * rng.choice((-6, 6))
-        sl = _positive(reference - sign * tick * rng.randint(1, 5), tick) if rng.random() < 0.6 else None
-        tp = _positive(reference + sign * tick * rng.randint(1, 5), tick) if rng.random() < 0.6 else None
+        sl = positive(reference - sign * tick * rng.randint(1, 5), tick) if rng.random() < 0.6 else None
+        tp = positive(reference + sign * tick * rng.randint(1, 5), tick) if rng.random() < 0.6 else None
         trail = tick * rng.choice((1, 2, 2, 3, 4)) if rng.random() < 0.4 else None
         if sl is not None and tp is not None and (sl >= tp if side == "BUY" else sl <= tp):
             tp = None
@@ -476,12 +476,12 @@ class _Trader:
         tick, lot = grid_value(1, self.specs[order.instrument].tick), self.specs[order.instrument].lot
 
         def shifted(price: float | None) -> float | None:
-            return None if price is None else _positive(price + tick * rng.choice((-3, -1, 0, 0, 1, 3)), tick)
+            return None if price is None else positive(price + tick * rng.choice((-3, -1, 0, 0, 1, 3)), tick)
 
         price = shifted(order.price)
         if order.post_only and order.instrument in self.quotes and rng.random() < 0.7:
             bid, ask = self.quotes[order.instrument]
-            price = _positive(ask - tick if order.side == "BUY" else bid + tick, tick)
+            price = positive(ask - tick if order.side == "BUY" else bid + tick, tick)
         qty = grid_value(rng.choice((1, 2, 3, 5, 8)), lot) * rng.choice((1, 1, 1, 1, 1, 1, 0.7))
         filled = next((each.filled_qty for each in view.orders if each.client_id == order.client_id), 0.0)
         if filled > 0 and rng.random() < 0.6:
@@ -525,7 +525,7 @@ class _Trader:
         risk = self.risk(position.instrument, position.side, bid if position.side == "BUY" else ask)
         if position.trail is not None and rng.random() < 0.5:
             risk["risk_trail"] = position.trail
-        intent = Intent("PROTECT", position.instrument)
+        intent = Intent("PROTECT", position.instrument, position=position.name)
         return replace(intent, **risk)  # type: ignore[arg-type]  # fields by name
 
     def until(self, view: MomentView) -> int:
@@ -535,7 +535,7 @@ class _Trader:
         return view.time_ns + MINUTE_NS * minutes + rng.randint(-2, 1) // 2
 
 
-def _positive(price: float | None, tick: float) -> float | None:
+def positive(price: float | None, tick: float) -> float | None:
     return None if price is None else max(price, tick)
 
 

@@ -17,7 +17,7 @@ def begin_volume(state: State, instrument: int, volume: float | None) -> None:
                 order.idle = False
             book.idle = False
     market = state.markets[instrument]
-    market.lots_left = None
+    market.lots_left = market.taker = None
     share = state.rules.volume_limit
     if share is not None:
         assert volume is not None
@@ -35,7 +35,7 @@ def cut(state: State, number: int, lots: int) -> int:
     left = state.market_of(number).lots_left
     if left is None or lots <= left:
         return lots
-    state.fired["volume_cut_named"] += state.books[number].place > 0
+    state.fired["volume_taken_by_another_position"] += state.market_of(number).taker not in (None, number)
     state.fired["volume_cut_to_nothing" if left == 0 else "volume_cut"] += 1
     return left
 
@@ -45,4 +45,5 @@ def take_lots(state: State, number: int, lots: int) -> None:
     market = state.market_of(number)
     if market.lots_left is not None:
         market.lots_left -= lots
+        market.taker = number
         assert market.lots_left >= 0

@@ -27,15 +27,18 @@ def settle_inside(state: State, number: int, event: Event, seq: int) -> State:
         for point in quotes_of(state, event):
             stand_at(state, number, point)
         return state
-    up = walk(state.copy(), number, event, seq, "ohlc")
-    down = walk(state.copy(), number, event, seq, "olhc")
+    book = state.books[number]
+    if book.position is None and book.working is None and not book.orders:
+        return state
+    up = walk(state.copy(number), number, event, seq, "ohlc")
+    down = walk(state.copy(number), number, event, seq, "olhc")
     count = len(state.fills)
     path_dependent = fills_made(up, count) != fills_made(down, count)
     path = chosen_path(state, number, event, up, down)
     if not path_dependent:
         return up if path == "ohlc" else down
     state.fired[f"path_dependent_{state.rules.path}_{path}"] += 1
-    state.fired["named_path_dependent"] += state.books[number].place > 0
+    state.fired["named_path_dependent"] += book.place > 0
     state.path_dependent_bars += 1
     return walk(state, number, event, seq, path, path_dependent=True)
 

@@ -44,6 +44,7 @@ def is_over(valid_until_ns: int | None, time_ns: int) -> bool:
 def tell_expiry(state: State, record: int, seq: int, time_ns: int) -> None:
     state.intent_outcomes[record] = "EXPIRED"
     intent = state.intents[record].intent
+    state.fired["expired_named"] += intent.position != ""
     state.updates.append(
         Update("EXPIRY", intent.instrument, seq, time_ns, client_id=intent.client_id, position=intent.position)
     )
@@ -327,12 +328,13 @@ def fill_working(
     take_lots(state, number, lots)
     state.fired[f"order_increase_{order.type}"] += 1
     state.fired["order_reversal"] += wanted > 0
+    state.fired["order_reversal_named"] += wanted > 0 and book.place > 0
     note_fill(state, number, order, lots, spot)
 
 
 def fill_or_kill(state: State, number: int, order: WorkingOrder, raw: float, spot: Spot, kind: str) -> None:
     """§15.5: only if all open lots can fill. It is tried on a copy of everything."""
-    trial = state.copy()
+    trial = state.copy(number)
     same = find(trial.books[number], order.client_id)
     assert same is not None
     fill_working(trial, number, same, raw, spot, kind)
@@ -361,6 +363,9 @@ def note_fill(state: State, number: int, order: WorkingOrder, lots: int, spot: S
         state.intent_outcomes[order.record] = "FILLED"
     if not order.oco:
         return
+    state.fired["oco_of_another_position_stays"] += any(
+        other.oco == order.oco for each in state.books if each is not book for other in each.orders
+    )
     for other in list(book.orders):
         if other.oco == order.oco and other.client_id != order.client_id:
             state.fired["oco_working"] += 1
@@ -393,6 +398,7 @@ def end_cancelled(state: State, number: int, order: WorkingOrder, reason: str, s
 
 def tell_cancelled(state: State, intent: Intent, record: int, reason: str, spot: Spot) -> None:
     state.fired[f"cancelled_{reason}"] += 1
+    state.fired[f"cancelled_{reason}_named"] += intent.position != ""
     state.intent_outcomes[record] = "CANCELLED"
     state.intent_reasons[record] = reason
     state.updates.append(
