@@ -14,19 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from boxgate_engine.errors import RunFailed
-from boxgate_engine.tables import SCHEMAS, Tables
+from boxgate_engine.tables import Tables
 
 _FIXED_WIDTH: Final = {"int64": np.dtype("<i8"), "float64": np.dtype("<f8"), "bool": np.dtype("u1")}
 
 
 def result_digest(tables: Tables) -> str:
-    """Return "sha256:" + 64 hex digits over the public columns of signals, fills, trades and equity.
+    """Return "sha256:" + 64 hex digits over the public columns of signals, fills, trades, equity and orders.
+
+    Without orders of its own a run has no such table, and its digest is that of the others.
 
     Independent of chunking, of columns that are not public and of the bit pattern of zero.
     Raises RunFailed RESULT_NOT_FINITE, with table, column and row, for NaN or infinity.
     """
     state = hashlib.sha256()
-    for name in SCHEMAS:
+    for name in tables.names:
         table = tables.public(name)
         state.update(_text(name))
         state.update(np.int64(table.num_rows).astype("<i8").tobytes())

@@ -345,7 +345,7 @@ def _fill(out: Record, intent: _Intent, specs: Records, time_ns: np.ndarray, day
     changed = False
     if intent.has("qty"):
         out["lots"] = lots_within(float(raw["qty"]), int(spec["lot_num"]), int(spec["lot_den"]))
-        changed = grid_value(int(out["lots"]), int(spec["lot_num"]), int(spec["lot_den"])) != raw["qty"]
+        changed = bool(grid_value(int(out["lots"]), int(spec["lot_num"]), int(spec["lot_den"])) != raw["qty"])
     for name in _PRICES:
         if intent.has(name):
             out[name] = nearest_price(float(raw[name]), int(spec["tick_num"]), int(spec["tick_den"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,8 +14,11 @@ from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Floats, Records
 from boxgate_engine.ledger import build_ledger
+from boxgate_engine.order_table import REJECT_REASONS, order_counts, orders_table
 from boxgate_engine.simulation import Simulation
-from boxgate_engine.tables import Tables, build_table, coded, nullable
+from boxgate_engine.tables import Tables, build_table, coded, named, nullable
+
+__all__ = ["REJECT_REASONS", "Results", "finish"]
 
 _OUTCOMES: Final = {
     records.EXECUTED: "EXECUTED",
@@ -23,15 +27,6 @@ _OUTCOMES: Final = {
     records.REJECTED: "REJECTED",
     records.UNEXECUTED: "UNEXECUTED",
 }
-REJECT_REASONS: Final = {
-    records.INSUFFICIENT_MARGIN: "INSUFFICIENT_MARGIN",
-    records.QTY_BELOW_MINIMUM: "QTY_BELOW_MINIMUM",
-    records.STOP_LOSS_SIDE: "STOP_LOSS_SIDE",
-    records.TAKE_PROFIT_SIDE: "TAKE_PROFIT_SIDE",
-    records.SHORT_NOT_ALLOWED: "SHORT_NOT_ALLOWED",
-    records.RATE_UNKNOWN: "RATE_UNKNOWN",
-}
-"""Names of the kernel's reasons of rejection."""
 _FILL_REASONS: Final = {
     records.ENTRY: "ENTRY",
     records.SIGNAL: "SIGNAL",
@@ -59,11 +54,17 @@ class Results:
     ledger: pa.Table | None
 
 
-def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledger: bool = False) -> Results:
+def finish(
+    simulation: Simulation,
+    *,
+    meta: list[str | None] | None = None,
+    client_ids: Sequence[str] = (),
+    ledger: bool = False,
+) -> Results:
     """Decide the outcomes that are still open and return the results.
 
-    meta: in debug, the canonical JSON of each signal in table order. ledger: with the table of all bookings. Asserts
-    the ledger identity.
+    meta: in debug, the canonical JSON of each signal or intent in table order. client_ids: in debug the name of each
+    order by its number. ledger: with the table of all bookings. Asserts the ledger identity.
     """
     sim = simulation.sim
     account = sim.account[0]
@@ -76,10 +77,11 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledg
     _assert_ledger(simulation)
     names = [instrument.symbol for instrument in simulation.instruments]
     tables = Tables(
-        signals=_signals(signals, names, sim.specs, meta),
+        signals=_signals(signals, names, sim.specs, None if simulation.orders else meta),
         fills=_fills(fills, names, intents if simulation.orders else signals),
         trades=_trades(trades, names),
         equity=_equity(equity),
+        orders=orders_table(simulation, names, meta, client_ids) if simulation.orders else None,
     )
     counts = {
         "signals": len(signals),
@@ -89,6 +91,7 @@ def finish(simulation: Simulation, *, meta: list[str | None] | None = None, ledg
         "unexecuted": int((signals["outcome"] == UNEXECUTED).sum()),
         **{name: int(account[name]) for name in ("path_dependent_bars", "liquidations", "margin_calls")},
         "funding_stamps": int(account["funding_stamps"]),
+        **(order_counts(tables.orders, intents) if tables.orders is not None else {}),
     }
     return Results(
         tables=tables,
@@ -128,8 +131,8 @@ def _signals(rows: Records, names: list[str], specs: Records, meta: list[str | N
         "tp": nullable(rows["tp"].copy(), rows["tp"] > 0),
         "valid_until_ns": nullable(rows["valid_until_ns"].copy(), rows["valid_until_ns"] != NO_EXPIRY),
         "adjust_only": rows["adjust_only"] != 0,
-        "outcome": _named(rows["outcome"], _OUTCOMES),
-        "reject_reason": _named(rows["reason"], REJECT_REASONS),
+        "outcome": named(rows["outcome"], _OUTCOMES),
+        "reject_reason": named(rows["reason"], REJECT_REASONS),
     }
     if meta is not None:
         columns["meta"] = pa.array([meta[k] for k in order], pa.string())
@@ -148,7 +151,7 @@ def _fills(rows: Records, names: list[str], signals: Records) -> pa.Table:
             "side": coded(np.where(rows["direction"] > 0, 0, 1), ("BUY", "SELL")),
             **{name: rows[name].copy() for name in ("qty", "price", "reference_price", "fee", "slippage")},
             "liquidity": coded(np.where(rows["maker"] > 0, 0, 1), ("MAKER", "TAKER")),
-            "reason": _named(rows["reason"], _FILL_REASONS),
+            "reason": named(rows["reason"], _FILL_REASONS),
             "signal_seq": nullable(seq, caused),
             "path_dependent": rows["path_dependent"] != 0,
         },
@@ -166,7 +169,7 @@ def _trades(rows: Records, names: list[str]) -> pa.Table:
             "instrument": coded(rows["instrument"], names),
             "side": coded(np.where(rows["side"] > 0, 0, 1), ("LONG", "SHORT")),
             **{name: rows[name].copy() for name in (*same, *rest)},
-            "exit_reason": _named(rows["reason"], _FILL_REASONS),
+            "exit_reason": named(rows["reason"], _FILL_REASONS),
             "net_pnl": ((rows["gross_pnl"] - rows["fees"]) + rows["funding"]) + rows["swap"],
             "path_dependent": rows["path_dependent"] != 0,
         },
@@ -190,10 +193,10 @@ def _equity(rows: Records) -> pa.Table:
 
 def _open_positions(simulation: Simulation) -> list[dict[str, Any]]:
     positions = []
-    for i, instrument in enumerate(simulation.instruments):
-        book = simulation.sim.book[i]
+    for i, book in enumerate(simulation.sim.book):
         lots = int(book["lots"])
         if lots:
+            instrument = simulation.instruments[int(book["instrument"])]
             spec = simulation.sim.specs[i]
             positions.append(
                 {
@@ -206,11 +209,3 @@ def _open_positions(simulation: Simulation) -> list[dict[str, Any]]:
                 }
             )
     return positions
-
-
-def _named(codes: np.ndarray, names: dict[int, str]) -> pa.Array:
-    """Return the names of integer codes; a code without a name is null."""
-    positions = np.full(max(names) + 1, -1)
-    for position, code in enumerate(names):
-        positions[code] = position
-    return coded(positions[codes], tuple(names.values()))

@@ -1,4 +1,4 @@
-"""The four result tables of a run: columns, types, order, and which of them are public.
+"""The result tables of a run: columns, types, order, and which of them are public.
 
 Times are nanoseconds since 1970-01-01 UTC, money is in account currency, prices in quote currency, quantities in
 base units. Public columns enter the result digest; the others exist in debug mode only.
@@ -32,8 +32,17 @@ LIQUIDITIES: Final = ("MAKER", "TAKER")
 OUTCOMES: Final = ("EXECUTED", "NO_OP", "RESTING", "REJECTED", "UNEXECUTED")
 """What became of a signal."""
 
+ORDER_TYPES: Final = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP")
+"""When an order fills and at what price."""
+TIMES_IN_FORCE: Final = ("GTC", "DAY", "GTD", "IOC", "FOK")
+"""How long an order works."""
+ORDER_OUTCOMES: Final = ("FILLED", "CANCELLED", "EXPIRED", "REJECTED", "WORKING", "UNEXECUTED")
+"""What became of an order."""
+
 META: Final = "meta"
-"""The debug column of signals: canonical JSON of the strategy's own notes; never in prod, never in the digest."""
+"""A debug column: canonical JSON of the strategy's own notes; never in prod, never in the digest."""
+CLIENT_ID: Final = "client_id"
+"""A debug column of orders: the name that the strategy gave; never in prod, never in the digest."""
 
 
 def _required(name: str, kind: pa.DataType) -> pa.Field:
@@ -125,52 +134,100 @@ EQUITY: Final = pa.schema(
 )
 """One row per moment, after all its bars; the first row is the start with the initial cash."""
 
-SCHEMAS: Final[dict[str, pa.Schema]] = {"signals": SIGNALS, "fills": FILLS, "trades": TRADES, "equity": EQUITY}
-"""Public schema of each table, in the order in which the digest reads them."""
+ORDERS: Final = pa.schema(
+    [
+        _required("number", pa.int64()),
+        _required("seq", pa.int64()),
+        _required("time", _TIME),
+        _required("instrument", pa.string()),
+        _optional("position", pa.int64()),
+        _required("side", pa.string()),
+        _required("type", pa.string()),
+        _required("qty", pa.float64()),
+        _optional("price", pa.float64()),
+        _optional("stop_price", pa.float64()),
+        _optional("trail", pa.float64()),
+        _required("tif", pa.string()),
+        _optional("valid_until_ns", pa.int64()),
+        _required("reduce_only", pa.bool_()),
+        _required("post_only", pa.bool_()),
+        _optional("oco", pa.int64()),
+        _optional("sl", pa.float64()),
+        _optional("tp", pa.float64()),
+        _optional("risk_trail", pa.float64()),
+        _required("outcome", pa.string()),
+        _optional("reason", pa.string()),
+        _required("filled_qty", pa.float64()),
+        _optional("average_price", pa.float64()),
+        _optional("ended_seq", pa.int64()),
+        _optional("ended_time_ns", pa.int64()),
+    ]
+)
+"""One row per order by its number, with the values that it had last; seq and time are those of its submission."""
 
+ORDERS_DEBUG: Final = ORDERS.append(_required(CLIENT_ID, pa.string())).append(_optional(META, pa.string()))
+"""Orders with the strategy's names and notes, as stored in debug mode."""
+
+SCHEMAS: Final[dict[str, pa.Schema]] = {"signals": SIGNALS, "fills": FILLS, "trades": TRADES, "equity": EQUITY}
+"""Public schema of each table that every run has, in the order in which the digest reads them."""
+
+ALL_SCHEMAS: Final[dict[str, pa.Schema]] = {**SCHEMAS, "orders": ORDERS}
+"""SCHEMAS and, behind them, the table of runs whose strategy has orders of its own."""
+
+_DEBUG: Final[dict[str, pa.Schema]] = {"signals": SIGNALS_DEBUG, "orders": ORDERS_DEBUG}
 _ALLOWED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "signals": {"side": SIGNAL_SIDES, "outcome": OUTCOMES},
     "fills": {"side": ORDER_SIDES, "liquidity": LIQUIDITIES, "reason": FILL_REASONS},
     "trades": {"side": SIDES, "exit_reason": EXIT_REASONS},
     "equity": {},
+    "orders": {"side": ORDER_SIDES, "type": ORDER_TYPES, "tif": TIMES_IN_FORCE, "outcome": ORDER_OUTCOMES},
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tables:
-    """The complete result of a run. Each table has its schema above; signals may carry `meta` in debug mode."""
+    """The complete result of a run. Each table has its schema above; signals and orders may carry debug columns.
+
+    orders: None in a run without orders of the strategy's own.
+    """
 
     signals: pa.Table
     fills: pa.Table
     trades: pa.Table
     equity: pa.Table
+    orders: pa.Table | None = None
 
     def __post_init__(self) -> None:
-        for name, schema in SCHEMAS.items():
-            table = self.table(name)
+        for name in self.names:
+            table, schema = self.table(name), ALL_SCHEMAS[name]
             assert tuple(table.column_names[: len(schema)]) == tuple(schema.names), name
-            assert set(table.column_names[len(schema) :]) <= ({META} if name == "signals" else set()), name
+            assert set(table.column_names) <= set(_DEBUG.get(name, schema).names), name
             assert [table.schema.field(column).type for column in schema.names] == schema.types, name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tables that are there, in the order in which the digest reads them."""
+        return tuple(name for name in ALL_SCHEMAS if getattr(self, name) is not None)
 
     def table(self, name: str) -> pa.Table:
         """Return one table by the name that the digest uses."""
-        assert name in SCHEMAS, name
+        assert name in self.names, name
         table: pa.Table = getattr(self, name)
         return table
 
     def public(self, name: str) -> pa.Table:
         """Return one table without its debug columns."""
-        return self.table(name).select(SCHEMAS[name].names)
+        return self.table(name).select(ALL_SCHEMAS[name].names)
 
 
 def build_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
     """Return a result table from its columns.
 
-    name: a key of SCHEMAS. columns: one entry per column of the schema, each a NumPy array, a list (None = null) or
-    an Arrow array, all of one length; times are int64 nanoseconds; `meta` is optional for signals. NaN is a value
+    name: a key of ALL_SCHEMAS. columns: one entry per column of the schema, each a NumPy array, a list (None = null) or
+    an Arrow array, all of one length; times are int64 nanoseconds; with `meta` those of debug are there. NaN is a value
     here, not null: pass a masked or Arrow array, or use `nullable`.
     """
-    schema = SIGNALS_DEBUG if name == "signals" and META in columns else SCHEMAS[name]
+    schema = _DEBUG[name] if name in _DEBUG and META in columns else ALL_SCHEMAS[name]
     assert set(columns) == set(schema.names), (name, sorted(set(columns) ^ set(schema.names)))
     arrays = [_as_array(columns[field.name], field.type) for field in schema]
     for field, array in zip(schema, arrays, strict=True):
@@ -183,7 +240,12 @@ def build_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
 
 def empty_table(name: str) -> pa.Table:
     """Return a result table without rows."""
-    return SCHEMAS[name].empty_table()
+    return ALL_SCHEMAS[name].empty_table()
+
+
+def stored_table(name: str, table: pa.Table) -> pa.Table:
+    """Return a table as it was read from a file with the types of its schema, that of debug if it has such columns."""
+    return table.cast(_DEBUG[name] if name in _DEBUG and META in table.column_names else ALL_SCHEMAS[name])
 
 
 def nullable(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Array:
@@ -195,6 +257,14 @@ def coded(codes: npt.NDArray[Any], names: Sequence[str]) -> pa.Array:
     """Return strings of shape (n,) from integer codes; a negative code is null. Fast for long columns of few names."""
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string())).cast(pa.string())
+
+
+def named(codes: npt.NDArray[Any], names: Mapping[int, str]) -> pa.Array:
+    """Return the names of integer codes of shape (n,); a code without a name is null."""
+    positions = np.full(max(names) + 1, -1)
+    for position, code in enumerate(names):
+        positions[code] = position
+    return coded(positions[codes], tuple(names.values()))
 
 
 def _as_array(values: Any, kind: pa.DataType) -> pa.Array:

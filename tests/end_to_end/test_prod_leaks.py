@@ -31,8 +31,6 @@ from boxgate_server.__main__ import main
 
 LEAKY = Path(__file__).parent / "strategies" / "leaky.py"
 SECRET = "quokka7Zebra93Umbra"
-TABLES = ("signals", "fills", "equity_curve")
-
 CONFIG = """\
 strategy: {{command: [python, strategy/leaky.py]}}
 dataset: small
@@ -90,6 +88,11 @@ FAULTS = {
     "instrument": ("PROTO_SCOPE", 1, None),
     "side": ("SIGNAL_ENUM", 1, None),
     "seq": ("PROTO_SEQ", 1, None),
+    "order_id": ("ORDER_ID", 1, "client_id"),
+    "order_name": ("ORDER_ID", 1, "client_id"),
+    "order_group": ("ORDER_ID", 1, "client_id"),
+    "order_position": ("ORDER_ID", 1, "client_id"),
+    "order_fields": ("ORDER_FIELDS", 1, "client_id"),
 }
 """Fault of the sidecar: code, exit code, and the place whose canary the error of a debug run shows."""
 
@@ -193,6 +196,30 @@ def test_both_modes_and_a_run_that_ends_badly_have_one_result(workspace: Callabl
     ended_badly = place.folder / "artifacts" / "runs" / told[2].json["run_id"]
     assert find_canaries(ended_badly, SECRET) == []
     assert occurrences(told[2].text.encode(), forms(SECRET)) == []
+
+
+def test_prod_shows_no_name_of_an_order_a_group_or_a_position(workspace: Callable[..., Workspace]) -> None:
+    place = workspace()
+    told = {mode: place.run(mode, fault="orders") for mode in ("prod", "debug")}
+    assert [answered.code for answered in told.values()] == [0, 0], told
+    assert told["prod"].json["result_digest"] == told["debug"].json["result_digest"]
+    folders = {mode: Path(answered.json["artifacts"]) for mode, answered in told.items()}
+    assert find_canaries(folders["prod"], SECRET) == []
+    assert occurrences(told["prod"].text.encode(), forms(SECRET)) == []
+    orders = {mode: pa.parquet.read_table(folder / "orders.parquet") for mode, folder in folders.items()}
+    assert set(orders["debug"].column_names) - set(orders["prod"].column_names) == {"client_id", "meta"}
+    assert orders["prod"].num_rows > 100
+    assert {"FILLED", "CANCELLED"} <= set(orders["prod"]["outcome"].to_pylist())
+    # Control: debug keeps the names and notes of the same orders.
+    assert all(f"{SECRET}.client_id" in name for name in orders["debug"]["client_id"].to_pylist())
+    assert all(f"{SECRET}.intent_meta_value" in meta for meta in orders["debug"]["meta"].to_pylist())
+
+
+def test_sidecars_that_name_their_orders_differently_leave_equal_prod_runs(workspace: Callable[..., Workspace]) -> None:
+    told = [workspace(secret).run("prod", fault="orders") for secret in (SECRET, "x9" * 3_000, "")]
+    assert [answered.code for answered in told] == [0, 0, 0], told
+    first, *others = (files_of(Path(answered.json["artifacts"])) for answered in told)
+    assert all(files == first for files in others)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -309,7 +336,7 @@ def test_the_sidecar_sends_every_canary(hear: Callable[..., Heard]) -> None:
 def test_a_canary_stands_in_every_text_that_is_meta(hear: Callable[..., Heard]) -> None:
     sent = {
         field.full_name
-        for fault in ("none", "refuses", "needs", "series", "frame", "frames")
+        for fault in ("none", "orders", "refuses", "needs", "series", "frame", "frames")
         for answer in hear(fault).answers
         for field, text in _set_texts(answer)
         if SECRET in text

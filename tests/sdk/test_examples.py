@@ -26,6 +26,7 @@ _CLASSES = {
     "tick_momentum": "TickMomentum",
     "breakout_trailing": "BreakoutTrailing",
     "portfolio_rotation": "PortfolioRotation",
+    "order_breakout": "OrderBreakout",
 }
 _CASES: list[tuple[str, dict[str, Any]]] = [
     ("sma_cross", {"form": "bar"}),

@@ -6,11 +6,12 @@
 from boxgate_engine.artefacts.content import BANDS_FILE, LEDGER_FILE, RunArtefacts, json_bytes, table_bytes, trades_csv
 from boxgate_engine.artefacts.publish import Published, prepare_store, publish_run, put_report
 from boxgate_engine.artefacts.run_log import RunLog
-from boxgate_engine.artefacts.stored import StoredRun, find_run, read_run
+from boxgate_engine.artefacts.stored import ORDERS_FILE, StoredRun, find_run, read_run
 
 __all__ = [
     "BANDS_FILE",
     "LEDGER_FILE",
+    "ORDERS_FILE",
     "Published",
     "RunArtefacts",
     "RunLog",

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from boxgate_engine.artefacts.stored import ORDERS_FILE
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.metrics.benchmark import BENCHMARK_FILE
-from boxgate_engine.tables import META, TRADES, Tables
+from boxgate_engine.tables import CLIENT_ID, META, TRADES, Tables
 
 BANDS_FILE: Final = "bands.json"
 """The run under other assumptions, if `execution.bands` asks for it."""
@@ -68,15 +69,17 @@ class RunArtefacts:
     def files(self) -> dict[str, bytes]:
         """Return name → content of all files but report.html and manifest.json.
 
-        In prod there is no `meta` column. Raises RunFailed for text that a spreadsheet could take for a formula.
+        In prod there is no column of debug. Raises RunFailed for text that a spreadsheet could take for a formula.
         """
         assert self.mode != "prod" or b'"source": "sidecar"' not in self.log, "the log was made for debug"
-        signals = self.tables.public("signals") if self.mode == "prod" else self.tables.signals
+        shown = self.tables.public if self.mode == "prod" else self.tables.table
         tables = {
             "equity_curve.parquet": self.tables.equity,
             "fills.parquet": self.tables.fills,
-            "signals.parquet": signals,
+            "signals.parquet": shown("signals"),
         }
+        if self.tables.orders is not None:
+            tables[ORDERS_FILE] = shown("orders")
         if self.benchmark is not None:
             tables[BENCHMARK_FILE] = self.benchmark
         if self.ledger is not None:
@@ -123,7 +126,8 @@ def plain(value: Any) -> Any:
 def table_bytes(table: pa.Table) -> bytes:
     """Return a Parquet file. Its bytes depend on the content and the version of the writer, on nothing else."""
     table = table.combine_chunks()
-    words = [field.name for field in table.schema if pa.types.is_string(field.type) and field.name != META]
+    alone = (META, CLIENT_ID)  # texts that do not repeat
+    words = [field.name for field in table.schema if pa.types.is_string(field.type) and field.name not in alone]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,

@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from boxgate_engine.errors import RunAmbiguous, RunDamaged, RunNotFound
-from boxgate_engine.tables import SCHEMAS, SIGNALS_DEBUG, TRADES, Tables
+from boxgate_engine.tables import TRADES, Tables, stored_table
 
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "report.html"
@@ -32,7 +32,10 @@ REQUIRED: Final = frozenset(
         "signals.parquet",
     }
 )
-"""Files that every manifest lists; report.html may come besides."""
+"""Files that every manifest lists; others such as report.html may come besides."""
+
+ORDERS_FILE: Final = "orders.parquet"
+"""The orders of a strategy that has its own."""
 
 _RUN_ID: Final = re.compile(r"r_[0-9a-f]{1,32}")
 _FILE_NAME: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9]+")
@@ -72,12 +75,16 @@ class StoredRun:
 
     def tables(self) -> Tables:
         """Return the tables. Their digest is that of the manifest."""
-        signals = pq.read_table(self.folder / "signals.parquet")
+
+        def read(name: str, file: str) -> pa.Table:
+            return stored_table(name, pq.read_table(self.folder / file))
+
         return Tables(
-            signals=signals.cast(SIGNALS_DEBUG if "meta" in signals.column_names else SCHEMAS["signals"]),
-            fills=pq.read_table(self.folder / "fills.parquet").cast(SCHEMAS["fills"]),
+            signals=read("signals", "signals.parquet"),
+            fills=read("fills", "fills.parquet"),
             trades=read_trades(self.folder / "trades.csv"),
-            equity=pq.read_table(self.folder / "equity_curve.parquet").cast(SCHEMAS["equity"]),
+            equity=read("equity", "equity_curve.parquet"),
+            orders=read("orders", ORDERS_FILE) if ORDERS_FILE in self.files else None,
         )
 
 

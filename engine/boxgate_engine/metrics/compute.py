@@ -23,7 +23,7 @@ _TRIALS: Final = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What happened how often in a run."""
+    """What happened how often in a run: what is about signals is 0 where the strategy has orders, and the reverse."""
 
     events: int = 0
     bars: int = 0
@@ -39,6 +39,12 @@ class Counts:
     liquidations: int = 0
     margin_calls: int = 0
     funding_stamps: int = 0
+    orders: int = 0
+    orders_filled: int = 0
+    orders_cancelled: int = 0
+    orders_expired: int = 0
+    orders_rejected: int = 0
+    changes_refused: int = 0
 
 
 def compute_metrics(

@@ -327,19 +327,28 @@ def _limits(execution: Mapping[str, Any]) -> list[Assumption]:
 def _outcome(files: RunFiles) -> list[Assumption]:
     counts = files.metrics["counts"]
     opened = files.metrics.get("open_positions", [])
+    by_orders = files.orders is not None
+    decisions = "orders" if by_orders else "signals"
+    unmet = counts.get("unexecuted", 0)
+    if by_orders:
+        unmet = sum(counts.get(f"orders_{name}", 0) for name in ("cancelled", "expired"))
     return [
         Assumption(
-            name="Rejected signals",
-            value=count(counts.get("rejected", 0)),
+            name=f"Rejected {decisions}",
+            value=count(counts.get("orders_rejected" if by_orders else "rejected", 0)),
             note="Refused by margin, minimum quantity or the side of a stop or target; the run went on.",
         ),
         Assumption(
-            name="Unexecuted signals",
-            value=count(counts.get("unexecuted", 0)),
-            note="Replaced, expired or ended before a price was met, or given when no event was left.",
+            name="Cancelled or expired orders" if by_orders else "Unexecuted signals",
+            value=count(unmet),
+            note="Ended before all of them was filled; orders.parquet names the reason of each."
+            if by_orders
+            else "Replaced, expired or ended before a price was met, or given when no event was left.",
         ),
         Assumption(
-            name="Rounded signals", value=count(counts.get("rounded", 0)), note="Put on the tick and lot grid first."
+            name=f"Rounded {decisions}",
+            value=count(counts.get("rounded", 0)),
+            note="Put on the tick and lot grid first.",
         ),
         Assumption(
             name="Path dependent bars",

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from boxgate_engine.artefacts.stored import ORDERS_FILE
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.metrics.benchmark import BENCHMARK, BENCHMARK_FILE
 from boxgate_engine.report.extremes import Floats, Integers
-from boxgate_engine.tables import EQUITY, FILLS, SIGNALS, TRADES
+from boxgate_engine.tables import EQUITY, FILLS, ORDERS, SIGNALS, TRADES
 
 _CURVE_COLUMNS: Final = ["time", "equity", "drawdown", "exposure_gross", "exposure_net"]
 _SIGNAL_COLUMNS: Final = ["seq", "instrument", "side", "sl", "tp", "outcome", "reject_reason"]
+_ORDER_COLUMNS: Final = ["outcome", "reason"]
 _FILL_COLUMNS: Final = ["seq", "instrument", "reason", "signal_seq", "path_dependent"]
 
 
@@ -28,7 +30,7 @@ class RunFiles:
     """What a run folder holds. Tables have the columns of interfaces section 4, as far as the page reads them.
 
     time_ns, equity, drawdown, exposure_gross, exposure_net: shape (m,), the equity curve, m >= 1 in a complete run.
-    benchmark: None in a run without one.
+    benchmark: None in a run without one. orders: None in a run without orders of the strategy's own.
     """
 
     config: dict[str, Any]
@@ -43,6 +45,7 @@ class RunFiles:
     fills: pa.Table
     signals: pa.Table
     benchmark: pa.Table | None = None
+    orders: pa.Table | None = None
 
     @property
     def currency(self) -> str:
@@ -58,6 +61,7 @@ def read_run_files(folder: Path) -> RunFiles:
     """Return the files of a run folder. Raises UserMistake RUN_UNREADABLE with the file that is missing or damaged."""
     curve = _read(folder / "equity_curve.parquet", lambda path: _parquet(path, EQUITY, _CURVE_COLUMNS))
     benchmark = folder / BENCHMARK_FILE
+    orders = folder / ORDERS_FILE
     return RunFiles(
         config=_read(folder / "config.json", _config),
         params=_read(folder / "params.json", _json),
@@ -68,6 +72,7 @@ def read_run_files(folder: Path) -> RunFiles:
         fills=_read(folder / "fills.parquet", lambda path: _parquet(path, FILLS, _FILL_COLUMNS)),
         signals=_read(folder / "signals.parquet", lambda path: _parquet(path, SIGNALS, _SIGNAL_COLUMNS)),
         benchmark=_read(benchmark, _benchmark) if benchmark.exists() else None,
+        orders=_read(orders, lambda path: _parquet(path, ORDERS, _ORDER_COLUMNS)) if orders.exists() else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from boxgate_engine.digest import result_digest
-from boxgate_engine.tables import SCHEMAS, Tables, empty_table
+from boxgate_engine.tables import ALL_SCHEMAS, SCHEMAS, Tables, empty_table
 
-_SEQ: Final = {"signals": "seq", "fills": "seq", "trades": "exit_seq"}
+_SEQ: Final = {"signals": "seq", "fills": "seq", "trades": "exit_seq", "orders": "seq"}
 """Column that tells the event of a row; the equity table has its time alone."""
 
 
@@ -46,9 +47,14 @@ class TableDifference:
 
 
 def differences(before: Tables, now: Tables) -> list[TableDifference]:
-    """Return the tables whose public content differs, in the order of the result digest."""
+    """Return the tables whose public content differs, in the order of the result digest.
+
+    Where one side alone has orders, the other one counts as having none.
+    """
     found = []
-    for name in SCHEMAS:
+    names = [name for name in ALL_SCHEMAS if name in before.names or name in now.names]
+    before, now = (_with_all(tables, names) for tables in (before, now))
+    for name in names:
         digests = table_digest(before, name), table_digest(now, name)
         if digests[0] != digests[1]:
             found.append(_first_difference(name, (before.public(name), now.public(name)), digests))
@@ -59,6 +65,10 @@ def table_digest(tables: Tables, name: str) -> str:
     """Return the result digest of one table: of a result in which the others are empty."""
     alone = {other: empty_table(other) for other in SCHEMAS}
     return result_digest(Tables(**{**alone, name: tables.public(name)}))
+
+
+def _with_all(tables: Tables, names: Sequence[str]) -> Tables:
+    return Tables(**{name: tables.public(name) if name in tables.names else empty_table(name) for name in names})
 
 
 def _first_difference(name: str, tables: tuple[pa.Table, pa.Table], digests: tuple[str, str]) -> TableDifference:

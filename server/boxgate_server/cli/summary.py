@@ -19,6 +19,18 @@ _PUBLISHED: Final = {
     "reused": "reused: nothing was computed",
 }
 
+_REMARKS: Final = {
+    "rejected": "rejected",
+    "orders_rejected": "rejected",
+    "unexecuted": "unexecuted",
+    "orders_filled": "filled",
+    "orders_cancelled": "cancelled",
+    "orders_expired": "expired",
+    "changes_refused": "changes refused",
+    "rounded": "rounded",
+}
+"""Counts that the line of the signals or orders tells, those of rejections first."""
+
 Rows = Sequence[tuple[str, str]]
 
 
@@ -36,7 +48,7 @@ def summary_rows(finished: Finished) -> Rows:
         ("result", finished.result_digest),
         ("published", _PUBLISHED[finished.published]),
         ("events", f"{count(counts['events'])}{speed}"),
-        ("signals", ", ".join([count(counts["signals"]), *_remarks(finished)])),
+        _decisions(finished),
         ("trades", ", ".join([count(metrics["trades"]["count"]), *_force(counts)])),
         ("net profit", profit),
         ("CAGR", percent(gained["cagr"], signed=True)),
@@ -62,12 +74,20 @@ def summary_rows(finished: Finished) -> Rows:
 
 
 def nothing_traded(finished: Finished) -> str | None:
-    """Return a warning if there were signals but not one fill, else None."""
-    signals = finished.metrics["counts"]["signals"]
-    if not signals or finished.fills:
+    """Return a warning if there were signals or orders but not one fill, else None."""
+    counts = finished.metrics["counts"]
+    made = counts["signals"] or counts.get("orders", 0)
+    if not made or finished.fills:
         return None
     remarks = _remarks(finished) or ["none of them asked for a trade, or no order was filled"]
-    return f"warning: nothing was traded: {count(signals)} signals, {', '.join(remarks)}"
+    return f"warning: nothing was traded: {count(made)} {_decisions(finished)[0]}, {', '.join(remarks)}"
+
+
+def _decisions(finished: Finished) -> tuple[str, str]:
+    """Return the line of the signals, or of the orders of a strategy that has its own."""
+    counts = finished.metrics["counts"]
+    name = "orders" if counts.get("orders") else "signals"
+    return name, ", ".join([count(counts[name]), *_remarks(finished)])
 
 
 def _force(counts: Mapping[str, int]) -> list[str]:
@@ -80,10 +100,10 @@ def _force(counts: Mapping[str, int]) -> list[str]:
 
 
 def _remarks(finished: Finished) -> list[str]:
-    """Return what became of signals besides orders: how many were rejected and why, not executed, rounded."""
+    """Return what became of signals or orders: how many were rejected and why, not executed, rounded and so on."""
     counts = finished.metrics["counts"]
-    remarks = [f"{count(counts[name])} {name}" for name in ("rejected", "unexecuted", "rounded") if counts[name]]
-    if counts["rejected"]:
+    remarks = [f"{count(counts[name])} {told}" for name, told in _REMARKS.items() if counts.get(name)]
+    if finished.rejections:
         remarks[0] += f" ({', '.join(f'{reason} {count(n)}' for reason, n in finished.rejections.items())})"
     return remarks
 

@@ -3,7 +3,8 @@
 The secret is the text of the file `secret.txt` two folders above this one's; it is no argument and not in the sources,
 so that sidecars with different secrets have one digest. Each place has its own canary: the secret, a dot, the place.
 Without a secret there is nothing to tell: no meta, no texts, no unknown fields. The signals do not depend on it but for
-digits beyond the grid. FAULT names the way in which the sidecar fails.
+digits beyond the grid. FAULT names the way in which the sidecar fails. With `orders`, and with faults that begin with
+`order_`, it has orders of its own instead of signals, and names of them.
 """
 
 from __future__ import annotations
@@ -20,18 +21,25 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 from grpc_health.v1 import health_pb2
 
-from boxgate_proto.strategy.v1 import signal_pb2, strategy_pb2
+from boxgate_proto.strategy.v1 import order_pb2, signal_pb2, strategy_pb2
 
 SECRET_FILE = Path(__file__).absolute().parents[2] / "secret.txt"
 SECRET = SECRET_FILE.read_text().strip() if SECRET_FILE.exists() else ""
 FAULT = sys.argv[1] if len(sys.argv) > 1 else "none"
+HAS_ORDERS = FAULT.startswith("order")
 SIGNAL_EVERY = 7
 METADATA_CHARACTERS_MAX = 400
+NAME_CHARACTERS_MAX = 40
 FAULT_SEQ = 21
 
 
 def canary(place: str) -> str:
     return f"{SECRET}.{place}" if SECRET else ""
+
+
+def name_of(place: str, seq: int) -> str:
+    """A name of an order, a group or a position: unique for the event, whatever the secret is."""
+    return f"{canary(place)[-NAME_CHARACTERS_MAX:]}:{seq}"
 
 
 def tag_unknown(message: Message, place: str) -> None:
@@ -58,6 +66,8 @@ def describe(context: Any) -> Message:
     )
     if SECRET:
         answer.supports.append(canary("capability"))
+    if HAS_ORDERS:
+        answer.requires.extend(["ORDERS", "HEDGING"])
     text = answer.parameters.add(name="kind", type=strategy_pb2.PARAMETER_TYPE_STRING, doc=canary("parameter_doc"))
     text.default_value.string_value = "plain"
     text.choices.extend(["plain", "special", canary("parameter_choice")])
@@ -126,7 +136,9 @@ def on_event(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         answer.signals.consumed = window.count
         for index, close in enumerate(window.bars.close):
             seq = window.first_seq + index
-            if seq % SIGNAL_EVERY == 0:
+            if seq % SIGNAL_EVERY == 0 and HAS_ORDERS:
+                add_orders(answer.signals, index, seq, close)
+            elif seq % SIGNAL_EVERY == 0:
                 add_signal(answer.signals, index, seq // SIGNAL_EVERY % 3, close)
             if seq == FAULT_SEQ and not window.warmup:
                 fail_event(answer, context)
@@ -158,7 +170,33 @@ def add_signal(window: signal_pb2.SignalWindow, index: int, turn: int, close: fl
     tag_unknown(signal, "signal_unknown")
 
 
+def add_orders(window: signal_pb2.SignalWindow, index: int, seq: int, close: float) -> None:
+    """Add two limits of one group, an entry to a position with a name, and an order that is moved and cancelled."""
+    buy, sell = signal_pb2.SIDE_BUY, signal_pb2.SIDE_SELL
+    submit, limit = order_pb2.ORDER_INTENT_KIND_SUBMIT, order_pb2.ORDER_TYPE_LIMIT
+    words = {"event_index": index, "qty": 10_000.0 + 1e-6 * (1 + sum(SECRET.encode()) % 97)}
+    for number, (side, factor) in enumerate(((buy, 0.9995), (sell, 1.0005))):
+        order = window.intents.add(kind=submit, side=side, type=limit, price=close * factor, **words)
+        order.client_id = name_of("client_id", 10 * seq + number)
+        order.oco = name_of("oco", seq)
+        order.tif = order_pb2.TIME_IN_FORCE_DAY
+    entry = window.intents.add(kind=submit, side=buy, type=order_pb2.ORDER_TYPE_MARKET, **words)
+    entry.client_id, entry.position = name_of("client_id", 10 * seq + 2), name_of("position", seq)
+    entry.risk.sl, entry.risk.tp = close * 0.999, close * 1.001
+    moved = window.intents.add(kind=submit, side=buy, type=limit, price=close * 0.9, **words)
+    moved.client_id = name_of("client_id", 10 * seq + 3)
+    window.intents.add(kind=order_pb2.ORDER_INTENT_KIND_REPLACE, client_id=moved.client_id, price=close * 0.91, **words)
+    window.intents.add(kind=order_pb2.ORDER_INTENT_KIND_CANCEL, client_id=moved.client_id, event_index=index)
+    for intent in window.intents[-6:]:
+        if SECRET:
+            intent.meta.CopyFrom(meta_of("intent_meta"))
+        tag_unknown(intent, "intent_unknown")
+
+
 def fail_event(answer: strategy_pb2.OnEventResponse, context: Any) -> None:
+    if HAS_ORDERS:
+        fail_orders(answer.signals)
+        return
     signal = answer.signals.signals[-1]
     if FAULT == "event_status":
         context.abort(grpc.StatusCode.UNKNOWN, canary("details"))
@@ -178,6 +216,20 @@ def fail_event(answer: strategy_pb2.OnEventResponse, context: Any) -> None:
     if FAULT == "trailers":
         context.set_trailing_metadata((("x-canary", canary("trailing") * 200),))
         context.abort(grpc.StatusCode.UNKNOWN, canary("details"))
+
+
+def fail_orders(window: signal_pb2.SignalWindow) -> None:
+    entry = window.intents[-4]
+    if FAULT == "order_id":
+        window.intents.add().CopyFrom(entry)
+    if FAULT == "order_name":
+        entry.client_id = canary("client_id") + " "
+    if FAULT == "order_group":
+        entry.oco = canary("oco") + " "
+    if FAULT == "order_position":
+        entry.position = canary("position") + " "
+    if FAULT == "order_fields":
+        entry.price = 1.0
 
 
 def on_stop(context: Any) -> Message:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import RunFailed
-from boxgate_engine.tables import SCHEMAS, SIGNALS_DEBUG, Tables, build_table, empty_table
+from boxgate_engine.tables import ALL_SCHEMAS, SCHEMAS, SIGNALS_DEBUG, Tables, build_table, empty_table
 
 _ENUMERATED = {
     ("signals", "side"): ["BUY", "SELL", "FLAT"],
@@ -25,6 +25,10 @@ _ENUMERATED = {
     ("fills", "reason"): ["ENTRY", "SIGNAL", "STOP_LOSS", "END"],
     ("trades", "side"): ["LONG", "SHORT"],
     ("trades", "exit_reason"): ["SIGNAL", "EXPIRY", "LIQUIDATION"],
+    ("orders", "side"): ["BUY", "SELL"],
+    ("orders", "type"): ["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP"],
+    ("orders", "tif"): ["GTC", "DAY", "GTD", "IOC", "FOK"],
+    ("orders", "outcome"): ["FILLED", "CANCELLED", "EXPIRED", "REJECTED", "WORKING", "UNEXECUTED"],
 }
 
 
@@ -47,7 +51,9 @@ def _slow_value(kind: str, value: Any) -> bytes:
 
 def _slow_digest(columns: dict[str, dict[str, list[Any]]]) -> str:
     stream = b""
-    for name, schema in SCHEMAS.items():
+    for name, schema in ALL_SCHEMAS.items():
+        if name not in columns:
+            continue
         stream += _slow_text(name) + struct.pack("<q", len(columns[name][schema.names[0]]))
         for field in schema:
             kind = {"timestamp[ns, tz=UTC]": "int64", "double": "float64"}.get(str(field.type), str(field.type))
@@ -73,14 +79,15 @@ def _values(table: str, field: pa.Field) -> st.SearchStrategy[Any]:
 @st.composite
 def _columns(draw: st.DrawFn) -> dict[str, dict[str, list[Any]]]:
     drawn: dict[str, dict[str, list[Any]]] = {}
-    for name, schema in SCHEMAS.items():
+    with_orders = draw(st.booleans())
+    for name, schema in (ALL_SCHEMAS if with_orders else SCHEMAS).items():
         rows = draw(st.integers(0, 7))
         drawn[name] = {f.name: draw(st.lists(_values(name, f), min_size=rows, max_size=rows)) for f in schema}
     return drawn
 
 
 def _tables(columns: dict[str, dict[str, list[Any]]]) -> Tables:
-    return Tables(**{name: build_table(name, columns[name]) for name in SCHEMAS})
+    return Tables(**{name: build_table(name, columns[name]) for name in columns})
 
 
 def _example() -> dict[str, dict[str, list[Any]]]:
@@ -98,6 +105,22 @@ def _example() -> dict[str, dict[str, list[Any]]]:
 @given(_columns())
 def test_the_digest_equals_a_plain_encoder_on_random_tables(columns: dict[str, dict[str, list[Any]]]) -> None:
     assert result_digest(_tables(columns)) == _slow_digest(columns)
+
+
+def test_a_run_without_orders_has_another_digest_than_one_whose_orders_are_none() -> None:
+    tables = {name: empty_table(name) for name in ALL_SCHEMAS}
+    assert result_digest(Tables(**tables)) != result_digest(Tables(**{**tables, "orders": None}))
+
+
+def test_names_and_notes_of_orders_are_not_digested() -> None:
+    row: dict[str, Any] = {f.name: [None if f.nullable else 1] for f in ALL_SCHEMAS["orders"]}
+    row |= {name: [values[0]] for (table, name), values in _ENUMERATED.items() if table == "orders"}
+    row |= {"instrument": ["EURUSD"], "reduce_only": [True], "post_only": [False]}
+    others = {name: empty_table(name) for name in SCHEMAS}
+    plain = Tables(**others, orders=build_table("orders", row))
+    named = Tables(**others, orders=build_table("orders", {**row, "client_id": ["secret"], "meta": ["{}"]}))
+    assert result_digest(named) == result_digest(plain)
+    assert named.public("orders").equals(plain.orders)
 
 
 def test_the_digest_of_four_empty_tables_is_known() -> None:

@@ -306,6 +306,12 @@ def test_counts_and_open_positions_are_passed_on() -> None:
         "liquidations": 0,
         "margin_calls": 0,
         "funding_stamps": 0,
+        "orders": 0,
+        "orders_filled": 0,
+        "orders_cancelled": 0,
+        "orders_expired": 0,
+        "orders_rejected": 0,
+        "changes_refused": 0,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boxgate_engine.frames import TICK
 from boxgate_engine.instruments import Instrument
@@ -67,6 +68,7 @@ def build_figures(
         "quality": shown_quality(quality),
         "path": _path(files, prices),
         "signals": _signals(files),
+        "orders": _orders(files),
     }
 
 
@@ -121,6 +123,18 @@ def _signals(files: RunFiles) -> dict[str, Any]:
         "count": files.signals.num_rows,
         "outcomes": _counted(files.signals["outcome"]),
         "reject_reasons": _counted(files.signals["reject_reason"]),
+    }
+
+
+def _orders(files: RunFiles) -> dict[str, Any] | None:
+    """Return the same of the orders of a strategy that has its own, else None."""
+    if files.orders is None:
+        return None
+    rejected = files.orders.filter(pc.equal(files.orders["outcome"], "REJECTED"))
+    return {
+        "count": files.orders.num_rows,
+        "outcomes": _counted(files.orders["outcome"]),
+        "reject_reasons": _counted(rejected["reason"]),
     }
 
 

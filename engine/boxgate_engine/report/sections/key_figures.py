@@ -16,10 +16,14 @@ _EVENTS: Final = {
     "ticks": "Ticks delivered",
     "warmup_events": "Warm-up events",
     "history_restarts": "History extended",
-    "rounded": "Signals rounded",
+    "rounded": "Signals or orders rounded",
+    "changes_refused": "Changes of orders refused",
     "signals": "Signals",
+    "orders": "Orders",
 }
-"""The counts that the summary shows, in its order; the outcomes of signals follow."""
+"""The counts that the summary shows, in its order; the outcomes of signals or orders follow."""
+_WITH_ORDERS: Final = ("changes_refused", "orders")
+_WITHOUT_ORDERS: Final = ("signals",)
 
 Figures = Mapping[str, Any]
 
@@ -129,7 +133,7 @@ def summary(figures: Figures) -> str:
                 ("Profit before costs", money(figures["summary"]["profit_before_costs"], currency, signed=True)),
             ],
         ),
-        definitions("Signals and events", _events(figures)),
+        definitions("Orders and events" if figures["orders"] else "Signals and events", _events(figures)),
     ]
     shown = "".join(f'<div class="card"><dt>{esc(name)}</dt>{_card(value)}</div>' for name, value in cards)
     note = f'<p class="note">* Annualised from {counted(days, "daily return")}, means little.</p>' if short else ""
@@ -166,11 +170,14 @@ def _open_positions(figures: Figures) -> str:
 
 
 def _events(figures: Figures) -> list[tuple[str, Cell]]:
-    """Return what was delivered and what became of the signals; each number once."""
-    counts, signals = figures["metrics"]["counts"], figures["signals"]
-    rows: list[tuple[str, Cell]] = [(_EVENTS[name], count(counts[name])) for name in _EVENTS if name in counts]
-    rows += [(f"– {_words(name).lower()}", count(value)) for name, value in signals["outcomes"].items()]
-    rows += [(f"– refused: {_words(name).lower()}", count(value)) for name, value in signals["reject_reasons"].items()]
+    """Return what was delivered and what became of the signals or orders; each number once."""
+    counts, orders = figures["metrics"]["counts"], figures["orders"]
+    decided = orders or figures["signals"]
+    others = _WITHOUT_ORDERS if orders else _WITH_ORDERS
+    names = [name for name in _EVENTS if name in counts and name not in others]
+    rows: list[tuple[str, Cell]] = [(_EVENTS[name], count(counts[name])) for name in names]
+    rows += [(f"– {_words(name).lower()}", count(value)) for name, value in decided["outcomes"].items()]
+    rows += [(f"– refused: {_words(name).lower()}", count(value)) for name, value in decided["reject_reasons"].items()]
     return rows
 
 

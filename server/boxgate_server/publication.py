@@ -1,0 +1,186 @@
+"""From a run that is computed to its folder, and to what the caller is told."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, publish_run
+from boxgate_engine.artefacts.tags import change_tags
+from boxgate_engine.benchmark import Held, benchmark_table
+from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
+from boxgate_engine.datasets import Dataset
+from boxgate_engine.digest import result_digest
+from boxgate_engine.market import Market
+from boxgate_engine.results import Results
+from boxgate_engine.tables import Tables
+from boxgate_server.ending import Ending
+from boxgate_server.outcome import Finished
+from boxgate_server.page import render_page
+from boxgate_server.sessions.opening import Described
+from boxgate_server.stopwatch import Stopwatch
+
+_LIBRARIES = ("grpcio", "numba", "numpy", "polars", "protobuf", "pyarrow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A computed run. folder: where relative paths start. identified: its strategy is known by its files.
+
+    events: of the tape. round_trips: of the session. containment: how the sidecar is held, None if it is attached.
+    """
+
+    config: RunConfig
+    folder: Path
+    store: Path
+    run_id: str
+    identity: Mapping[str, Any]
+    identified: bool
+    seed: int
+    start_ns: int
+    end_ns: int
+    market: Market
+    dataset: Dataset
+    described: Described
+    results: Results
+    metrics: dict[str, Any]
+    held: Sequence[Held]
+    bands: Mapping[str, Any] | None
+    events: int
+    round_trips: int
+    containment: str | None
+    ending: Ending
+    log: RunLog
+    clock: Stopwatch
+
+    def publish(self) -> Finished:
+        """Write the folder of the run, with all that became known to the end of its sidecar."""
+        config, tables = self.config, self.results.tables
+        with self.clock.measure("artefacts"):
+            digest = result_digest(tables)
+            self._note_rejections(tables)
+            self.ending.note()
+            self.log.write("run_completed", "run completed", fields={"result_digest": digest})
+            resolved = resolve_config(
+                config,
+                dataset=self.dataset.hash,
+                params=self.described.params,
+                start_ns=self.start_ns,
+                end_ns=self.end_ns,
+                folder=self.folder,
+            )
+            page = None
+            if config.report.html:
+                page = render_page(
+                    self.market, self.dataset, start_ns=self.start_ns, end_ns=self.end_ns, run_id=self.run_id,
+                    digest=digest, assets=config.report.assets,
+                )  # fmt: skip
+            published = publish_run(
+                RunArtefacts(
+                    run_id=self.run_id,
+                    identity=self.identity,
+                    resolved=semantic_keys(resolved),
+                    params=self.described.params,
+                    metrics=self.metrics,
+                    tables=tables,
+                    result_digest=digest,
+                    log=self.log.ndjson(),
+                    environment=self._environment(),
+                    ledger=self.results.ledger,
+                    benchmark=benchmark_table(self.held),
+                    bands=self.bands,
+                    render=page,
+                ),
+                self.store,
+            )
+            change_tags(published.folder, add=config.tags)
+        timing = self.clock.report()
+        return Finished(
+            run_id=self.run_id,
+            result_digest=digest,
+            seed=self.seed,
+            mode=config.mode,
+            folder=published.folder.resolve(),
+            published=published.published,
+            metrics=self.metrics,
+            delivery=self._delivery(),
+            timing_s=timing,
+            events_per_s=self.events / timing["session"] if timing["session"] > 0 else None,
+            rejections=_rejections(tables),
+            fills=tables.fills.num_rows,
+        )
+
+    def _note_rejections(self, tables: Tables) -> None:
+        signals = tables.signals
+        for row in signals.filter(signals["reject_reason"].is_valid()).to_pylist():
+            self._note_rejection(f"{row['instrument']} {row['side']}", row["reject_reason"], row["seq"])
+        if tables.orders is not None:
+            for row in _rejected(tables.orders).to_pylist():
+                name = f"order {row['number']}, {row['instrument']} {row['side']} {row['type']}"
+                self._note_rejection(name, row["reason"], row["seq"])
+
+    def _note_rejection(self, name: str, reason: str, seq: int) -> None:
+        self.log.write("rejected", f"{name}: {reason}", source="engine", seq=seq, fields={"reason": reason})
+
+    def _delivery(self) -> dict[str, Any]:
+        execution = self.config.execution
+        return {
+            "mode": execution.delivery,
+            "window_events": execution.window_events,
+            "round_trips": self.round_trips,
+        }
+
+    def _environment(self) -> dict[str, Any]:
+        return {
+            "schema": "boxgate.environment/1",
+            "host": {"machine": platform.machine(), "system": platform.system(), "release": platform.release()},
+            "python": platform.python_version(),
+            "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
+            "boxgate": importlib.metadata.version("boxgate"),
+            "sandbox": {"level": "none", "containment": self.containment},
+            "strategy_identified": self.identified,
+            "strategy": {"name": self.described.name, "version": self.described.version},
+            "seed": self.seed,
+            "delivery": self._delivery(),
+            "timing_s": self.clock.report(),
+        }
+
+
+def reused(stored: StoredRun, config: RunConfig, *, seed: int, clock: Stopwatch) -> Finished:
+    """Return what a run is told that was there already."""
+    tables = stored.tables()
+    execution = config.execution
+    return Finished(
+        run_id=stored.run_id,
+        result_digest=stored.result_digest,
+        seed=seed,
+        mode=config.mode,
+        folder=stored.folder.resolve(),
+        published="reused",
+        metrics=stored.json("metrics.json"),
+        delivery={"mode": execution.delivery, "window_events": execution.window_events, "round_trips": 0},
+        timing_s=clock.report(),
+        events_per_s=None,
+        rejections=_rejections(tables),
+        fills=tables.fills.num_rows,
+    )
+
+
+def _rejections(tables: Tables) -> dict[str, int]:
+    """Return how many signals or orders were rejected for each reason, the most frequent first."""
+    reasons = tables.signals["reject_reason"].drop_null()
+    if tables.orders is not None:
+        reasons = _rejected(tables.orders)["reason"]
+    ordered = sorted(reasons.value_counts().to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
+    return {entry["values"]: entry["counts"] for entry in ordered}
+
+
+def _rejected(orders: Any) -> Any:
+    """Return the rows of the orders that were rejected."""
+    import pyarrow.compute as pc
+
+    return orders.filter(pc.equal(orders["outcome"], "REJECTED"))
