@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boxgate_engine.config import config_document, locate_problems
-from boxgate_engine.datasets import DEMO_NAME, is_remote
-from boxgate_engine.datasets.catalogue import read_catalogue
+from boxgate_engine.datasets import DEMO_NAME, has_demo, is_remote
 from boxgate_engine.datasets.dataset import unknown_symbol
 from boxgate_engine.datasets.store import find
 from boxgate_engine.errors import BoxgateError, ConfigInvalid, Problem
@@ -40,8 +39,8 @@ def _data_problems(keys: dict[str, Any]) -> list[Problem]:
     if not isinstance(dataset, str) or not isinstance(symbols, list):
         return []
     try:
-        if dataset == DEMO_NAME and dataset not in read_catalogue(root):
-            return []  # made by the run itself
+        if dataset == DEMO_NAME and not has_demo(root):
+            return []  # made or completed by the run itself
         name, manifest = find(root, dataset)
     except BoxgateError as refusal:
         return [_problem("dataset", refusal)]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from boxgate_engine.calendars import default_calendar
-from boxgate_engine.datasets import Dataset, SynthRequest, ensure_demo, make_synthetic
+from boxgate_engine.datasets import Dataset, SynthRequest, ensure_demo, has_demo, make_synthetic
+from boxgate_engine.datasets import demo as demo_module
+from boxgate_engine.datasets import synthetic as synthetic_module
 from boxgate_engine.datasets.aggregation import aggregate
 from boxgate_engine.datasets.grid import count_off_grid
 from boxgate_engine.datasets.quality import price_columns
@@ -41,6 +43,25 @@ def test_the_demo_is_made_once(store: Any) -> None:
     manifest = (store.root / first.hash / "manifest.json").stat().st_mtime_ns
     assert ensure_demo(store.root, store.cache).hash == first.hash
     assert (store.root / first.hash / "manifest.json").stat().st_mtime_ns == manifest
+
+
+def test_a_demo_of_an_earlier_version_gets_the_series_it_lacks(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(demo_module, "_BAR_SYMBOLS", ("EURUSD", "XAUUSD"))
+        old = ensure_demo(store.root, store.cache)
+    assert not has_demo(store.root)
+    assert ensure_demo(store.root, store.cache).hash == _DEMO_HASH, "as if it were made at once"
+    assert has_demo(store.root)
+    assert (store.root / old.hash / "manifest.json").is_file(), "runs on the old one still find it"
+
+
+def test_data_of_others_under_the_name_stay_as_they_are(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as other:
+        other.setattr(demo_module, "_BAR_SYMBOLS", ("EURUSD",))
+        other.setattr(synthetic_module, "SOURCE", "a vendor")
+        own = ensure_demo(store.root, store.cache)
+    assert has_demo(store.root)
+    assert ensure_demo(store.root, store.cache).hash == own.hash
 
 
 def test_a_demo_that_is_there_is_opened_without_writing_to_the_root(store: Any) -> None:
