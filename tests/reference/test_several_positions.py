@@ -295,6 +295,7 @@ def test_positions_are_liquidated_in_their_order_each_by_what_the_one_before_lef
     answer = [market("a", "BUY", position="x"), market("b", "BUY", 3)]
     result = trade(events, {0: answer}, cash=40.0, leverage=10.0, maintenance=0.5)
     assert fills(result)[2:] == [("SELL", 3, 92.0, "LIQUIDATION")]
+    assert result.fills[2].time_ns == 2 * MINUTE, "at the open, where x counts in its level"
     assert [(p.side, p.qty) for p in result.open_positions] == [("LONG", 1.0)]
 
 
@@ -360,6 +361,25 @@ def test_intents_keep_their_order_within_a_position_and_not_between_two(monkeypa
     }
     result = trade(events, answers, jitter_ns=30)
     assert [(fill.client_id, fill.price) for fill in result.fills] == [("b", 102.0), ("a", 103.0), ("c", 103.0)]
+
+
+@pytest.mark.parametrize(("held", "price"), [(True, 104.0), (False, 103.0)])
+def test_an_expired_intent_holds_later_ones_back_as_long_as_its_position_is_there(
+    held: bool, price: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hours, "uniform", lambda seed, seq, draw: 0.9 if seq == 1 else 0.0)
+    # What is asked at 20 would arrive at 47; it expires before. What is asked at 30 arrives at 47 too, unless x is free
+    # by then: the name is that of a new position, and it arrives at 30.
+    prices = ((10, 100), (20, 101), (30, 102), (40, 103), (50, 104))
+    events = [tick(time, price, price) for time, price in prices]
+    answers: dict[int, Sequence[Intent] | Intent] = {
+        0: [market("a", "BUY", position="x")] if held else [],
+        1: limit("b", "BUY", 50, position="x", tif="GTD", valid_until_ns=25),
+        2: market("c", "BUY", position="x"),
+    }
+    result = trade(events, answers, jitter_ns=30)
+    assert ends(result)[-2:] == ["EXPIRED", "FILLED"]
+    assert result.fills[-1].price == price
 
 
 def test_a_short_goes_without_a_cash_account_whatever_its_name() -> None:
