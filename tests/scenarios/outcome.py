@@ -40,9 +40,30 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
         )
         for row in result.signals
     ]
+    orders = [
+        (
+            at(row.time_ns),
+            row.client_id,
+            row.type if row.kind == "SUBMIT" else row.kind,
+            row.side if row.kind == "SUBMIT" else "",
+            row.instrument,
+            quantity_text(row.qty),
+            level(row.price, row.instrument),
+            level(row.stop_price, row.instrument),
+            level(row.trail, row.instrument),
+            "" if row.kind not in ("SUBMIT", "REPLACE") or row.tif == "GTC" else row.tif,
+            level(row.sl, row.instrument),
+            level(row.tp, row.instrument),
+            quantity_text(row.filled_qty) if row.filled_qty else "",
+            row.outcome,
+            row.reason or "",
+        )
+        for row in result.orders
+    ]
     fills = [
         (
             at(row.time_ns),
+            row.client_id or "",
             row.side,
             row.instrument,
             quantity_text(row.qty),
@@ -87,7 +108,10 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             at(update.time_ns),
             update.kind,
             scenario.specs[update.instrument].symbol,
-            update.reject_reason or ("" if update.amount is None else money_text(update.amount)),
+            update.client_id or "",
+            update.reject_reason
+            or update.cancel_reason
+            or ("" if update.amount is None else money_text(update.amount)),
         )
         for update in updates
         if update.kind not in ("FILL", "LIQUIDATION")
@@ -117,14 +141,19 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
     ]
     blocks = [
         _table("signals", "time side instrument qty limit sl tp outcome reason", signals),
-        _table("fills", "time side instrument qty price raw slippage fee liquidity reason spread seq path", fills),
+        _table(
+            "orders", "time order type side instrument qty limit stop trail tif sl tp filled outcome reason", orders
+        ),
+        _table(
+            "fills", "time order side instrument qty price raw slippage fee liquidity reason spread seq path", fills
+        ),
         _table(
             "trades",
             "side instrument qty opened entry closed exit reason gross fees funding swap net"
             " mae mfe bars slippage path",
             trades,
         ),
-        _table("updates", "time kind instrument what", told),
+        _table("updates", "time kind instrument order what", told),
         _table("curve", "time cash equity margin gross net drawdown", curve),
         _table("open", "side instrument qty entry mark profit", held),
         _end(result),

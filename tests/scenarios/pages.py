@@ -8,12 +8,15 @@ from pathlib import Path
 PAGES = ("execution.md",)
 """Where rules stand; sections of the first are named by number, all by a word of their title."""
 
+PINNED = (*range(1, 9), *range(14, 20))
+"""Sections each step of which a scenario pins."""
+
 ACCOUNTS = ("Conversion", "Margin", "Funding", "Swap", "Ledger")
 """Sections on the account, by a word of their title: their numbers are not fixed."""
 
 _HEADING = re.compile(r"#{2,3} (?P<number>\d+(\.\d+)?)\.? (?P<title>.+)")
 _STEP = re.compile(r"(?P<number>\d+)\. ")
-_LETTER = re.compile(r" +(?P<letter>[a-z])\. ")
+_LETTER = re.compile(r"(?: +|- )(?P<letter>[a-z])\. ")
 _CELL = re.compile(r" *\| (?P<cell>`[^|]+) \|")
 
 
@@ -35,12 +38,12 @@ class Page:
         else:
             texts = [text for title, text in self.by_title.items() if section.lower() in title.lower()]
         if re.fullmatch("[a-z]", word):
-            return any(re.search(rf"^ +{word}\. ", text, re.MULTILINE) for text in texts)
+            return any(re.search(rf"^(?: +|- ){word}\. ", text, re.MULTILINE) for text in texts)
         return any(word in " ".join(text.split()) for text in texts)
 
     def required(self) -> list[tuple[str, str]]:
         """Return what a scenario must pin, in the order of the page: section, and a word where it lists several."""
-        numbers = [(number, "") for number in self.by_number if int(number.split(".")[0]) <= 8]
+        numbers = [(number, "") for number in self.by_number if int(number.split(".")[0]) in PINNED]
         parents = {number.rpartition(".")[0] for number, _ in numbers}
         return [*((number, word) for number, word in numbers if number not in parents), *self.words]
 
@@ -65,7 +68,7 @@ class Page:
                 self.by_number[place] = self.by_number.get(place, "") + line
             letter, cell = _LETTER.match(line), _CELL.match(line)
             if letter is not None:
-                self.words.append((step, letter["letter"]))
+                self.words.append((step or section, letter["letter"]))
             if cell is not None and section in ("2", "6", "8"):
                 self.words += [(section, word) for word in re.findall(r"`\{?([a-z_]+)[`:]", cell["cell"])]
             if step == "4.1.5":

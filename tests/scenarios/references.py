@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loop import run
-from terms import MomentView, ReferenceError, Result, SignalIn, Update
+from terms import Answer, MomentView, ReferenceError, Result, SignalIn, Update
 from transcript import Scenario, read_scenario
 
 HERE = Path(__file__).parent
@@ -22,8 +22,11 @@ def by_reference(scenario: Scenario) -> tuple[Result, list[Update]] | ReferenceE
     """Run the reference loop and keep what the account was told; return the error that ended the run, if one did."""
     told: list[Update] = []
 
-    def decide(view: MomentView) -> list[SignalIn]:
+    def decide(view: MomentView) -> list[SignalIn] | Answer:
         told.extend(view.updates)
+        if scenario.rules.orders:
+            rounds = scenario.intents.get(view.seq, [[]])
+            return Answer(tuple(rounds[view.round]), more=view.round + 1 < len(rounds))
         return list(scenario.signals.get(view.seq, []))
 
     try:

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import engine_run
+import order_run
 import pytest
 from references import FILES, by_reference, read
-from terms import ReferenceError
+from terms import ReferenceError, Result
 from transcript import Scenario
 
 from boxgate_engine.errors import BoxgateError
@@ -32,13 +34,16 @@ def test_the_kernel_does_what_the_reference_loop_does(
     monkeypatch.setattr(engine_run, "finish", finish_and_keep)
     outcome = by_reference(scenario)
     if isinstance(outcome, ReferenceError):
-        if not outcome.code.startswith("SIGNAL_"):
+        if not outcome.code.startswith(("SIGNAL_", "ORDER_")):
             pytest.skip(f"{outcome.code}: the engine refuses the run before its kernel is asked")
         with pytest.raises(BoxgateError) as raised:
             run_in_the_kernel(scenario, chunk_events)
         assert raised.value.error_code == outcome.code
         return
     result, updates = outcome
+    if scenario.rules.orders:
+        compare_orders(scenario, result, updates, chunk_events)
+        return
     engine_run.compare(result, run_in_the_kernel(scenario, chunk_events))
     assert kernel_updates(simulations[0]) == [
         (update.kind, update.instrument, update.seq, update.time_ns, update.reject_reason) for update in updates
@@ -47,6 +52,8 @@ def test_the_kernel_does_what_the_reference_loop_does(
 
 def run_in_the_kernel(scenario: Scenario, chunk_events: int) -> Any:
     """Return the results of the engine; chunk_events 1 steps it moment by moment."""
+    if scenario.rules.orders:
+        return order_run.run_orders(scenario, chunk_events=chunk_events)
     return engine_run.run_engine(
         scenario.specs,
         scenario.rules,
@@ -55,6 +62,42 @@ def run_in_the_kernel(scenario: Scenario, chunk_events: int) -> Any:
         scenario.signals,
         chunk_events=chunk_events,
     )
+
+
+def compare_orders(scenario: Scenario, result: Result, updates: Any, chunk_events: int) -> None:
+    """Assert that a session of orders has the orders, fills, trades, equity, positions and updates of the reference."""
+    simulation, results, names = run_in_the_kernel(scenario, chunk_events)
+    sim = simulation.sim
+    tables = results.tables
+    clients = [names.client_id(int(row["order"])) or None for row in sim.fills[: int(sim.account["fills"][0])]]
+    fills = zip(engine_run.rows_of(tables.fills), clients, strict=True)
+    assert [(*row[:13], client) for row, client in fills] == [(*astuple(f)[:13], f.client_id) for f in result.fills]
+    assert [row[:8] for row in order_run.rows_of_orders(simulation)] == [order_row(row) for row in result.orders]
+    assert [row[:21] for row in engine_run.rows_of(tables.trades)] == [astuple(row) for row in result.trades]
+    assert engine_run.rows_of(tables.equity) == [astuple(row) for row in result.equity]
+    assert [tuple(one.values())[:6] for one in results.open_positions] == [
+        astuple(one) for one in result.open_positions
+    ]
+    assert results.counts["path_dependent_bars"] == result.counts.path_dependent_bars
+    assert simulation.rounded == result.counts.rounded
+    ended = sum(fill.reason == "END" for fill in result.fills)
+    told = order_run.rows_of_updates(simulation, names)
+    assert [row[:6] for row in told[: len(told) - ended]][: len(updates)] == [
+        (
+            update.kind,
+            update.instrument,
+            update.seq,
+            update.time_ns,
+            update.reject_reason or update.cancel_reason,
+            update.client_id,
+        )
+        for update in updates
+    ]
+
+
+def order_row(row: Any) -> tuple[Any, ...]:
+    """Return an intent of the reference as `rows_of_orders` gives it."""
+    return (row.number, row.seq, row.time_ns, row.kind, row.valid_until_ns, row.outcome, row.reason, row.filled_lots)
 
 
 def kernel_updates(simulation: Any) -> list[tuple[str, int, int, int, str | None]]:

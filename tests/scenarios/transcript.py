@@ -14,7 +14,7 @@ from typing import Any
 
 from loop import sort_tape
 from tape import moments_of
-from terms import Event, Fees, Rules, SignalIn, Slippage, Spec, SwapTerms
+from terms import Event, Fees, Intent, Rules, SignalIn, Slippage, Spec, SwapTerms
 
 LINE = "----"
 """What stands between the given and the expected part."""
@@ -29,6 +29,9 @@ FRAMES = {"tick": 0, "M1": 1, "M5": 5, "M15": 15, "H1": 60, "H4": 240, "D1": 144
 
 _RULE = re.compile(r"execution (?P<section>\d+(\.\d+)*|[A-Z][a-z]+)( (?P<word>[^:]+))?: (?P<text>.+)")
 _TIME = re.compile(r"(?:(?P<day>[A-Z][a-z]{2}) )?(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d(?:\.\d{1,9})?))?")
+_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ns|us|ms|s)")
+_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_TIFS = ("GTC", "DAY", "GTD", "IOC", "FOK")
 _FEES = ("per_lot", "per_fill", "minimum", "maker", "taker")
 
 
@@ -47,7 +50,10 @@ class PinnedRule:
 
 @dataclass
 class Scenario:
-    """What a file gives, and the text that it expects. signals: by the number of the event they answer."""
+    """What a file gives, and the text that it expects.
+
+    signals: by the number of the event they answer; intents: likewise, in rounds.
+    """
 
     pins: list[PinnedRule] = field(default_factory=list)
     specs: list[Spec] = field(default_factory=list)
@@ -55,6 +61,7 @@ class Scenario:
     events: list[Event] = field(default_factory=list)
     start_ns: int = MONDAY_NS
     signals: dict[int, list[SignalIn]] = field(default_factory=dict)
+    intents: dict[int, list[list[Intent]]] = field(default_factory=dict)
     shows: set[str] = field(default_factory=set)
     given: str = ""
     expected: str = ""
@@ -100,6 +107,8 @@ class _Reader:
         self.swaps: dict[str, SwapTerms] = {}
         self.roles: list[tuple[Event, str]] = []
         self.signals: list[tuple[int, int, SignalIn]] = []
+        self.intents: list[tuple[int, int, int, Intent]] = []
+        self.hours: dict[str, tuple[tuple[int, int], ...]] = {}
         self.stamps: list[tuple[str, int, int, float]] = []
 
     def read(self, line: str) -> None:
@@ -117,12 +126,14 @@ class _Reader:
             "account": self.read_account,
             "costs": self.read_costs,
             "execution": self.read_execution,
+            "hours": self.read_hours,
             "start": self.read_start,
             "show": self.read_show,
         }
         blocks: dict[str, Callable[[int, list[str]], None]] = {
             "tape": self.read_event,
             "signals": self.read_signal,
+            "orders": self.read_intent,
             "stamps": self.read_stamp,
         }
         if text in blocks:
@@ -200,15 +211,31 @@ class _Reader:
                 raise TranscriptError(f"no setting of costs: {key}")
 
     def read_execution(self, rest: str) -> None:
-        """Read `path ohlc, close at end`."""
+        """Read `path ohlc, close at end, volume_limit 0.5, latency 30ms, jitter 10ms, seed 7`."""
         for key, values in _items(rest):
             if key == "path":
                 # The tape of a scenario has the finer events already; what is left of `real` is pessimistic.
                 self.change(path="pessimistic" if values == ["real"] else values[0])
             elif (key, *values) == ("close", "at", "end"):
                 self.change(close_at_end=True)
+            elif key == "volume_limit":
+                self.change(volume_limit=float(values[0]))
+            elif key in ("latency", "jitter"):
+                self.change(**{f"{key}_ns": _duration_ns(values[0])})
+            elif key == "seed":
+                self.change(seed=int(values[0]))
             else:
                 raise TranscriptError(f"no setting of execution: {key}")
+
+    def read_hours(self, rest: str) -> None:
+        """Read when a market is open: `EURUSD  00:00 to 00:05, 00:07 to 01:00`."""
+        symbol, _, items = rest.partition(" ")
+        found = []
+        for item in items.split(","):
+            opens_ns, left = time_of(item.strip())
+            closes_ns, _ = time_of(left.removeprefix("to").strip())
+            found.append((opens_ns, closes_ns))
+        self.hours[symbol] = tuple(found)
 
     def read_start(self, rest: str) -> None:
         """Read the time at which the run starts."""
@@ -249,8 +276,11 @@ class _Reader:
         self.roles.append((event, role))
 
     def read_signal(self, time_ns: int, row: list[str]) -> None:
-        """Read `BUY EURUSD 10000 [limit P] [sl P] [tp P] [until TIME] [adjust_only]`; `(2) BUY …`: second moment."""
-        place = int(row.pop(0).strip("()")) if row[0].startswith("(") else 1
+        """Read `BUY EURUSD 10000 [limit P] [sl P] [tp P] [trail D] [until TIME] [adjust_only]`.
+
+        `(2) BUY …` answers the second moment of that time.
+        """
+        place = _place(row)
         side, symbol, *row = row
         fields: dict[str, Any] = {}
         if side != "FLAT":
@@ -263,8 +293,52 @@ class _Reader:
                 fields["valid_until_ns"], left = time_of(" ".join(row))
                 row = left.split()
             else:
-                fields[{"limit": "price", "sl": "sl", "tp": "tp"}[key]] = float(row.pop(0))
+                fields[{"limit": "price", "sl": "sl", "tp": "tp", "trail": "trail"}[key]] = float(row.pop(0))
         self.signals.append((time_ns, place, SignalIn(self.index(symbol), side, **fields)))
+
+    def read_intent(self, time_ns: int, row: list[str]) -> None:
+        """Read `NAME BUY EURUSD 10000 …`, `NAME REPLACE 10000 …`, `NAME CANCEL` or `PROTECT EURUSD …`.
+
+        Before it `(2)` for the second moment of that time and `more` for what an unfinished answer goes on with.
+        """
+        place = _place(row)
+        number = 0
+        while row[0] == "more":
+            number += 1
+            row.pop(0)
+        fields: dict[str, Any] = {"instrument": 0, "kind": row[0]}
+        if row[0] == "PROTECT":
+            _, symbol, *row = row
+            fields["instrument"] = self.index(symbol)
+        else:
+            name, kind, *row = row
+            fields |= {"client_id": name, "kind": kind if kind in ("REPLACE", "CANCEL") else "SUBMIT"}
+            if fields["kind"] == "SUBMIT":
+                fields |= {"side": kind, "instrument": self.index(row.pop(0))}
+            if kind != "CANCEL":
+                fields["qty"] = float(row.pop(0))
+        self.read_terms(fields, row)
+        if fields["kind"] == "SUBMIT":
+            fields["type"] = _type_of(fields)
+        self.intents.append((time_ns, place, number, Intent(**fields)))
+
+    def read_terms(self, fields: dict[str, Any], row: list[str]) -> None:
+        """Read `[limit P] [stop P] [trailing D] [GTD TIME or another time in force] [oco G] [sl P] …` of an intent."""
+        names = {"limit": "price", "stop": "stop_price", "trailing": "trail", "sl": "sl", "tp": "tp"}
+        names["trail"] = "risk_trail"
+        while row:
+            key = row.pop(0)
+            if key in ("reduce_only", "post_only"):
+                fields[key] = True
+            elif key == "oco":
+                fields["oco"] = row.pop(0)
+            elif key in _TIFS:
+                fields["tif"] = key
+                if key == "GTD":
+                    fields["valid_until_ns"], left = time_of(" ".join(row))
+                    row = left.split()
+            else:
+                fields[names[key]] = float(row.pop(0))
 
     def read_stamp(self, time_ns: int, row: list[str]) -> None:
         """Read `BTCUSD funding 0.0001` or `EURUSD swap 3`."""
@@ -282,6 +356,11 @@ class _Reader:
         if self.leverages:
             usual = scenario.rules.leverage
             self.change(leverages=tuple(self.leverages.get(symbol, usual) for symbol in symbols))
+        if self.hours:
+            always = ((MONDAY_NS, MONDAY_NS + 7 * 1440 * MINUTE_NS),)
+            self.change(hours=tuple(self.hours.get(symbol, always) for symbol in symbols))
+        if self.intents:
+            self.change(orders=True)
         costs = [self.costs.get("", {}) | self.costs.get(symbol, {}) for symbol in symbols]
         slippage = [cost.pop("slippage", None) for cost in costs]
         if any(costs):
@@ -315,11 +394,19 @@ class _Reader:
         for moment in moments:
             if moment.delivered:
                 numbers.setdefault(moment.time_ns, []).append(moment.first_seq)
-        for time_ns, place, signal in self.signals:
+
+        def seq_of(time_ns: int, place: int) -> int:
             at = numbers.get(time_ns, [])
             if place > len(at):
                 raise TranscriptError(f"no moment {place} at {time_text(time_ns, with_day=True)} that is delivered")
-            self.scenario.signals.setdefault(at[place - 1], []).append(signal)
+            return at[place - 1]
+
+        for time_ns, place, signal in self.signals:
+            self.scenario.signals.setdefault(seq_of(time_ns, place), []).append(signal)
+        for time_ns, place, number, intent in self.intents:
+            rounds = self.scenario.intents.setdefault(seq_of(time_ns, place), [])
+            rounds += [[] for _ in range(number + 1 - len(rounds))]
+            rounds[number].append(intent)
 
     def change(self, **changes: Any) -> None:
         """Change the rules of the run."""
@@ -338,6 +425,28 @@ def time_of(text: str) -> tuple[int, str]:
     minutes = (DAYS.index(found["day"] or "Mon") * 24 + int(found["hour"])) * 60 + int(found["minute"])
     second_ns = int(Decimal(found["second"] or 0) * 10**9)
     return MONDAY_NS + minutes * MINUTE_NS + second_ns, text[found.end() :].strip()
+
+
+def _place(row: list[str]) -> int:
+    """Take `(2)` off the beginning of a row; without it, it is the first moment of its time."""
+    return int(row.pop(0).strip("()")) if row[0].startswith("(") else 1
+
+
+def _type_of(fields: dict[str, Any]) -> str:
+    """Return the type of an order by the prices that it has."""
+    if "trail" in fields:
+        return "TRAILING_STOP"
+    if "stop_price" in fields:
+        return "STOP_LIMIT" if "price" in fields else "STOP"
+    return "LIMIT" if "price" in fields else "MARKET"
+
+
+def _duration_ns(text: str) -> int:
+    """Read `30ms`."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise TranscriptError(f"no duration: {text}")
+    return int(Decimal(found["number"]) * _UNITS_NS[found["unit"]])
 
 
 def _items(text: str) -> list[tuple[str, list[str]]]:
