@@ -10,10 +10,9 @@ import pytest
 
 from boxgate_engine.config import load_config
 from boxgate_proto.strategy.v1 import strategy_pb2
-from boxgate_sdk import Side, Signals, Strategy
+from boxgate_sdk import IntentStrategy, Side, Signals, Strategy
 from boxgate_sdk._contract import describe
 from boxgate_sdk._server import check_strategy
-from boxgate_sdk.errors import Refusal
 from boxgate_sdk.parameters import bind
 from boxgate_sdk.testing import InProcess, bars
 
@@ -21,7 +20,9 @@ _CONFIGS = [
     "breakout_trailing",
     "demo",
     "envelope_trend",
+    "hedged_grid",
     "mean_reversion_zscore",
+    "order_breakout",
     "pairs",
     "portfolio_rotation",
     "random_targets",
@@ -82,8 +83,20 @@ def test_the_strategy_with_orders_of_its_own_is_one_that_can_be_served(repositor
     check_strategy(names["Range"])
     described = describe(names["Range"], strategy_pb2.DescribeRequest())
     assert set(described.requires) == {"ORDERS", "FEEDBACK"}
-    with pytest.raises(Refusal, match="ORDERS"):
-        InProcess(names["Range"]).run(bars([1.0, 1.1]))
+    # Both stops are sent at the first bar; the rise to 1.1 fills the one above, and the other goes with it.
+    run = InProcess(names["Range"]).run(bars([1.0, 1.0, 1.1]))
+    assert [(intent.side, intent.stop_price) for _, intent in run.intents] == [(Side.BUY, 1.0002), (Side.SELL, 0.9998)]
+    assert [(u.kind, u.price) for u in run.updates] == [("CANCELLATION", 0.0), ("FILL", 1.0002)]
+
+
+def test_the_strategy_with_several_positions_holds_a_long_and_a_short(repository: Path) -> None:
+    names: dict[str, Any] = {"__name__": "document"}
+    for name in ("class Range", "class Tickets"):
+        exec(next(block for block in _blocks(repository, "python") if name in block), names)
+    run = InProcess(names["Tickets"]).run(bars([1.0, 1.0, 1.0, 1.0018, 1.0018, 1.0018]))
+    assert {p.side for p in InProcess(names["Tickets"]).run(bars([1.0, 1.0])).positions} == {Side.BUY, Side.SELL}
+    # The longs have met their targets at 1.0010 by then.
+    assert {u.fill_reason for u in run.updates if u.side is Side.SELL} == {"ENTRY", "TAKE_PROFIT"}
 
 
 def test_the_config_that_the_document_shows_is_valid(repository: Path, tmp_path: Path) -> None:
@@ -100,7 +113,7 @@ def test_each_config_is_valid_and_its_parameters_fit_the_strategy(repository: Pa
     (strategy,) = [
         value
         for value in vars(example(folder)).values()
-        if isinstance(value, type) and issubclass(value, Strategy) and value is not Strategy
+        if isinstance(value, type) and issubclass(value, Strategy) and value not in (Strategy, IntentStrategy)
     ]
     made = strategy()
     bind(made, config.strategy.params)

@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2
 from boxgate_sdk.events import Bar, Tick
 from boxgate_sdk.signals import Side
+
+
+class Mark(NamedTuple):
+    """What an open position is worth, and where its trailing stop stands. position: its name, "" for none."""
+
+    instrument: int
+    position: str
+    unrealised: float
+    level: float | None
 
 
 @dataclass(slots=True)
@@ -150,6 +160,14 @@ class PaperAccount:
             message.updates.extend(self.updates)
             self.updates = []
         return message
+
+    def marks(self) -> list[Mark]:
+        """Return what each open position is worth now."""
+        return [Mark(i, "", h.unrealised, None) for i, h in enumerate(self.holdings) if h.qty]
+
+    def levels(self) -> dict[str, float]:
+        """Return nothing: targets have no trailing stop orders."""
+        return {}
 
     def _expire(self, index: int, holding: _Holding, event: Bar | Tick) -> None:
         until = holding.target.valid_until_ns

@@ -17,29 +17,41 @@ from google.protobuf.json_format import MessageToDict
 from boxgate_proto.strategy.v1 import account_pb2, instrument_pb2, signal_pb2, strategy_pb2, window_pb2
 from boxgate_sdk import _contract
 from boxgate_sdk._wire import Window, decode_request
+from boxgate_sdk.account import Position, Update, read_account
 from boxgate_sdk.errors import Refusal
 from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.intents import Intent
 from boxgate_sdk.strategy import Strategy
 from boxgate_sdk.testing.paper import PaperAccount
+from boxgate_sdk.testing.paper_orders import PaperBook
 from boxgate_sdk.testing.sent import Ratio, Sent, check_signal, on_grid, read_signal
+from boxgate_sdk.testing.sent_intents import IntentCheck, intent_on_grid, read_intent
 from boxgate_sdk.testing.slices import write_handles
 from boxgate_sdk.testing.socket_server import COOKIE, serve_in_thread
 from boxgate_sdk.testing.tape import Tape
 
-_OFFERED = {"FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES"}
+_OFFERED = {"FEEDBACK", "TICKS", "VECTOR", "RESET", "HISTORY_HANDLES", "ORDERS", "HEDGING"}
 
 Exchange = Callable[[window_pb2.EventWindow], signal_pb2.SignalWindow]
 
 
 @dataclass(slots=True)
 class Run:
-    """What came of a run. signals: of the tape, in order. discarded: number of signals in the warm-up."""
+    """What came of a run.
+
+    signals: of the tape, in order. discarded: number of signals and intents in the warm-up. intents: of a strategy with
+    ORDERS, in order, as (number of the event, intent with its values on the grid). With FEEDBACK also updates: what the
+    paper account told; positions: those open at the end; final_cash: account currency.
+    """
 
     signals: list[Sent] = field(default_factory=list)
     discarded: int = 0
     windows: int = 0
     report: dict[str, Any] | None = None
     final_cash: float = 0.0
+    intents: list[tuple[int, Intent]] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    positions: list[Position] = field(default_factory=list)
 
 
 class InProcess:
@@ -86,6 +98,8 @@ class InProcess:
         tape = Tape(events, self.instruments, self.warmup)
         described = self._describe(strategy_pb2.DescribeRequest(parameters=self._parameters(), contract_versions=[1]))
         granted = sorted(_OFFERED & {*described.requires, *described.supports})
+        if "ORDERS" not in granted:
+            granted = [name for name in granted if name != "HEDGING"]
         missing = sorted({*described.requires} - {*granted})
         if missing:
             raise Refusal(f"the strategy requires {', '.join(missing)}, which is not offered here")
@@ -97,12 +111,15 @@ class InProcess:
                 before = [*self.history, *tape.events[: self.warmup]]
                 request.history.extend(write_handles(tape.series, before, Path(folder), has_ask=tape.has_ask))
             exchange = stack.enter_context(self._session(request, run))
-            self._deliver(tape, exchange, run, "FEEDBACK" in granted, windows)
+            self._deliver(tape, exchange, run, granted, windows)
         return run
 
-    def _deliver(self, tape: Tape, exchange: Exchange, run: Run, feedback: bool, windows: int | Sequence[int]) -> None:
+    def _deliver(
+        self, tape: Tape, exchange: Exchange, run: Run, granted: Sequence[str], windows: int | Sequence[int]
+    ) -> None:
         sizes = cycle([windows] if isinstance(windows, int) else windows)
-        account = PaperAccount(len(tape.symbols), self.cash)
+        account = self._account(tape, granted)
+        feedback, intent_check = "FEEDBACK" in granted, IntentCheck(len(tape.symbols))
         at = settled = 0
         while at < len(tape.moments):
             warmup = tape.first_seq(at) < 0
@@ -116,9 +133,17 @@ class InProcess:
             if feeds:
                 message.account.CopyFrom(account.message(updates=True))
                 message.marks.CopyFrom(marks)
+                run.updates += read_account(message.account.SerializeToString(), tape.symbols).updates
             answer = exchange(message)
             run.windows += 1
             stop = self._check(tape, at, end, feeds, message, answer)
+            if isinstance(account, PaperBook):
+                if feeds:
+                    for i in range(settled, stop):
+                        assert not account.settle(tape.moment(i))
+                self._take_intents(tape, stop, account, message, answer, exchange, run, intent_check)
+                at = settled = stop
+                continue
             signals = [on_grid(signal, self.tick_size, self.lot_size) for signal in answer.signals]
             if warmup:
                 run.discarded += len(signals)
@@ -135,14 +160,53 @@ class InProcess:
                 account.accept([signal for signal in signals if signal.event_index >= last])
             at = stop
         run.final_cash = account.cash
+        run.positions = _open_positions(account, tape)
+
+    def _take_intents(
+        self,
+        tape: Tape,
+        stop: int,
+        book: PaperBook,
+        message: window_pb2.EventWindow,
+        answer: signal_pb2.SignalWindow,
+        exchange: Exchange,
+        run: Run,
+        check: IntentCheck,
+    ) -> None:
+        """Take the intents of an answer that ends before moment `stop`, and of those that go on with it."""
+        moment = tape.moment(stop - 1)
+        while True:
+            intents = [intent_on_grid(intent, self.tick_size, self.lot_size) for intent in answer.intents]
+            if message.warmup:
+                run.discarded += len(intents)
+                return
+            for sent, intent in zip(answer.intents, intents, strict=True):
+                seq = message.first_seq + intent.event_index
+                check.check(sent, seq)
+                run.intents.append((seq, read_intent(intent, tape.symbols)))
+            if not message.HasField("account"):
+                return
+            book.accept(intents, message.first_seq, moment[-1][1].time_ns)
+            if not answer.more:
+                return
+            if isinstance(moment[-1][1], Tick):
+                book.settle(moment)
+            news = window_pb2.EventWindow(first_seq=message.first_seq, account=book.message(updates=True))
+            _append_marks(news.marks, book)
+            run.updates += read_account(news.account.SerializeToString(), tape.symbols).updates
+            answer = exchange(news)
+
+    def _account(self, tape: Tape, granted: Sequence[str]) -> PaperAccount | PaperBook:
+        if "ORDERS" in granted:
+            return PaperBook(len(tape.symbols), self.lot_size, self.cash)
+        return PaperAccount(len(tape.symbols), self.cash)
 
     def _extent(
-        self, tape: Tape, at: int, events_max: int, account: PaperAccount | None
+        self, tape: Tape, at: int, events_max: int, account: PaperAccount | PaperBook | None
     ) -> tuple[int, account_pb2.Marks]:
         """Return the moment at which the window ends, and its marks. The account is settled for moment `at`."""
         marks = account_pb2.Marks()
         state = None if account is None else account.copy()
-        columns: dict[int, list[float]] = {}
         end = at
         while end < len(tape.moments):
             if end > at and (tape.begins[end + 1] - tape.begins[at] > events_max or (tape.first_seq(end) == 0)):
@@ -151,15 +215,8 @@ class InProcess:
                 if end > at and state.settle(tape.moment(end)):
                     break
                 for _ in tape.moments[end]:
-                    equity = state.cash + sum(h.unrealised for h in state.holdings)
-                    marks.equity.append(equity)
-                    marks.free_margin.append(equity)
-                    for i, h in enumerate(state.holdings):
-                        if h.qty:
-                            columns.setdefault(i, []).append(h.unrealised)
+                    _append_marks(marks, state)
             end += 1
-        for i, values in columns.items():
-            marks.instruments.add(instrument=i, unrealised_pnl=values)
         return end, marks
 
     def _check(
@@ -176,6 +233,7 @@ class InProcess:
         ends = [tape.begins[i + 1] - tape.begins[at] for i in range(at, end)]
         assert answer.consumed in (ends if feedback else ends[-1:])
         assert all(signal.event_index < answer.consumed for signal in answer.signals)
+        assert all(intent.event_index < answer.consumed for intent in answer.intents)
         if not message.warmup:
             for signal in answer.signals:
                 check_signal(signal, message.first_seq + signal.event_index)
@@ -216,7 +274,7 @@ class InProcess:
                 for symbol, frame in tape.series
             ],
             start_ns=tape.start_ns,
-            account=PaperAccount(len(tape.symbols), self.cash).message(updates=False),
+            account=self._account(tape, granted).message(updates=False),
             account_currency="USD",
             leverage=30.0,
             contract_version=_contract.CONTRACT_VERSION,
@@ -237,7 +295,10 @@ class InProcess:
             assert isinstance(message, Window)
             return strategy_pb2.OnEventResponse.FromString(session.answer(message)).signals
 
-        yield exchange
+        try:
+            yield exchange
+        finally:
+            session.close()
         run.report = session.strategy.on_stop()
 
 
@@ -283,6 +344,31 @@ class OverSocket(InProcess):
         stop = strategy_pb2.OnStopRequest(session_id=request.session_id, reason=strategy_pb2.STOP_REASON_COMPLETED)
         stopped = self._call("OnStop", stop, strategy_pb2.OnStopResponse)
         run.report = MessageToDict(stopped.report) if stopped.HasField("report") else None
+
+
+def _append_marks(marks: account_pb2.Marks, account: PaperAccount | PaperBook) -> None:
+    """Add one entry of each: as things are now."""
+    worth = account.marks()
+    equity = account.cash + sum(mark.unrealised for mark in worth)
+    marks.equity.append(equity)
+    marks.free_margin.append(equity)
+    known = {(entry.instrument, entry.position): entry for entry in marks.instruments}
+    for mark in worth:
+        entry = known.get((mark.instrument, mark.position))
+        if entry is None:
+            entry = marks.instruments.add(instrument=mark.instrument, position=mark.position)
+        entry.unrealised_pnl.append(mark.unrealised)
+        if mark.level is not None:
+            entry.trail_level.append(mark.level)
+    stops = {stop.client_id: stop for stop in marks.orders}
+    for client_id, level in account.levels().items():
+        stop = stops.get(client_id)
+        (marks.orders.add(client_id=client_id) if stop is None else stop).level.append(level)
+
+
+def _open_positions(account: PaperAccount | PaperBook, tape: Tape) -> list[Position]:
+    last = read_account(account.message(updates=False).SerializeToString(), tape.symbols)
+    return [*last.positions.values(), *last.named]
 
 
 def _value(value: object) -> strategy_pb2.ParameterValue:
