@@ -23,7 +23,8 @@ def compute_bands(
 ) -> dict[str, Any]:
     """Return the content of bands.json. base: metrics of the run itself. play: runs a variant, returns its metrics.
 
-    Every variant has the seed of the base run. deciding_bars: bars of the base run in which the path decides the fills.
+    Every variant has the seed of the base run. deciding_bars: bars in which the path decides the fills, of each variant
+    and, for the band, of the base run.
     """
     rows = [_row(config.execution.path, 1.0, base)]
     rows += [_row(one.path, one.cost_factor, play(one)) for one in band_variants(config)]
@@ -43,7 +44,7 @@ def compute_bands(
 
 def _row(path: str, factor: float, metrics: Mapping[str, Any]) -> dict[str, Any]:
     figures = {name: metrics[group][key] for name, (group, key) in _FIGURES.items()}
-    return {"path": path, "cost_factor": factor, **figures}
+    return {"path": path, "cost_factor": factor, **figures, "deciding_bars": metrics["counts"]["path_dependent_bars"]}
 
 
 def _intervals(rows: list[dict[str, Any]]) -> dict[str, list[float] | None]:

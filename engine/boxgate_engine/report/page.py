@@ -17,6 +17,7 @@ from boxgate_engine.report.assumptions import (
     shown_spread,
     window_ns,
 )
+from boxgate_engine.report.bands import read_bands
 from boxgate_engine.report.chart_library import Assets, share_library
 from boxgate_engine.report.document import bar, document
 from boxgate_engine.report.figures import build_figures
@@ -46,17 +47,18 @@ def render_report(
     """Return the page of a run: HTML that is equal for equal input and asks for nothing outside itself.
 
     run_folder: holds config.json, params.json, metrics.json, equity_curve.parquet, trades.csv, fills.parquet and
-    signals.parquet; manifest.json need not exist yet. prices: the execution series of each instrument inside the
-    window, in the order of the config. quality: series name (`EURUSD M1`) → quality report of the dataset's manifest.
-    instruments: their grids, named in the assumptions; prices are shown with the decimals of the tick. assets: `inline`
-    carries the chart library in the page; `shared` refers to ../_assets/ beside the run folder, where `write_report`
-    puts it.
+    signals.parquet, bands.json if the run has a band; manifest.json need not exist yet. prices: the execution series
+    of each instrument inside the window, in the order of the config. quality: series name (`EURUSD M1`) → quality
+    report of the dataset's manifest. instruments: their grids, named in the assumptions; prices are shown with the
+    decimals of the tick. assets: `inline` carries the chart library in the page; `shared` refers to ../_assets/ beside
+    the run folder, where `write_report` puts it.
     Raises UserMistake RUN_UNREADABLE for a folder that is not of a complete run.
     """
     files = read_run_files(run_folder)
     figures, groups = _figures(
         files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality, instruments=instruments
     )
+    figures["bands"] = read_bands(run_folder)
     body = "".join(
         [
             sections.summary(figures),
@@ -105,6 +107,7 @@ def page_data(
         quality=quality,
         instruments=instruments,
     )
+    figures["bands"] = read_bands(run_folder)
     return figures
 
 

@@ -171,3 +171,27 @@ def test_one_of_something_is_not_called_several(run_folder: Callable[..., Any]) 
     assert not re.search(
         r"\b1 (bars|events|ticks|trades|open positions|signals)\b", re.sub(r"<script.*", "", page, flags=re.DOTALL)
     )
+
+
+def test_a_band_stands_in_the_section_of_the_path(run_folder: Callable[..., Any]) -> None:
+    case = run_folder(bars=100)
+    without = render_report(case.folder, **case.arguments)
+    assert 'aria-label="Bands"' not in without
+    variants = [
+        {"path": "pessimistic", "cost_factor": 1.0, "net_profit": 12.5, "max_drawdown": 0.02, "deciding_bars": 7},
+        {"path": "optimistic", "cost_factor": 1.0, "net_profit": 40.0, "max_drawdown": 0.01, "deciding_bars": 7},
+        {"path": "pessimistic", "cost_factor": 2.0, "net_profit": -3.25, "max_drawdown": 0.03, "deciding_bars": 6},
+    ]
+    (case.folder / "bands.json").write_text(json.dumps({"variants": variants, "all": {"net_profit": [-3.25, 40.0]}}))
+    page = render_report(case.folder, **case.arguments)
+    section = page[page.index('<section id="path"') :]
+    shown = section[section.index('aria-label="Bands"') : section.index("</section>")].replace("\u00a0", " ")
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", shown)
+    assert cells[5:] == [
+        *("pessimistic (this run)", "× 1", "+12.50 USD", "2.00 %", "7"),
+        *("optimistic", "× 1", "+40.00 USD", "1.00 %", "7"),
+        *("pessimistic", "× 2", "\u22123.25 USD", "3.00 %", "6"),
+    ]
+    (case.folder / "bands.json").write_text("{}")
+    with pytest.raises(UserMistake, match=r"bands\.json"):
+        render_report(case.folder, **case.arguments)

@@ -51,6 +51,7 @@ def test_each_variant_equals_a_run_of_its_own(boxgate: Callable[..., Any], works
         for name, group in FIGURES.items():
             assert variant[name] == alone["metrics"][group][name], (variant["path"], factor, name)
         assert variant["trades"] == alone["metrics"]["trades"]["count"]
+        assert variant["deciding_bars"] == alone["metrics"]["counts"]["path_dependent_bars"]
         seen.append(variant["net_profit"])
     assert bands["all"]["net_profit"] == [min(seen), max(seen)]
     assert seen[0] == answered["metrics"]["return"]["net_profit"]

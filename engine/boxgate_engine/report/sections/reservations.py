@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boxgate_engine.report.assumptions import NOT_MODELLED, PATHS, Assumption
+from boxgate_engine.report.bands import bands_table
 from boxgate_engine.report.markup import Cell, esc, section, table
 from boxgate_engine.report.numerals import UNDEFINED, count, counted, money, percent
 from boxgate_engine.report.sections.titles import TITLES
@@ -59,6 +60,7 @@ def path(figures: Figures) -> str:
     body = f'<p class="verdict">{esc(verdict)}</p>' + table(
         "Path dependence", ["", "Path dependent", "All", "Share"], rows, compact=True
     )
+    body += bands_table(figures["bands"], currency)
     setting = str(found["setting"])
     return section("path", TITLES["path"], body, lead=f"Setting: {setting}. {PATHS.get(setting, '')}")
 
