@@ -21,10 +21,14 @@ Status = Literal["ok", "warning", "missing", "absent"]
 
 LIBRARIES: Final = ("boxgate-engine", "boxgate-sdk", "grpcio", "numba", "numpy", "polars", "protobuf", "pyarrow")
 EXTRAS: Final = {
-    "exchange_calendars": "trading hours of stock exchanges, for the quality of imported data",
-    "s3fs": "datasets in S3 by fsspec, where pyarrow's own S3 does not do",
+    "exchange_calendars": (
+        "trading hours of stock exchanges, for the quality of imported data",
+        "'boxgate-engine[calendars]'",
+    ),
+    "matplotlib": ("pictures of charts: boxgate report --png", "'boxgate-engine[png]'"),
+    "s3fs": ("datasets in S3 by fsspec, where pyarrow's own S3 does not do", "s3fs"),
 }
-"""Module -> what it is for; each is installed only by whom needs it."""
+"""Module -> (what it is for, what to install); each is installed only by whom needs it."""
 TOOL_CHAINS: Final = {
     "g++": ("C++", "apt-get install g++ cmake"),
     "go": ("Go", "apt-get install golang"),
@@ -227,7 +231,7 @@ def _loopback() -> Check:
 def _engine(warm: bool) -> Check:
     from boxgate_engine.kernel import is_compiled
 
-    needed_for = "a first run without about half a minute of compiling"
+    needed_for = "a first run without a minute or two of compiling"
     if not is_compiled() and warm:
         from boxgate_engine.simulation import compile_kernel
 
@@ -315,14 +319,14 @@ def _sidecar() -> Iterator[Check]:
 
 
 def _extras() -> Iterator[Check]:
-    for module, purpose in EXTRAS.items():
+    for module, (purpose, package) in EXTRAS.items():
         there = importlib.util.find_spec(module) is not None
         yield Check(
             name=module,
             status="ok" if there else "absent",
             found="installed" if there else "not installed",
             needed_for=purpose,
-            remedy="" if there else f"pip install {module}",
+            remedy="" if there else f"pip install {package}",
         )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from boxgate_sdk._conversation import Conversation
 from boxgate_sdk._events import events_of, moment_end
+from boxgate_sdk._extras import extra_missing
 from boxgate_sdk._meta import encode_meta
 from boxgate_sdk._wire import Window, encode_intent, encode_response, encode_signal
 from boxgate_sdk.errors import (
@@ -167,8 +168,11 @@ class Session:
         return (window.count if consumed < 0 else consumed), b"".join(out)
 
     def _vector_signals(self, window: Window) -> bytes:
-        from boxgate_sdk._vector_answer import encode_answer
-        from boxgate_sdk.columns import Columns
+        try:
+            from boxgate_sdk._vector_answer import encode_answer
+            from boxgate_sdk.columns import Columns
+        except ModuleNotFoundError as error:
+            raise extra_missing(error, "on_window", "vector") from error
 
         columns = Columns(window, self.ctx.series)
         answer = self.strategy.on_window(columns)

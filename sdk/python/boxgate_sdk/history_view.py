@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxgate_sdk._extras import extra_missing
+
 if TYPE_CHECKING:
     import polars
     import pyarrow
@@ -70,8 +72,11 @@ class HistoryView:
         return pa.Table.from_arrays(chunked, schema=pa.schema(fields))
 
     def to_polars(self) -> polars.DataFrame:
-        """Return a data frame on the same memory. Needs polars."""
-        import polars as pl
+        """Return a data frame on the same memory. Raises EnvironmentMissing without polars."""
+        try:
+            import polars as pl
+        except ModuleNotFoundError as error:
+            raise extra_missing(error, "History.to_polars", "history-polars") from error
 
         frame = pl.from_arrow(self.to_arrow(), rechunk=False)
         assert isinstance(frame, pl.DataFrame)

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from boxgate_sdk._extras import extra_missing
 from boxgate_sdk.rolling import block_offsets
+
+try:
+    import numpy as np
+except ModuleNotFoundError as error:
+    raise extra_missing(error, "boxgate_sdk.vector", "vector") from error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxgate_engine.calendars import calendar_by_name
+from boxgate_engine.calendars import exchange as exchange_module
 from boxgate_engine.errors import DataRefused
 
 exchange_calendars: Any = pytest.importorskip("exchange_calendars")
@@ -101,3 +103,15 @@ def test_an_unknown_name_is_refused_with_a_suggestion(name: str, hint: str) -> N
         calendar_by_name(name)
     assert caught.value.error_code == "CALENDAR"
     assert f"did you mean {hint}" in caught.value.remedy
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "exchange_calendars", None)
+    exchange_module._codes.cache_clear()
+    try:
+        with pytest.raises(DataRefused) as refused:
+            calendar_by_name("XNYS")
+    finally:
+        exchange_module._codes.cache_clear()
+    assert refused.value.error_code == "CALENDAR"
+    assert "pip install 'boxgate-engine[calendars]'" in refused.value.remedy
