@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from boxgate_engine.datasets.content import FUNDING
 from boxgate_engine.identity import scenario_id, seed
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.report.numerals import count, counted, duration, instant, money, plain
@@ -55,10 +56,14 @@ def name_assumptions(
     result_digest: str,
     prices: Sequence[PricePanel],
     instruments: Sequence[Instrument] = (),
+    quality: Mapping[str, Any] | None = None,
 ) -> list[tuple[str, list[Assumption]]]:
-    """Return (heading, lines) for every group of assumptions, in reading order."""
+    """Return (heading, lines) for every group of assumptions, in reading order.
+
+    quality: as of the page, by series name; None or empty where the dataset is not at hand.
+    """
     return [
-        ("Costs", _costs(files)),
+        ("Costs", _costs(files, _without_funding(files, instruments, quality or {}))),
         ("Fills", _fills(files, prices, instruments)),
         ("What happened", _outcome(files)),
         ("Run", _run(files)),
@@ -66,7 +71,7 @@ def name_assumptions(
     ]
 
 
-def _costs(files: RunFiles) -> list[Assumption]:
+def _costs(files: RunFiles, without_funding: Sequence[str]) -> list[Assumption]:
     costs, account = files.config["resolved"]["costs"], files.config["resolved"]["account"]
     fees, slippage = shown_fees(costs), shown_slippage(costs)
     value, note = _spread(costs.get("spread", "data"))
@@ -86,6 +91,17 @@ def _costs(files: RunFiles) -> list[Assumption]:
             name="Funding",
             value=shown_funding(costs.get("funding", "auto")),
             note="On positions held at the stamp: a positive rate is paid by longs and received by shorts.",
+        ),
+        *(
+            [
+                Assumption(
+                    name="No funding series",
+                    value=f"{', '.join(without_funding)}: taken as spot",
+                    note="A perpetual contract pays and receives funding: import its rates to have them counted.",
+                )
+            ]
+            if without_funding
+            else []
         ),
         Assumption(
             name="Overnight swap",
@@ -107,6 +123,20 @@ def _costs(files: RunFiles) -> list[Assumption]:
             note="Profit, fees and margin in other currencies are converted at mid prices of the run's instruments."
             + "".join(f" {' and '.join(group)} count as one." for group in account.get("equivalents", [])),
         ),
+    ]
+
+
+def _without_funding(files: RunFiles, instruments: Sequence[Instrument], quality: Mapping[str, Any]) -> list[str]:
+    """Return the coins whose funding is that of the dataset, which has none of them."""
+    costs = files.config["resolved"]["costs"]
+    own = costs.get("instruments", {})
+    return [
+        one.symbol
+        for one in instruments
+        if quality
+        and one.asset_class == "crypto"
+        and f"{one.symbol} {FUNDING}" not in quality
+        and (own.get(one.symbol, {}).get("funding") or costs.get("funding", "auto")) != "none"
     ]
 
 

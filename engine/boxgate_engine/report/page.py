@@ -155,7 +155,14 @@ def _figures(
     figures = build_figures(
         files, run_id=run_id, result_digest=result_digest, prices=prices, quality=quality, instruments=instruments
     )
-    groups = name_assumptions(files, run_id=run_id, result_digest=result_digest, prices=prices, instruments=instruments)
+    groups = name_assumptions(
+        files,
+        run_id=run_id,
+        result_digest=result_digest,
+        prices=prices,
+        instruments=instruments,
+        quality=quality,
+    )
     figures["assumptions"] = [
         {"group": heading, "name": line.name, "value": line.value, "note": line.note}
         for heading, lines in groups

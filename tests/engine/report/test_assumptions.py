@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -104,3 +105,26 @@ def test_whole_parameters_have_no_decimals(case: Any) -> None:
 
 def test_the_dataset_is_named_like_the_other_hashes(case: Any) -> None:
     assert named(case)["Dataset"].startswith("sha256:" + "9f" * 32)
+
+
+@pytest.mark.parametrize(
+    ("asset_class", "funding", "quality", "told"),
+    [
+        ("crypto", "auto", {"EURUSD M1": {}}, True),
+        ("crypto", "auto", {"EURUSD M1": {}, "EURUSD funding": {}}, False),
+        ("crypto", "none", {"EURUSD M1": {}}, False),
+        ("crypto", "auto", {}, False),
+        ("forex", "auto", {"EURUSD M1": {}}, False),
+    ],
+)
+def test_a_coin_without_funding_rates_is_said_to_be_taken_as_spot(
+    case: Any, asset_class: Any, funding: str, quality: dict[str, Any], told: bool
+) -> None:
+    config = json.loads((case.folder / "config.json").read_text())
+    config["resolved"]["costs"]["funding"] = funding
+    (case.folder / "config.json").write_text(json.dumps(config))
+    given = {name: case.arguments[name] for name in ("run_id", "result_digest", "prices")}
+    instruments = [replace(one, asset_class=asset_class) for one in case.arguments["instruments"]]
+    groups = name_assumptions(read_run_files(case.folder), instruments=instruments, quality=quality, **given)
+    found = {line.name: line.value for _, lines in groups for line in lines}
+    assert found.get("No funding series") == ("EURUSD: taken as spot" if told else None)
