@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from boxgate_engine.datasets.formats.lean import lean_name
 from boxgate_engine.errors import DataRefused
 
 _DAY_NS = 86_400_000_000_000
@@ -103,6 +105,30 @@ def test_sizes_of_quotes_are_left_out_and_reported(store: Any, shared_data: Path
     assert not np.any(store.open("c").series("BTCEUR", "M1").columns["volume"])
 
 
+def test_the_path_tells_the_zone_where_the_market_hours_leave_no_doubt(
+    store: Any, shared_data: Path, tmp_path: Path
+) -> None:
+    database = json.loads((shared_data / "lean" / "market-hours-database.json").read_text())["entries"]
+    for market in ("forex/oanda", "cfd/oanda", "crypto/coinbase", "cryptofuture/binance", "forex/interactivebrokers"):
+        zones = {
+            entry["dataTimeZone"]
+            for name, entry in database.items()
+            if name.lower().startswith(f"{market.replace('/', '-')}-")
+        }
+        assert zones == {"UTC"}, market
+        assert lean_name(Path(market, "hour", "abcusd.zip")).zone == "UTC"  # type: ignore[union-attr]
+    file = shared_data / "lean/forex/oanda/minute/eurusd/20140501_quote.zip"
+    stated, told = store.take(file, zone="UTC", name="stated"), store.take(file, name="told")
+    assert told.manifest.hash == stated.manifest.hash
+    other = tmp_path / "forex" / "fxcm" / "minute" / "eurusd" / file.name
+    other.parent.mkdir(parents=True)
+    other.write_bytes(file.read_bytes())
+    with pytest.raises(DataRefused) as refused:
+        store.take(other, name="other")
+    assert refused.value.error_code == "DATA_TZ"
+    assert "--tz" in refused.value.remedy
+
+
 def test_the_zone_moves_the_day_of_the_file_name(store: Any, shared_data: Path) -> None:
     file = shared_data / "lean/forex/oanda/minute/eurusd/20140501_quote.zip"
     store.take(file, zone="America/New_York", name="ny")
@@ -113,7 +139,6 @@ def test_the_zone_moves_the_day_of_the_file_name(store: Any, shared_data: Path) 
 @pytest.mark.parametrize(
     ("pattern", "options", "code"),
     [
-        ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {}, "DATA_TZ"),
         ("lean/crypto/coinbase/minute/btcusd/*.zip", {"zone": "UTC"}, "DATA_SCHEMA"),
         ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {"zone": "UTC", "symbol": "GBPUSD"}, "DATA_SCHEMA"),
         ("lean/forex/oanda/minute/eurusd/20140501_quote.zip", {"zone": "UTC", "side": "mid"}, "DATA_SCHEMA"),

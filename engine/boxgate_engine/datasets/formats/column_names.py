@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -66,10 +67,11 @@ def column_meanings(
         meaning = MEANINGS.get(normal(name))
         if meaning is None or meaning not in _readable(frame):
             raise _schema(
-                f"column {name!r} has no meaning for {frame} data",
+                f"column {name!r} has no meaning for {frame} data; the columns are {', '.join(header)}",
                 f"{where}, column {name}",
                 f"known columns: {', '.join(_readable(frame))}",
-                f"leave it out with --ignore {name!r}, or rename it",
+                f"say what it means with {_proposal(name, header, frame, ignore, trades)}, or leave it out with "
+                f"--ignore {shlex.quote(name)}",
             )
         if meaning in meanings.values():
             other = next(key for key, value in meanings.items() if value == meaning)
@@ -84,7 +86,7 @@ def column_meanings(
     if DATE in found and TIME not in found:  # A lone date column is the stamp.
         meanings = {name: TIME if meaning == DATE else meaning for name, meaning in meanings.items()}
         found = set(meanings.values())
-    _refuse_missing(found, frame, where, trades)
+    _refuse_missing(found, frame, where, trades, header)
     return meanings
 
 
@@ -131,7 +133,25 @@ def refuse_trades(where: str) -> DataRefused:
     )
 
 
-def _refuse_missing(found: set[str], frame: str, where: str, trades: bool) -> None:
+def _proposal(name: str, header: Sequence[str], frame: str, ignore: frozenset[str], trades: bool) -> str:
+    """Return the options that give a column its meaning: the one that is missing, where the order tells which it is."""
+    known = {one: MEANINGS.get(normal(one)) for one in header}
+    usual = (TIME, "last") if trades else (TIME, "bid", "ask") if frame == TICK else (TIME, *BAR_COLUMNS[1:5])
+    dated = DATE in known.values()
+    missing = [one for one in usual if one not in known.values() and not (one == TIME and dated)]
+    strange = [
+        one
+        for one, meaning in known.items()
+        if meaning is None and one not in ignore and normal(one) not in KNOWN_EXTRAS
+    ]
+    if len(missing) == len(strange):
+        pairs = zip(strange, missing, strict=True)
+        return " ".join(f"--column {shlex.quote(f'{one}={meaning}')}" for one, meaning in pairs)
+    meaning = missing[0] if name == strange[0] and missing else "MEANING"
+    return f"--column {shlex.quote(f'{name}={meaning}')}"
+
+
+def _refuse_missing(found: set[str], frame: str, where: str, trades: bool, header: Sequence[str]) -> None:
     if frame == TICK:
         needed = {TIME, "last"} if trades else {TIME, "bid", "ask"}
         if not trades and "last" in found and not found & {"bid", "ask"}:
@@ -145,10 +165,11 @@ def _refuse_missing(found: set[str], frame: str, where: str, trades: bool) -> No
     missing = sorted(needed - found)
     if missing:
         raise _schema(
-            f"column {missing[0]!r} is missing",
+            f"column {missing[0]!r} is missing; the columns are {', '.join(header)}",
             f"{where}, column {missing[0]}",
             f"columns {', '.join(sorted(needed))}",
-            "add it or rename the column that holds it; --frame tick is for ticks, the others are for bars",
+            f"add it, or say which column holds it with --column 'NAME={missing[0]}'; --frame tick is for ticks, the "
+            "others are for bars",
         )
 
 

@@ -33,6 +33,9 @@ _DAY_FILE: Final = re.compile(
 _WHOLE_FILE: Final = re.compile(r"(?P<symbol>[a-z0-9.-]+?)(?:_(?P<kind>quote|trade))?", re.I)
 _COIN_MARGINED: Final = ("binance", "bybit")
 """Markets whose contracts in USD are settled in the coin."""
+_UTC_MARKETS: Final = ("oanda", "interactivebrokers")
+"""Markets of forex and cfd whose data are all in UTC by LEAN's market hours database, as are those of every market of
+crypto; of fxcm they are not."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -40,7 +43,8 @@ _DAY_MS: Final = 86_400_000
 class LeanName:
     """What path and member name say about a file.
 
-    day: of minute, second and tick files. kind: None if the columns tell. inverse: a coin-margined contract.
+    day: of minute, second and tick files. kind: None if the columns tell. inverse: a coin-margined contract. zone: of
+    the stamps, None where class and market do not tell it.
     """
 
     resolution: Resolution
@@ -49,6 +53,7 @@ class LeanName:
     inverse: bool
     day: date | None
     kind: Literal["quote", "trade"] | None
+    zone: str | None
 
     @property
     def frame(self) -> str:
@@ -72,7 +77,7 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
         symbol = match["symbol"] or (folders[-1] if folders else "")
         if resolution not in ("tick", "second", "minute"):
             continue
-        asset_class, inverse = _contract(folders, resolution, symbol)
+        asset_class, inverse, zone = _contract(folders, resolution, symbol)
         return LeanName(
             resolution=resolution,  # type: ignore[arg-type]
             symbol=symbol.upper(),
@@ -80,11 +85,12 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
             inverse=inverse,
             day=_day(match["day"], path),
             kind=match["kind"].lower(),  # type: ignore[arg-type]
+            zone=zone,
         )
     match = _WHOLE_FILE.fullmatch(path.stem)
     if match is None or not folders or folders[-1] not in ("hour", "daily"):
         return None
-    asset_class, inverse = _contract(folders, folders[-1], match["symbol"])
+    asset_class, inverse, zone = _contract(folders, folders[-1], match["symbol"])
     return LeanName(
         resolution=folders[-1],  # type: ignore[arg-type]
         symbol=match["symbol"].upper(),
@@ -92,6 +98,7 @@ def lean_name(path: Path, member: str | None = None) -> LeanName | None:
         inverse=inverse,
         day=None,
         kind=match["kind"].lower() if match["kind"] else None,  # type: ignore[arg-type]
+        zone=zone,
     )
 
 
@@ -106,7 +113,6 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
     Ticks of trades need `--side last`: one price then stands on both sides.
     Raises DataRefused: DATA_FORMAT, DATA_SCHEMA (no LEAN layout, wrong number of columns), DATA_VALUE, DATA_TZ.
     """
-    zone = options.zone
     member, data = read_member(file) if is_zip(file) else (None, file.data)
     name = lean_name(file.path, member)
     if name is None:
@@ -116,6 +122,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
             "…/{class}/{market}/{resolution}/{symbol}/{yyyymmdd}_{quote|trade}.zip",
             "keep the folders of the LEAN data, or use --format csv for a file with a header line",
         )
+    zone = options.zone or name.zone
     trades = name.frame == TICK and name.kind == "trade"
     if trades and options.side != "last":
         raise refuse_trades(file.label)
@@ -125,7 +132,8 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
             code="DATA_TZ",
             where=file.label,
             expected="the zone of the stamps, given as --tz ZONE",
-            remedy="give the zone of the data in LEAN's market hours database; often --tz UTC",
+            remedy="add --tz ZONE with the dataTimeZone of the market in LEAN's market hours database, such as "
+            "--tz UTC or --tz=-5; the folders of class and market, such as forex/oanda, tell it too",
         )
     text = clean_text(data, file.label)
     names = _columns(name, text.split(b"\n", 1)[0].count(b",") + 1, file.label)
@@ -153,6 +161,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[SourcePart]:
         file=file,
         form=form,
         ignored=tuple(column for column in names if column.endswith("_size")),
+        zone=None if options.zone else zone,
         asset_class=name.asset_class,
         inverse=name.inverse,
     )
@@ -196,13 +205,13 @@ def _times_of_day(table: TextTable, day: date, zone: str) -> NDArray[np.int64]:
     return to_utc(midnight_ns + milliseconds * 1_000_000, zone, lambda row: table.where(row, "time"))
 
 
-def _contract(folders: list[str], resolution: str, symbol: str) -> tuple[AssetClass | None, bool]:
-    """Return the class, two folders above the resolution, and whether the contract is settled in its base currency.
+def _contract(folders: list[str], resolution: str, symbol: str) -> tuple[AssetClass | None, bool, str | None]:
+    """Return the class, two folders above the resolution, whether the contract is settled in its base currency, zone.
 
     Raises DataRefused for classes with scaled prices.
     """
     if resolution not in folders:
-        return None, False
+        return None, False, None
     index = len(folders) - 1 - folders[::-1].index(resolution)
     name, market = (folders[index - 2], folders[index - 1]) if index >= 2 else ("", "")
     if name in ("equity", "option", "indexoption", "index", "future", "futureoption"):
@@ -212,7 +221,8 @@ def _contract(folders: list[str], resolution: str, symbol: str) -> tuple[AssetCl
             f"one of {', '.join(_CLASSES)}",
             "convert the file to CSV with a header line",
         )
-    return _CLASSES.get(name), name == "cryptofuture" and is_inverse(market, symbol)
+    utc = name in ("crypto", "cryptofuture") or (name in ("forex", "cfd") and market in _UTC_MARKETS)
+    return _CLASSES.get(name), name == "cryptofuture" and is_inverse(market, symbol), "UTC" if utc else None
 
 
 def _day(text: str, path: Path) -> date:

@@ -115,3 +115,29 @@ def test_unknown_headers_are_refused_with_the_command_that_names_them(tmp_path: 
 def test_options_that_do_not_fit_are_refused(tmp_path: Path, options: dict[str, Any], code: str) -> None:
     text = "time,open,high,low,close\n2024-01-01 00:00,1,2,1,2\n2024-01-01 00:01,1,2,1,2\n"
     assert _error(tmp_path, text, **options).error_code == code
+
+
+@pytest.mark.parametrize(
+    ("header", "remedy"),
+    [
+        ("When,Open,High,Low,Close,Volume", "--column When=time"),
+        ("Bar time,Open,High,Low,Close", "--column 'Bar time=time'"),
+        (
+            "time,auf,hoch,tief,zu",
+            "--column auf=open --column hoch=high --column tief=low --column zu=close",
+        ),
+        ("time,open,high,low,close,mood", "--column mood=MEANING"),
+        ("when,open,high,low,close,mood", "--column when=time"),
+    ],
+)
+def test_a_column_of_unknown_name_comes_with_the_option_that_names_it(
+    store: Any, tmp_path: Path, header: str, remedy: str
+) -> None:
+    file = tmp_path / "odd.csv"
+    row = ["2024-01-02 00:00:00", "1", "2", "0.5", "1.5", "3"][: header.count(",") + 1]
+    file.write_text(f"{header}\n{','.join(row)}\n")
+    with pytest.raises(DataRefused) as refused:
+        store.take(file, symbol="EURUSD", frame="M1", zone="UTC", name="odd")
+    assert refused.value.error_code == "DATA_SCHEMA"
+    assert f"{remedy}, or" in refused.value.remedy
+    assert header.replace(",", ", ") in refused.value.what
