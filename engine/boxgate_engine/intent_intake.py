@@ -325,7 +325,7 @@ class _Intent:
             grid = instrument.lot_size if name == "qty" else instrument.tick_size
             if row[name] <= 0:
                 raise self.fault("SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0")
-            if row[name] * float(grid.denominator) >= STEPS_MAX:
+            if float(row[name]) * grid.denominator >= STEPS_MAX:
                 raise self.fault("SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}")
         if self.kind == SUBMIT and row["has_sl"] and row["has_tp"]:
             crossed = row["sl"] >= row["tp"] if row["side"] == BUY else row["sl"] <= row["tp"]
