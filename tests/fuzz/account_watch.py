@@ -17,8 +17,9 @@ _CLOSE = 1e-9
 
 @dataclass
 class Held:
-    """A position. lots: signed. margin: set aside, in isolated mode."""
+    """A position of an instrument. lots: signed. margin: set aside, in isolated mode."""
 
+    instrument: int
     lots: int = 0
     entry: float = 0.0
     margin: float = 0.0
@@ -35,7 +36,8 @@ class AccountWatch:
         self.contract = [one.contract_size.numerator / one.contract_size.denominator for one in specs]
         leverage = rules.leverage
         self.leverage = list(leverage) if isinstance(leverage, (list, tuple)) else [float(leverage)] * len(specs)  # type: ignore[arg-type]
-        self.held = [Held() for _ in specs]
+        self.held: dict[tuple[int, int], Held] = {}
+        """By instrument and number of the name, 0 for none."""
         self.marks: list[tuple[float, float] | None] = [None] * len(specs)
         self.units = self._units()
         self.cash = rules.cash
@@ -66,10 +68,11 @@ class AccountWatch:
 
     def check_row(self, row: Any) -> None:
         """Assert that a row of the equity curve is that of this account."""
-        profit = sum(self._profit(i) for i in range(len(self.held)))
-        notional = [self._notional(i) for i in range(len(self.held))]
-        margin = sum(amount / each for amount, each in zip(notional, self.leverage, strict=True))
-        net = sum(amount if one.lots > 0 else -amount for amount, one in zip(notional, self.held, strict=True))
+        held = self._open()
+        profit = sum(self._profit(one) for one in held)
+        notional = [self._notional(one) for one in held]
+        margin = sum(amount / self.leverage[one.instrument] for amount, one in zip(notional, held, strict=True))
+        net = sum(amount if one.lots > 0 else -amount for amount, one in zip(notional, held, strict=True))
         self._same("cash", float(row["cash"]), self.cash)
         scale = sum(notional) + self.moved
         self._same("unrealised_pnl", float(row["unrealised_pnl"]), profit, scale)
@@ -88,13 +91,13 @@ class AccountWatch:
             if kind in (records.UPDATE_FUNDING, records.UPDATE_SWAP):
                 self._move(float(update["amount"]))
             elif kind in (records.UPDATE_FILL, records.UPDATE_LIQUIDATION):
-                self._take_fill(sim.fills[int(update["fill"])], used, allowance)
+                self._take_fill(sim.fills[int(update["fill"])], int(update["name"]), used, allowance)
         self.updates = count
 
-    def _take_fill(self, fill: Any, used: dict[int, int], allowance: dict[int, float]) -> None:
+    def _take_fill(self, fill: Any, name: int, used: dict[int, int], allowance: dict[int, float]) -> None:
         i, lots, sign = int(fill["instrument"]), int(fill["lots"]), int(fill["direction"])
         price, fee, reason = float(fill["price"]), float(fill["fee"]), int(fill["reason"])
-        one = self.held[i]
+        one = self.held.setdefault((i, name), Held(i))
         quantity = self._quantity(i, lots)
         assert lots > 0
         assert price > 0
@@ -112,7 +115,7 @@ class AccountWatch:
             one.margin = (one.margin if one.lots else 0.0) + price * quantity * unit / self.leverage[i]
             one.lots += sign * lots
             self._move(-fee)
-            self._check_limits(i, price)
+            self._check_limits(one, price)
         else:
             assert one.lots * sign < 0, "a reduction without a position"
             assert lots <= abs(one.lots), "a reduction of more than the position"
@@ -131,39 +134,43 @@ class AccountWatch:
 
     # -- limits
 
-    def _check_limits(self, i: int, price: float) -> None:
-        """Assert that the account carries what it has after an increase of instrument i at this price."""
-        places = range(len(self.held))
+    def _check_limits(self, grown: Held, price: float) -> None:
+        """Assert that the account carries what it has after an increase of a position at this price."""
+        held = self._open()
         if self.rules.cash_account:
-            assert all(one.lots >= 0 for one in self.held), "a short in a cash account"
-            spent = sum(one.entry * self._quantity(j, one.lots) * self.units[j] for j, one in enumerate(self.held))
+            assert all(one.lots > 0 for one in held), "a short in a cash account"
+            spent = sum(
+                one.entry * self._quantity(one.instrument, one.lots) * self.units[one.instrument] for one in held
+            )
             assert spent <= self.cash + _CLOSE * self.moved, f"{spent} was spent of {self.cash}"
         if self.rules.margin.mode == "isolated":
-            aside = sum(one.margin for one in self.held if one.lots)
+            aside = sum(one.margin for one in held)
             assert aside <= self.cash + _CLOSE * self.moved, f"margins {aside} of cash {self.cash}"
             return
-        profit = sum(self._profit(j, price if j == i else None) for j in places)
-        margin = sum(self._notional(j, price if j == i else None) / self.leverage[j] for j in places)
-        scale = self.moved + sum(self._notional(j) for j in places)
+        notional = [self._notional(one, price if one is grown else None) for one in held]
+        profit = sum(self._profit(one, price if one is grown else None) for one in held)
+        margin = sum(amount / self.leverage[one.instrument] for amount, one in zip(notional, held, strict=True))
+        scale = self.moved + sum(notional)
         assert margin <= self.cash + profit + _CLOSE * scale, f"margin {margin} of equity {self.cash + profit}"
 
     # -- values
 
-    def _profit(self, i: int, at: float | None = None) -> float:
-        one = self.held[i]
-        if not one.lots:
-            return 0.0
-        change = self._mark(i, at) - one.entry
+    def _open(self) -> list[Held]:
+        return [one for one in self.held.values() if one.lots]
+
+    def _profit(self, one: Held, at: float | None = None) -> float:
+        change = self._mark(one, at) - one.entry
+        i = one.instrument
         return (change if one.lots > 0 else -change) * self._quantity(i, abs(one.lots)) * self.units[i]
 
-    def _notional(self, i: int, at: float | None = None) -> float:
-        one = self.held[i]
-        return self._mark(i, at) * self._quantity(i, abs(one.lots)) * self.units[i] if one.lots else 0.0
+    def _notional(self, one: Held, at: float | None = None) -> float:
+        i = one.instrument
+        return self._mark(one, at) * self._quantity(i, abs(one.lots)) * self.units[i]
 
-    def _mark(self, i: int, at: float | None) -> float:
-        mark = self.marks[i]
+    def _mark(self, one: Held, at: float | None) -> float:
+        mark = self.marks[one.instrument]
         assert mark is not None
-        return at if at is not None else mark[0 if self.held[i].lots > 0 else 1]
+        return at if at is not None else mark[0 if one.lots > 0 else 1]
 
     def _units(self) -> list[float]:
         rates = self.rules.rates or [None] * len(self.contract)

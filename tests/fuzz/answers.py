@@ -93,23 +93,31 @@ class Drawer:
                 return [{"kind": words.CANCEL, "instrument": order["instrument"], "client_id": order["client_id"]}]
             return [self._replace(order, time_ns)]
         if chosen < 0.35 and self.quotes:
-            held = np.flatnonzero(sim.book["lots"])
+            held = sim.book["instrument"][sim.book["lots"] != 0]
             i = int(rng.choice(held)) if len(held) and rng.random() < 0.9 else rng.choice(sorted(self.quotes))
-            return [{"kind": words.PROTECT, "instrument": i} | self._risk(i, rng.choice((1, -1)), None, "risk_trail")]
+            intent = {"kind": words.PROTECT, "instrument": i} | self._position()
+            return [intent | self._risk(i, rng.choice((1, -1)), None, "risk_trail")]
         group = f"g{len(self.submitted)}" if rng.random() < 0.15 else ""
         i = rng.randrange(len(self.run.lots))
-        return [self._order(sim, i, time_ns, group) for _ in range(rng.randint(2, 3) if group else 1)]
+        position = self._position()
+        return [self._order(sim, i, time_ns, group, position) for _ in range(rng.randint(2, 3) if group else 1)]
 
-    def _order(self, sim: Any, i: int, time_ns: int, group: str) -> Answer:
+    def _position(self) -> Answer:
+        """Return the name of a position, where the session has such."""
+        if not self.run.hedging or self.rng.random() < 0.3:
+            return {}
+        return {"position": f"p{self.rng.randrange(90 if self.crowded else 3)}"}
+
+    def _order(self, sim: Any, i: int, time_ns: int, group: str, position: Answer) -> Answer:
         rng = self.rng
         side = rng.choice((BUY, SELL))
         sign = 1 if side == BUY else -1
         if i not in self.quotes:
-            return self._submit(i, side, words.MARKET, {})
+            return self._submit(i, side, words.MARKET, position)
         kind = rng.choice(
             (words.MARKET, words.MARKET, words.LIMIT, words.LIMIT, words.STOP, words.STOP_LIMIT, words.TRAILING_STOP)
         )
-        terms: Answer = {"oco": group, "reduce_only": rng.random() < 0.2}
+        terms: Answer = {**position, "oco": group, "reduce_only": rng.random() < 0.2}
         if terms["reduce_only"] and rng.random() < 0.8 and sim.book[i]["lots"]:
             side, sign = (SELL, -1) if sim.book[i]["lots"] > 0 else (BUY, 1)
         if kind in (words.STOP, words.STOP_LIMIT):
@@ -226,5 +234,6 @@ def raw_intents(answers: Sequence[tuple[int, Answer]]) -> RawIntents:
         for name in _INTENT_OPTIONAL:
             if name in one:
                 row[name], row[f"has_{name}"] = one[name], True
-    ids, groups = ([str(one.get(name, "")) for _, one in answers] for name in ("client_id", "oco"))
-    return RawIntents(raw, ids, groups)
+    return RawIntents(
+        raw, *([str(one.get(name, "")) for _, one in answers] for name in ("client_id", "oco", "position"))
+    )

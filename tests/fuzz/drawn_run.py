@@ -65,12 +65,16 @@ _MARKETS = (
 
 @dataclass(frozen=True)
 class DrawnRun:
-    """One random run. orders: the session answers with intents. lots: about what the account can carry of each."""
+    """One random run. orders: the session answers with intents. hedging: these name positions.
+
+    lots: about what the account can carry of each.
+    """
 
     seed: int
     config: RunConfig
     market: Market
     orders: bool
+    hedging: bool
     lots: list[float]
     move: list[float]
     """Price moves of some events in quote currency, by instrument: levels are drawn about so far away."""
@@ -123,7 +127,8 @@ def _draw(seed: int, rng: Random, generator: np.random.Generator) -> DrawnRun:
             series[one.symbol, FUNDING] = _funding(rng, start_ns, span_ns, FRAME_NS[layout.finest_bars])
     config, lots_of = _config(rng, instruments, layout, has_ask, needs_volume, start_ns, span_ns)
     market = Market(config, MemoryDataset(instruments, series))
-    return DrawnRun(seed, config, market, rng.random() < 0.5, lots_of, move)
+    orders = rng.random() < 0.5
+    return DrawnRun(seed, config, market, orders, orders and rng.random() < 0.3, lots_of, move)
 
 
 def _instrument(rng: Random, symbol: str) -> Instrument:

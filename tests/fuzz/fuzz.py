@@ -131,6 +131,7 @@ def check_equal(first: Outcome, second: Outcome) -> None:
 def contents(results: Results, session: Session) -> Counter[str]:
     """Return what a run had in it."""
     found = Counter({"runs": 1, "sessions of orders": int(session.run.orders), "events": session.tape.events})
+    found["sessions with named positions"] = int(session.run.hedging)
     found["runs with fills"] = int(results.tables.fills.num_rows > 0)
     for reason, count in Counter(results.tables.fills["reason"].to_pylist()).items():
         found[f"fills {reason}"] = count

@@ -43,7 +43,9 @@ class Session:
         self.start_ns = start_ns
         self.rules = market.account_rules(start_ns, end_ns, seed=self.run.seed)
         self.tape = market.tape(start_ns, end_ns)
-        self.simulation = Simulation(market.instruments, self.rules, start_ns=start_ns, orders=self.run.orders)
+        self.simulation = Simulation(
+            market.instruments, self.rules, start_ns=start_ns, orders=self.run.orders, hedging=self.run.hedging
+        )
         self.nothing = np.zeros(0, INTENT_ROW if self.run.orders else SIGNAL_ROW)
 
     def take(self, chunk: Chunk, first: int, end: int, answers: Answers, place: int = 0) -> Any:
@@ -184,7 +186,7 @@ def _settle_window(session: Session, chunk: Chunk, first: int, end: int, answers
         simulation.advance(quotes, taken, first, end)
         return
     simulation.advance(quotes, session.nothing, first, first + 1)
-    marks = Marks.for_chunk(len(quotes.events), len(simulation.instruments))
+    marks = Marks.for_chunk(len(quotes.events), simulation.positions)
     if session.run.orders:
         marks = marks.following(simulation.trailing_orders())
     reach = simulation.plan(quotes, first + 1, end, marks)
