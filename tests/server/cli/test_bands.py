@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 STRATEGY = """
 from boxgate_sdk import Bar, Signal, Strategy, serve
@@ -67,3 +73,29 @@ def test_a_band_does_not_change_the_result(boxgate: Callable[..., Any]) -> None:
     assert "bands" not in plain
     again = boxgate("rerun", banded["run_id"], "--json")
     assert again.code == 0
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_run_killed_between_itself_and_its_band_is_completed_by_repeating_it(
+    boxgate: Callable[..., Any], workspace: Path, runs: Callable[[], list[str]]
+) -> None:
+    command = ("run", "run.yaml", "--json", "--set", "execution.bands=true")
+    told = workspace / "told.txt"
+    with told.open("w") as stderr:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "boxgate_server", *command], stdout=subprocess.DEVNULL, stderr=stderr
+        )
+    until = time.monotonic() + 60.0
+    while "running the band" not in told.read_text() and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL, told.read_text()
+    assert runs() == [], "nothing is published without its band"
+    first = boxgate(*command, "--reuse").json
+    assert (first["published"], first["reused"], len(first["bands"]["variants"])) == ("new", False, 7)
+    second = boxgate(*command, "--reuse").json
+    assert (second["published"], second["reused"]) == ("kept", True)
+    assert second["bands"] == first["bands"]
+    (Path(first["artifacts"]) / "bands.json").unlink()
+    third = boxgate(*command, "--reuse").json
+    assert (third["reused"], third["bands"]) == (False, first["bands"]), "a band that is gone is computed again"
