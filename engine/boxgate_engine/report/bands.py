@@ -21,7 +21,8 @@ def bands_table(bands: Mapping[str, Any] | None, currency: str) -> str:
         [
             f"{variant['path']}{'' if index else ' (this run)'}",
             f"× {plain(variant['cost_factor'])}",
-            signed(variant["net_profit"], money(variant["net_profit"], currency, signed=True)),
+            # On a narrow page the unit may stand below the number.
+            signed(variant["net_profit"], money(variant["net_profit"], currency, signed=True).replace("\u00a0", " ")),
             percent(variant["max_drawdown"]),
             count(variant["deciding_bars"]),
         ]
@@ -30,7 +31,9 @@ def bands_table(bands: Mapping[str, Any] | None, currency: str) -> str:
     low, high = (money(value, currency, signed=True) for value in bands["all"]["net_profit"])
     words = f"Under every path, and at lower and higher costs, the net result lies between {low} and {high}."
     head = ["Path", "Costs", "Net result", "Max drawdown", "Deciding bars"]
-    return f'<p class="verdict">{esc(words)}</p>' + table("Bands", head, rows, text_columns=2, compact=True)
+    return f'<p class="verdict">{esc(words)}</p>' + table(
+        "Bands", head, rows, text_columns=2, compact=True, beside=True
+    )
 
 
 def read_bands(run_folder: Path) -> dict[str, Any] | None:
