@@ -61,6 +61,7 @@ from boxgate_engine.kernel.records import (
     Records,
     Sim,
 )
+from boxgate_engine.kernel.state import state_of
 from boxgate_engine.randomness import uniform
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, kernel_specs, take_signals
 
@@ -77,6 +78,7 @@ PATHS: Final = {
 
 _NO_SIGNALS: Final = np.zeros(0, SIGNAL_ROW)
 _NO_INTENTS: Final = np.zeros(0, INTENT_ROW)
+_NO_MARKS: Final = Marks.for_chunk(0, 0)
 
 
 SLIPPAGE_MODELS: Final = {
@@ -197,12 +199,14 @@ class Simulation:
         rules: AccountRules,
         *,
         start_ns: int,
+        moments: int = 0,
         orders: bool = False,
         hedging: bool = False,
     ) -> None:
         """Open the account; the first row of the equity curve is the start.
 
-        orders: intents come instead of signals. hedging: these may name positions.
+        moments: how many the tape has, if known: room for so many rows of the equity curve. orders: intents come
+        instead of signals. hedging: these may name positions.
         """
         count = len(instruments)
         places = NAMED_POSITIONS_MAX if hedging else 0
@@ -237,7 +241,7 @@ class Simulation:
             np.zeros(0, FILL_ROW),
             np.zeros(0, TRADE_ROW),
             np.zeros(0, UPDATE_ROW),
-            np.zeros(1024, EQUITY_ROW),
+            np.empty(max(moments + 2, 1024), EQUITY_ROW),
             np.zeros(len(owner), np.int64),
             np.zeros(_fills_max(orders), FILL_ROW),
             funding,
@@ -247,6 +251,8 @@ class Simulation:
             np.zeros(ORDERS_PER_POSITION_MAX, ORDER_ROW),
             np.zeros(ORDERS_PER_POSITION_MAX, np.int64),
         )
+        self._held: Sim | None = None
+        self._sim.equity[:1] = np.zeros(1, EQUITY_ROW)
         first = self._sim.equity[0]
         first["time_ns"] = start_ns
         first["equity"] = rules.cash
@@ -279,7 +285,7 @@ class Simulation:
         return bool(self._latency.fixed_ns or self._latency.jitter_ns)
 
     def advance(self, quotes: Quotes, incoming: Records, first: int, end: int, *, settled: int = 0) -> None:
-        """Settle moments [first, end) and apply the signals or intents that answer them; see kernel.loop.advance.
+        """Settle moments [first, end) and apply the signals or intents that answer them; see kernel.loop.step.
 
         incoming: SIGNAL_ROW records, in a session of orders INTENT_ROW.
         """
@@ -297,12 +303,13 @@ class Simulation:
     def _advance(self, quotes: Quotes, incoming: Records, first: int, end: int, settled: int) -> None:
         self._make_room(end - first, len(incoming))
         signals, intents = (_NO_SIGNALS, incoming) if self.orders else (incoming, _NO_INTENTS)
-        loop.advance(self._sim, quotes, signals, intents, first, end, settled)
+        loop.step(self._state(), quotes, signals, intents, first, end, settled, _NO_MARKS, loop.ADVANCE)
 
     def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
         """Accept intents of a moment that is settled; on a tick they meet it at once, on bars they wait as always."""
         self._make_room(1, len(incoming))
-        loop.meet_now(self._sim, quotes, self._late(incoming, quotes), moment)
+        intents = self._late(incoming, quotes)
+        loop.step(self._state(), quotes, _NO_SIGNALS, intents, moment, moment + 1, 0, _NO_MARKS, loop.MEET_NOW)
 
     def open_orders(self) -> Records:
         """Return the ORDER_ROW records of the orders that work or wait, by instrument and place in its list."""
@@ -349,7 +356,7 @@ class Simulation:
 
         The state does not change. Fills the marks of moments [first - 1, result), for the orders that they follow too.
         """
-        loop.write_marks(self._sim, quotes, first - 1, marks)
+        loop.write_marks(self._state(), quotes, first - 1, marks)
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
         table = self._sim.intents if self.orders else self._sim.signals
@@ -367,7 +374,7 @@ class Simulation:
             trades=np.zeros(room, TRADE_ROW),
             updates=np.zeros(room + 2 * len(rows) + len(order_rows) + self._stamps_left() + 1, UPDATE_ROW),
         )
-        reach = loop.plan(copy, quotes, first, end, marks)
+        reach = loop.step(state_of(copy), quotes, _NO_SIGNALS, _NO_INTENTS, first, end, 0, marks, loop.PLAN)
         table[rows] = kept
         self._sim.orders[order_rows] = kept_orders
         return int(reach)
@@ -416,7 +423,13 @@ class Simulation:
         """Close what is open at its last mark, with costs. What works at that time rests, whatever is closed."""
         self.decide_outcomes()
         self._make_room(1, 0)
-        loop.close_all(self._sim, time_ns, seq)
+        loop.close_all(self._state(), time_ns, seq)
+
+    def _state(self) -> Sim:
+        """Return what the kernel takes, made anew after an array was exchanged for a larger one."""
+        if self._held is None:
+            self._held = state_of(self._sim)
+        return self._held
 
     def _make_room(self, moments: int, signals: int) -> None:
         account = self._sim.account[0]
@@ -446,6 +459,7 @@ class Simulation:
                 grown[name] = larger
         if grown:
             self._sim = self._sim._replace(**grown)
+            self._held = None
 
 
 def _specs(instruments: Sequence[Instrument], rules: AccountRules) -> Records:

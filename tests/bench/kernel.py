@@ -139,7 +139,7 @@ def _kernel(prices: np.ndarray, signals: np.ndarray) -> tuple[Simulation, float]
     raw["has_price"] = signals[at, 2] > 0
     for k, name in enumerate(("price", "sl", "tp"), start=2):
         raw[name] = signals[at, k]
-    simulation = Simulation([instrument], rules, start_ns=0)
+    simulation = Simulation([instrument], rules, start_ns=0, moments=bars)
     taken, _, _ = take_signals(
         raw, simulation.specs, [instrument], seq=np.arange(bars), moment=np.arange(bars, dtype=np.int64)
     )

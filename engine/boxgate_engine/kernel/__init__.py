@@ -48,4 +48,4 @@ numba.config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]  # made at r
 
 def is_compiled() -> bool:
     """Return whether compiled functions of these sources were kept by an earlier process."""
-    return any(_FOLDER.rglob("loop.advance-*.nbi"))
+    return any(_FOLDER.rglob("loop.step-*.nbi"))

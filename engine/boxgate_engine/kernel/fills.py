@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.grid import grid_value, round_down, round_up, ticks_away
 from boxgate_engine.kernel.records import (
     ENTRY,
@@ -26,7 +25,7 @@ from boxgate_engine.kernel.trails import give_bracket
 from boxgate_engine.kernel.updates import write_update
 
 
-@njit(cache=True)
+@compiled
 def reduce_position(
     sim: Sim,
     i: int,
@@ -123,7 +122,7 @@ def reduce_position(
     follow_position(book)
 
 
-@njit(cache=True)
+@compiled
 def increase_position(
     sim: Sim, i: int, lots: int, raw: float, bid: float, ask: float, slips: bool, signal: int, time_ns: int, seq: int
 ) -> int:
@@ -182,7 +181,7 @@ def increase_position(
     return 0
 
 
-@njit(cache=True)
+@compiled
 def touch(book: Record, bid: float, ask: float) -> None:
     """Take the current point into the excursion of the position."""
     if book.lots == 0:
@@ -192,7 +191,7 @@ def touch(book: Record, bid: float, ask: float) -> None:
     book.highest = max(book.highest, price)
 
 
-@njit(cache=True)
+@compiled
 def unrealised(book: Record, spec: Record) -> float:
     """Return the position's unrealised profit at its last mark, account currency."""
     if book.lots == 0:
@@ -203,7 +202,7 @@ def unrealised(book: Record, spec: Record) -> float:
     return ((book.entry_price - book.mark_ask) * quantity) * book.unit
 
 
-@njit(cache=True)
+@compiled
 def exposure(book: Record, spec: Record) -> float:
     """Return the notional of the position at its last mark, account currency, >= 0."""
     if book.lots == 0:
@@ -212,7 +211,7 @@ def exposure(book: Record, spec: Record) -> float:
     return (quantity * (book.mark_bid if book.lots > 0 else book.mark_ask)) * book.unit
 
 
-@njit(cache=True)
+@compiled
 def _margin_allows(
     sim: Sim, i: int, side: int, held_after: float, entry_price: float, price: float, fee: float
 ) -> bool:
@@ -230,7 +229,7 @@ def _margin_allows(
     return margin <= (sim.account[0].cash - fee) + profit
 
 
-@njit(cache=True)
+@compiled
 def _cash_allows(sim: Sim, i: int, margin: float, fee: float) -> bool:
     """Return whether the cash covers all margins that are set aside, with instrument i's as it would be."""
     total = 0.0
@@ -242,14 +241,14 @@ def _cash_allows(sim: Sim, i: int, margin: float, fee: float) -> bool:
     return sim.account[0].cash - fee >= total
 
 
-@njit(cache=True)
+@compiled
 def _fee(spec: Record, unit: float, price: float, quantity: float, slips: bool) -> float:
     """Return the fee of a fill, account currency; below 0 for a rebate. slips: the fill is TAKER."""
     share = ((price * quantity) * unit) * (spec.taker_bps if slips else spec.maker_bps) / 10000.0
     return max(spec.fee_min, (share + spec.per_lot * (quantity / spec.lot_qty)) + spec.per_fill)
 
 
-@njit(cache=True)
+@compiled
 def _slipped(spec: Record, raw: float, direction: int, quantity: float, volume: float) -> float:
     """Return the raw price after slippage against the trader, before the grid."""
     if spec.slip_model == SLIP_BPS:
@@ -260,7 +259,7 @@ def _slipped(spec: Record, raw: float, direction: int, quantity: float, volume: 
     return raw * (1.0 + part) if direction > 0 else raw * (1.0 - part)
 
 
-@njit(cache=True)
+@compiled
 def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool, quantity: float) -> float:
     spec = sim.specs[i]
     ticks = 0
@@ -276,7 +275,7 @@ def _fill_price(sim: Sim, i: int, raw: float, direction: int, slips: bool, quant
     return ticks_away(round_down(price, spec.tick_num, spec.tick_den), -ticks, spec.tick_num, spec.tick_den)
 
 
-@njit(cache=True)
+@compiled
 def _write_fill(
     sim: Sim,
     i: int,

@@ -7,16 +7,17 @@ by an equal low; a ratio of whole numbers does not.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from boxgate_engine.kernel.compilation import compiled
 
 
-@njit(cache=True)
+@compiled
 def grid_value(n: int, num: int, den: int) -> float:
     """Return the double nearest to n·num/den. n·num must be below 2^53 in magnitude."""
     return float(n * num) / float(den)
 
 
-@njit(cache=True)
+@compiled
 def lots_within(qty: float, num: int, den: int) -> int:
     """Return the largest n with grid value <= qty (toward zero). qty: base units, >= 0, at most 2^53 lots."""
     n = int(np.rint(qty * den / num))
@@ -27,19 +28,19 @@ def lots_within(qty: float, num: int, den: int) -> int:
     return n
 
 
-@njit(cache=True)
+@compiled
 def nearest_tick(price: float, num: int, den: int) -> int:
     """Return the number of the nearest grid price, ties to even."""
     return int(np.rint(price * den / num))
 
 
-@njit(cache=True)
+@compiled
 def nearest_price(price: float, num: int, den: int) -> float:
     """Return the nearest grid price, ties to even; 0.0 for less than half a tick."""
     return grid_value(nearest_tick(price, num, den), num, den)
 
 
-@njit(cache=True)
+@compiled
 def round_up(price: float, num: int, den: int) -> float:
     """Return the smallest grid price >= price: what a buyer pays."""
     n = nearest_tick(price, num, den)
@@ -50,7 +51,7 @@ def round_up(price: float, num: int, den: int) -> float:
     return grid_value(n, num, den)
 
 
-@njit(cache=True)
+@compiled
 def round_down(price: float, num: int, den: int) -> float:
     """Return the largest grid price <= price, but at least one tick: what a seller gets."""
     n = nearest_tick(price, num, den)
@@ -61,7 +62,7 @@ def round_down(price: float, num: int, den: int) -> float:
     return grid_value(max(n, 1), num, den)
 
 
-@njit(cache=True)
+@compiled
 def ticks_away(price: float, ticks: int, num: int, den: int) -> float:
     """Return the grid price that many ticks above a grid price, at least one tick."""
     if ticks == 0:

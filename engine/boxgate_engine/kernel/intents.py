@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.intent_records import (
     CANCEL,
     CANCEL_INTENT,
@@ -47,7 +46,7 @@ from boxgate_engine.kernel.targets import arrival
 from boxgate_engine.kernel.trails import give_bracket
 
 
-@njit(cache=True)
+@compiled
 def accept_intent(sim: Sim, row: int) -> None:
     """Take the intent in `row` of their table: refuse it, or let it wait for an event that it may meet."""
     intent = sim.intents[row]
@@ -86,7 +85,7 @@ def accept_intent(sim: Sim, row: int) -> None:
     sim.account[0].version += 1
 
 
-@njit(cache=True)
+@compiled
 def expire_orders(sim: Sim, time_ns: int, seq: int) -> None:
     """End every order whose valid_until_ns lies before `time_ns`."""
     for i in range(sim.book.shape[0]):
@@ -107,7 +106,7 @@ def expire_orders(sim: Sim, time_ns: int, seq: int) -> None:
             row = intent.next
 
 
-@njit(cache=True)
+@compiled
 def promote_intents(sim: Sim, quote: Record, i: int) -> None:
     """Let the intents of book i that may meet an event take effect, oldest first."""
     book = sim.book[i]
@@ -137,7 +136,7 @@ def promote_intents(sim: Sim, quote: Record, i: int) -> None:
         book.queue_tail = -1
 
 
-@njit(cache=True)
+@compiled
 def _book_of(sim: Sim, intent: Record) -> int:
     """Return the index of the book that an intent is about, -1 if there is none."""
     if intent.kind == SUBMIT:
@@ -147,7 +146,7 @@ def _book_of(sim: Sim, intent: Record) -> int:
     return int(sim.orders[intent.order - 1].place)
 
 
-@njit(cache=True)
+@compiled
 def _enter(sim: Sim, row: int, place: int) -> None:
     """Write the order that an intent submits. place: index of its book, -1 if there is none."""
     intent = sim.intents[row]
@@ -176,7 +175,7 @@ def _enter(sim: Sim, row: int, place: int) -> None:
     _state(order, intent)
 
 
-@njit(cache=True)
+@compiled
 def _state(order: Record, intent: Record) -> None:
     """Give an order what a SUBMIT or a REPLACE states."""
     order.lots = intent.lots
@@ -187,7 +186,7 @@ def _state(order: Record, intent: Record) -> None:
     order.valid_until_ns = intent.valid_until_ns
 
 
-@njit(cache=True)
+@compiled
 def _begin(sim: Sim, intent: Record, quote: Record, i: int) -> None:
     number = intent.order
     order = sim.orders[number - 1]
@@ -202,7 +201,7 @@ def _begin(sim: Sim, intent: Record, quote: Record, i: int) -> None:
         follow_orders(sim, i, quote.bid_open, quote.ask_open)
 
 
-@njit(cache=True)
+@compiled
 def _replace(sim: Sim, intent: Record, quote: Record, i: int) -> None:
     number = intent.order
     order = sim.orders[number - 1]
@@ -225,7 +224,7 @@ def _replace(sim: Sim, intent: Record, quote: Record, i: int) -> None:
             follow_orders(sim, i, quote.bid_open, quote.ask_open)
 
 
-@njit(cache=True)
+@compiled
 def _refuse(sim: Sim, intent: Record, reason: int, quote: Record, i: int) -> None:
     """An accepted intent can no longer take effect."""
     intent.outcome = REJECTED
@@ -233,7 +232,7 @@ def _refuse(sim: Sim, intent: Record, reason: int, quote: Record, i: int) -> Non
     write_rejection(sim, i, intent.order, intent.kind, reason, quote.open_ns, quote.seq)
 
 
-@njit(cache=True)
+@compiled
 def _rejection(sim: Sim, intent: Record, i: int) -> int:
     """Return the first reason to refuse an intent about book i when it is made, or 0."""
     book = sim.book[i]
@@ -256,7 +255,7 @@ def _rejection(sim: Sim, intent: Record, i: int) -> int:
     return _risk_rejection(intent.sl, intent.tp, side, book.mark_bid if side > 0 else book.mark_ask)
 
 
-@njit(cache=True)
+@compiled
 def _rejection_of_submit(book: Record, intent: Record) -> int:
     if intent.lots == 0:
         return QTY_BELOW_MINIMUM
@@ -277,7 +276,7 @@ def _rejection_of_submit(book: Record, intent: Record) -> int:
     return TOO_MANY_ORDERS if book.open_orders >= ORDERS_PER_POSITION_MAX else 0
 
 
-@njit(cache=True)
+@compiled
 def _has_passed(book: Record, kind: int, side: int, stop_price: float) -> bool:
     """Return whether the last mark has reached the price of a stop order already."""
     if kind not in (STOP, STOP_LIMIT) or book.mark_bid == 0.0:
@@ -285,7 +284,7 @@ def _has_passed(book: Record, kind: int, side: int, stop_price: float) -> bool:
     return bool(book.mark_ask >= stop_price) if side > 0 else bool(book.mark_bid <= stop_price)
 
 
-@njit(cache=True)
+@compiled
 def _crosses(post_only: int, side: int, price: float, bid: float, ask: float) -> bool:
     """Return whether an order that must not take would take at this bid and ask."""
     if not post_only or bid == 0.0:
@@ -293,7 +292,7 @@ def _crosses(post_only: int, side: int, price: float, bid: float, ask: float) ->
     return ask <= price if side > 0 else bid >= price
 
 
-@njit(cache=True)
+@compiled
 def _risk_rejection(sl: float, tp: float, side: int, reference: float) -> int:
     if reference == 0.0:
         return 0

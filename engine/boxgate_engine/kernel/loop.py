@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from typing import Final
 
+import numpy as np
+
+from boxgate_engine.kernel.compilation import compiled, inlined
 from boxgate_engine.kernel.fills import exposure, reduce_position, unrealised
 from boxgate_engine.kernel.intents import accept_intent
 from boxgate_engine.kernel.places import is_live
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Integers, Marks, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.settle import (
     is_active,
-    is_quiet,
-    mark_quietly,
     settle,
     settle_account,
     settle_opens,
@@ -22,67 +22,103 @@ from boxgate_engine.kernel.settle import (
 from boxgate_engine.kernel.targets import accept
 from boxgate_engine.kernel.walk import settle_inside
 
+ADVANCE: Final = 0
+"""Settle moments and take what answers them."""
+PLAN: Final = 1
+"""Settle moments of a copy of the state until one changes the account, and mark them."""
+MEET_NOW: Final = 2
+"""Take intents and let the moment that is settled meet them."""
 
-@njit(cache=True)
-def advance(sim: Sim, q: Quotes, incoming: Records, intents: Records, first: int, end: int, settled: int) -> None:
-    """Settle moments [first, end) and apply after each the signals that answer it, or the intents.
 
-    incoming: signals (SIGNAL_ROW) by moment, instrument, event and position in the answer; `event` indexes the quotes.
-    intents: INTENT_ROW likewise; one of the two is empty.
-    settled: number of leading moments that are settled already and only take their signals.
-    The outputs must have room: FILLS_PER_INSTRUMENT_MAX per instrument and moment, and every incoming signal.
+@compiled
+def step(
+    sim: Sim,
+    q: Quotes,
+    incoming: Records,
+    intents: Records,
+    first: int,
+    end: int,
+    settled: int,
+    marks: Marks,
+    purpose: int,
+) -> int:
+    """Do what the purpose says with moments [first, end). One function, so that the rules are compiled once.
+
+    ADVANCE: settle the moments and apply after each the signals that answer it, or the intents. incoming: signals
+    (SIGNAL_ROW) by moment, instrument, event and position in the answer; `event` indexes the quotes. intents:
+    INTENT_ROW likewise; one of the two is empty. settled: number of leading moments that are settled already and only
+    take their signals. The outputs must have room: FILLS_PER_INSTRUMENT_MAX per book and moment, and every incoming
+    signal.
+
+    PLAN: return the end of the range of moments that a window may hold: behind the last delivered moment whose
+    settlement, that of undelivered moments before it included, changes nothing. Fills the marks of its events.
+
+    MEET_NOW: apply the intents to moment first, which is settled: on a tick they meet it, on bars they wait as always.
     """
-    # Held outside the loop: reaching into the tuple costs more than settling a quiet moment.
+    if purpose == MEET_NOW:
+        for k in range(intents.shape[0]):
+            _take_intent(sim, q, intents[k])
+        _meet_now(sim, q, first)
+        return end
+    # Held outside the loop: reaching into the state costs more than settling a quiet moment.
     book = sim.book
     specs = sim.specs
     account = sim.account[0]
-    active = is_active(sim)
-    quiet = False
     equity = sim.equity
     events = q.events
     moment_start = q.moment_start
+    plans = purpose == PLAN
+    together = not plans and not is_active(sim)
+    version = account.version
+    quiet = False
     p = 0
     taken = 0
+    last = first
     m = first
     while m < end:
         if m >= first + settled:
-            if not active:
+            if together:
                 # The next moment that takes a signal is settled like all others, and is the last of the range.
                 reach = end if p == incoming.shape[0] else _moment_of(moment_start, incoming[p].event) + 1
                 m = settle_quietly(book, specs, account, equity, q, m, reach)
                 quiet = m == reach
                 m -= quiet
-            if active or not quiet:
+            if not together or not quiet:
                 settle(sim, q, m)
-                if q.delivered[m]:
+                if q.delivered[m] and not plans:
                     write_equity(book, specs, account, equity[account.equity_rows], events[moment_start[m]].time_ns)
                     account.equity_rows += 1
-        stop = moment_start[m + 1]
-        while p < incoming.shape[0] and incoming[p].event < stop:
-            p = _take(sim, q, incoming, p, stop)
-        while taken < intents.shape[0] and intents[taken].event < stop:
-            _take_intent(sim, q, intents[taken])
-            taken += 1
+        if plans:
+            if account.version != version:
+                return last
+            if q.delivered[m]:
+                last = m + 1
+                write_marks(sim, q, m, marks)
+        else:
+            stop = moment_start[m + 1]
+            while p < incoming.shape[0] and incoming[p].event < stop:
+                p = _take(sim, q, incoming, p, stop)
+            while taken < intents.shape[0] and intents[taken].event < stop:
+                _take_intent(sim, q, intents[taken])
+                taken += 1
         m += 1
+    return last
 
 
-@njit(cache=True)
+@compiled
 def _moment_of(moment_start: Integers, event: int) -> int:
     """Return the moment of an event."""
     return int(np.searchsorted(moment_start, event, side="right")) - 1
 
 
-@njit(cache=True)
-def meet_now(sim: Sim, q: Quotes, intents: Records, m: int) -> None:
-    """Apply intents to moment m, which is settled: on a tick they meet it, on bars they wait as always."""
-    for k in range(intents.shape[0]):
-        _take_intent(sim, q, intents[k])
-    first = q.moment_start[m]
-    quote = q.events[first]
+@inlined
+def _meet_now(sim: Sim, q: Quotes, m: int) -> None:
+    start = q.moment_start[m]
+    quote = q.events[start]
     if not quote.tick or not quote.execution or quote.closed:
         return
     for i in range(sim.book.shape[0]):
-        sim.executing[i] = first if sim.book[i].instrument == quote.instrument and is_live(sim, i) else -1
+        sim.executing[i] = start if sim.book[i].instrument == quote.instrument and is_live(sim, i) else -1
     settle_opens(sim, q)
     for i in range(sim.book.shape[0]):
         if sim.executing[i] >= 0:
@@ -92,35 +128,7 @@ def meet_now(sim: Sim, q: Quotes, intents: Records, m: int) -> None:
         write_equity(sim.book, sim.specs, sim.account[0], sim.equity[sim.account[0].equity_rows - 1], quote.time_ns)
 
 
-@njit(cache=True)
-def plan(sim: Sim, q: Quotes, first: int, end: int, marks: Marks) -> int:
-    """Settle moments [first, end) of a copy of the state until one changes the account.
-
-    Returns the end of the range of moments that a window may hold: behind the last delivered moment whose settlement,
-    that of undelivered moments before it included, changes nothing. Fills the marks of its events.
-    """
-    book = sim.book
-    specs = sim.specs
-    events = q.events
-    active = is_active(sim)
-    version = sim.account[0].version
-    last = first
-    for m in range(first, end):
-        start = q.moment_start[m]
-        stop = q.moment_start[m + 1]
-        if not active and is_quiet(book, specs, events, start, stop):
-            mark_quietly(book, specs, events, start, stop)
-        else:
-            settle(sim, q, m)
-        if sim.account[0].version != version:
-            return last
-        if q.delivered[m]:
-            last = m + 1
-            write_marks(sim, q, m, marks)
-    return last
-
-
-@njit(cache=True)
+@compiled
 def write_marks(sim: Sim, q: Quotes, m: int, marks: Marks) -> None:
     """Write the marks of moment m at each of its events."""
     total = 0.0
@@ -142,13 +150,13 @@ def write_marks(sim: Sim, q: Quotes, m: int, marks: Marks) -> None:
         marks.free_margin[e] = value - margin
 
 
-@njit(cache=True)
+@compiled
 def _shown(level: float) -> float:
     """Return where a trailing stop stands, NaN while that is nowhere."""
     return level if level > 0.0 else np.nan
 
 
-@njit(cache=True)
+@compiled
 def close_all(sim: Sim, time_ns: int, seq: int) -> None:
     """Close every position at its last mark and rewrite the last row of the equity curve."""
     for i in range(sim.book.shape[0]):
@@ -160,7 +168,7 @@ def close_all(sim: Sim, time_ns: int, seq: int) -> None:
     write_equity(sim.book, sim.specs, sim.account[0], row, row.time_ns)
 
 
-@njit(cache=True)
+@compiled
 def _take_intent(sim: Sim, q: Quotes, incoming: Record) -> None:
     """Append an intent to the table and accept it."""
     account = sim.account[0]
@@ -173,7 +181,7 @@ def _take_intent(sim: Sim, q: Quotes, incoming: Record) -> None:
     accept_intent(sim, row)
 
 
-@njit(cache=True)
+@compiled
 def _take(sim: Sim, q: Quotes, incoming: Records, p: int, moment_end: int) -> int:
     """Append signal p to the table, accept it if it is its instrument's last of the moment, return p + 1."""
     account = sim.account[0]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.fills import exposure, unrealised
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import Record, Records, Sim
 
 
-@njit(cache=True)
+@compiled
 def convert(book: Records, specs: Records) -> None:
     """Take the unit value of every instrument of another currency from the last marks; 0.0 while a mark is missing."""
     for i in range(book.shape[0]):
@@ -23,7 +22,7 @@ def convert(book: Records, specs: Records) -> None:
             book[i].unit = spec.contract * rate
 
 
-@njit(cache=True)
+@compiled
 def liquidation_level(sim: Sim, i: int) -> float:
     """Return the price of the marking side at which instrument i's position is liquidated.
 
@@ -58,7 +57,7 @@ def liquidation_level(sim: Sim, i: int) -> float:
     return -math.inf if long and level <= 0.0 else level
 
 
-@njit(cache=True)
+@compiled
 def is_below(book: Records, specs: Records, cash: float, share: float) -> bool:
     """Return whether a position is open and the equity is less than this share of the margin, at the last marks."""
     profit = 0.0
@@ -72,7 +71,7 @@ def is_below(book: Records, specs: Records, cash: float, share: float) -> bool:
     return holds and cash + profit < share * margin
 
 
-@njit(cache=True)
+@compiled
 def _leg(book: Record, inverse: bool) -> float:
     if book.mark_bid == 0.0:
         return 0.0

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.fills import increase_position, reduce_position
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.intent_records import (
@@ -37,7 +36,7 @@ from boxgate_engine.kernel.trails import moved
 from boxgate_engine.kernel.updates import write_update
 
 
-@njit(cache=True)
+@compiled
 def acts_as(order: Record) -> int:
     """Return the type that the order has by now: a triggered stop is a MARKET order, a triggered STOP_LIMIT a LIMIT."""
     if order.triggered:
@@ -45,7 +44,7 @@ def acts_as(order: Record) -> int:
     return int(order.type)
 
 
-@njit(cache=True)
+@compiled
 def order_level(order: Record) -> tuple[float, bool]:
     """Return (level, waits for a fall). Without one the level is infinite, so that no price reaches it."""
     kind = acts_as(order)
@@ -63,7 +62,7 @@ def order_level(order: Record) -> tuple[float, bool]:
     return level, falling
 
 
-@njit(cache=True)
+@compiled
 def has_reached(order: Record, bid: float, ask: float) -> bool:
     """Return whether the watched price has reached what the order waits for. A touch is enough."""
     level, falling = order_level(order)
@@ -71,14 +70,14 @@ def has_reached(order: Record, bid: float, ask: float) -> bool:
     return price <= level if falling else price >= level
 
 
-@njit(cache=True)
+@compiled
 def waits_as(order: Record, limits: bool) -> bool:
     """Return whether the order is one of the limits, or else one of the stops that are not triggered."""
     kind = acts_as(order)
     return kind == LIMIT if limits else kind not in (LIMIT, MARKET)
 
 
-@njit(cache=True)
+@compiled
 def first_reached(sim: Sim, i: int, bid: float, ask: float) -> int:
     """Return the number of the order that the current point of a path has reached and that comes first, or 0."""
     book = sim.book[i]
@@ -92,7 +91,7 @@ def first_reached(sim: Sim, i: int, bid: float, ask: float) -> int:
     return 0
 
 
-@njit(cache=True)
+@compiled
 def next_on_segment(
     sim: Sim, i: int, s: float, s_next: float, bid_from: float, ask_from: float, bid_to: float, ask_to: float
 ) -> tuple[float, int]:
@@ -115,7 +114,7 @@ def next_on_segment(
     return s_next, found
 
 
-@njit(cache=True)
+@compiled
 def any_order_in_range(sim: Sim, i: int, quote: Record) -> bool:
     """Return whether any order of the instrument may fill or change in the event; if not, only trails follow."""
     number = sim.book[i].order_head
@@ -139,7 +138,7 @@ def any_order_in_range(sim: Sim, i: int, quote: Record) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def follow_orders(sim: Sim, i: int, bid: float, ask: float) -> None:
     """The path stands at this point: the levels of trailing stop orders follow."""
     number = sim.book[i].order_head
@@ -151,7 +150,7 @@ def follow_orders(sim: Sim, i: int, bid: float, ask: float) -> None:
         number = order.next
 
 
-@njit(cache=True)
+@compiled
 def reduce_market_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Line a of the opens: what MARKET orders reduce, each of what the one before left."""
     for k in range(_list_working(sim, i)):
@@ -162,7 +161,7 @@ def reduce_market_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int,
             _reduce(sim, i, number, ask if order.side > 0 else bid, bid, ask, True, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def fill_reached_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Line c of the opens: stops that the open has reached, then limits, each kind in the order of the list."""
     for limits in (False, True):
@@ -173,7 +172,7 @@ def fill_reached_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int, 
                 meet(sim, i, number, ask if order.side > 0 else bid, bid, ask, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def fill_market_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Line d of the opens: what is left of MARKET orders; then those end that meet one open only."""
     for k in range(_list_working(sim, i)):
@@ -190,7 +189,7 @@ def fill_market_orders(sim: Sim, i: int, bid: float, ask: float, time_ns: int, s
             cancel(sim, i, number, CANCEL_FOK, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def meet(sim: Sim, i: int, number: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """An order is reached at the raw price: it fills, is triggered, or ends."""
     order = sim.orders[number - 1]
@@ -209,7 +208,7 @@ def meet(sim: Sim, i: int, number: int, raw: float, bid: float, ask: float, time
             order.idle = sim.book[i].events
 
 
-@njit(cache=True)
+@compiled
 def reducible(book: Record, order: Record) -> int:
     """Return how many lots of the position the open lots of the order would close."""
     if book.lots * order.side >= 0:
@@ -217,7 +216,7 @@ def reducible(book: Record, order: Record) -> int:
     return int(min(order.lots - order.filled, abs(book.lots)))
 
 
-@njit(cache=True)
+@compiled
 def end_reduce_only(sim: Sim, i: int, time_ns: int, seq: int) -> None:
     """A bracket or a liquidation closed the position: orders that can only reduce it end."""
     for k in range(_list_working(sim, i)):
@@ -226,7 +225,7 @@ def end_reduce_only(sim: Sim, i: int, time_ns: int, seq: int) -> None:
             cancel(sim, i, number, CANCEL_REDUCE_ONLY, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def cancel(sim: Sim, i: int, number: int, reason: int, time_ns: int, seq: int) -> None:
     """End an order before it is filled."""
     end_order(sim, i, number, CANCELLED, reason)
@@ -234,7 +233,7 @@ def cancel(sim: Sim, i: int, number: int, reason: int, time_ns: int, seq: int) -
     sim.updates[sim.account[0].updates - 1].order = number
 
 
-@njit(cache=True)
+@compiled
 def expire_order(sim: Sim, i: int, number: int, time_ns: int, seq: int) -> None:
     """End an order that has passed its time."""
     end_order(sim, i, number, EXPIRED, 0)
@@ -242,14 +241,14 @@ def expire_order(sim: Sim, i: int, number: int, time_ns: int, seq: int) -> None:
     sim.updates[sim.account[0].updates - 1].order = number
 
 
-@njit(cache=True)
+@compiled
 def reject_order(sim: Sim, i: int, number: int, reason: int, time_ns: int, seq: int) -> None:
     """End an order that was refused."""
     end_order(sim, i, number, REJECTED, reason)
     write_rejection(sim, i, number, SUBMIT, reason, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def write_rejection(sim: Sim, i: int, number: int, kind: int, reason: int, time_ns: int, seq: int) -> None:
     """Write the account update of a refused intent of this kind."""
     write_update(sim, UPDATE_REJECTION, i, seq, time_ns, reason)
@@ -260,7 +259,7 @@ def write_rejection(sim: Sim, i: int, number: int, kind: int, reason: int, time_
         update.name = sim.orders[number - 1].name
 
 
-@njit(cache=True)
+@compiled
 def begin_to_work(sim: Sim, i: int, number: int) -> None:
     """Put an order at the end of its instrument's list."""
     book = sim.book[i]
@@ -274,7 +273,7 @@ def begin_to_work(sim: Sim, i: int, number: int) -> None:
     book.order_tail = number
 
 
-@njit(cache=True)
+@compiled
 def take_off(sim: Sim, i: int, number: int) -> None:
     """Take a working order off its instrument's list."""
     book = sim.book[i]
@@ -293,7 +292,7 @@ def take_off(sim: Sim, i: int, number: int) -> None:
     order.next = 0
 
 
-@njit(cache=True)
+@compiled
 def end_order(sim: Sim, i: int, number: int, outcome: int, reason: int) -> None:
     """Let an order that works or waits be over."""
     order = sim.orders[number - 1]
@@ -305,7 +304,7 @@ def end_order(sim: Sim, i: int, number: int, outcome: int, reason: int) -> None:
     sim.book[i].open_orders -= 1
 
 
-@njit(cache=True)
+@compiled
 def keep_orders(sim: Sim, i: int) -> int:
     """Copy the instrument's open orders aside, so that a walk can be undone. Returns how many there are."""
     count = 0
@@ -324,14 +323,14 @@ def keep_orders(sim: Sim, i: int) -> int:
     return count
 
 
-@njit(cache=True)
+@compiled
 def restore_orders(sim: Sim, count: int) -> None:
     """Make the orders that were copied aside what they were."""
     for k in range(count):
         sim.orders[sim.order_copies[k].number - 1] = sim.order_copies[k]
 
 
-@njit(cache=True)
+@compiled
 def _fill(
     sim: Sim, i: int, number: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
@@ -353,7 +352,7 @@ def _fill(
         reject_order(sim, i, number, reason, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def _fill_or_kill(
     sim: Sim, i: int, number: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
@@ -383,7 +382,7 @@ def _fill_or_kill(
         cancel(sim, i, number, CANCEL_FOK, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def _reduce(
     sim: Sim, i: int, number: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
@@ -400,7 +399,7 @@ def _reduce(
         cancel(sim, i, number, CANCEL_REDUCE_ONLY, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def _increase(
     sim: Sim, i: int, number: int, lots: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> int:
@@ -412,7 +411,7 @@ def _increase(
     return reason
 
 
-@njit(cache=True)
+@compiled
 def _give_bracket_of(book: Record, order: Record) -> None:
     """Make the order's bracket the one that an increase gives the position."""
     book.work_sl = order.sl
@@ -421,7 +420,7 @@ def _give_bracket_of(book: Record, order: Record) -> None:
     book.work_signal = order.intent
 
 
-@njit(cache=True)
+@compiled
 def _note_fill(sim: Sim, i: int, number: int, lots: int, time_ns: int, seq: int) -> None:
     """Count the last fill to its order, and end its group."""
     account = sim.account[0]
@@ -443,7 +442,7 @@ def _note_fill(sim: Sim, i: int, number: int, lots: int, time_ns: int, seq: int)
         _end_group(sim, i, number, order.oco, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def _end_group(sim: Sim, i: int, number: int, group: int, time_ns: int, seq: int) -> None:
     other = sim.book[i].order_head
     while other:
@@ -459,14 +458,14 @@ def _end_group(sim: Sim, i: int, number: int, group: int, time_ns: int, seq: int
         row = intent.next
 
 
-@njit(cache=True)
+@compiled
 def _allowed(sim: Sim, i: int, lots: int) -> int:
     """Return how many of these lots the volume limit leaves, which is that of the instrument."""
     allowance = sim.book[sim.book[i].instrument].allowance
     return int(lots if allowance < 0 else min(lots, allowance))
 
 
-@njit(cache=True)
+@compiled
 def _list_working(sim: Sim, i: int) -> int:
     """Write the numbers of the instrument's working orders to order_numbers, return how many there are."""
     count = 0

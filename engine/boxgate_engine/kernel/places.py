@@ -6,18 +6,17 @@ that every rule that takes the index of a book holds for named positions too.
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.records import Quotes, Record, Records, Sim
 
 
-@njit(cache=True)
+@compiled
 def is_in_use(book: Record) -> bool:
     """Return whether a place holds a position, a working order or a decision that waits."""
     return bool(book.lots != 0 or book.order_head or book.queue_head >= 0)
 
 
-@njit(cache=True)
+@compiled
 def any_in_use(sim: Sim) -> bool:
     """Return whether any place is in use."""
     places = sim.rules[0].places
@@ -28,20 +27,20 @@ def any_in_use(sim: Sim) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def is_live(sim: Sim, i: int) -> bool:
     """Return whether book i is that of an instrument or of a place in use."""
     return bool(i == sim.book[i].instrument or is_in_use(sim.book[i]))
 
 
-@njit(cache=True)
+@compiled
 def first_place(sim: Sim, instrument: int) -> int:
     """Return the index of the book of an instrument's first place; its others follow."""
     places = sim.rules[0].places
     return int(sim.book.shape[0] // (1 + places) + instrument * places)
 
 
-@njit(cache=True)
+@compiled
 def place_in_use(sim: Sim, instrument: int, name: int) -> int:
     """Return the index of the book that bears a name, that of the instrument for none, or -1."""
     if name == 0:
@@ -53,7 +52,7 @@ def place_in_use(sim: Sim, instrument: int, name: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def place_for(sim: Sim, instrument: int, name: int) -> int:
     """Return the index of the book that bears a name; if none does, the first free one, which then does; or -1."""
     found = place_in_use(sim, instrument, name)
@@ -67,7 +66,7 @@ def place_for(sim: Sim, instrument: int, name: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@compiled
 def _prepare(books: Records, instrument: int, i: int, name: int) -> None:
     """Give a free place the marks of its instrument, as if it had seen them."""
     own = books[instrument]
@@ -83,7 +82,7 @@ def _prepare(books: Records, instrument: int, i: int, name: int) -> None:
     book.decided_ns = 0
 
 
-@njit(cache=True)
+@compiled
 def execute_places(sim: Sim, q: Quotes, e: int) -> None:
     """Let event e of the quotes be executed by the places in use of its instrument."""
     first = first_place(sim, q.events[e].instrument)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled, inlined
 from boxgate_engine.kernel.fills import exposure, touch, unrealised
 from boxgate_engine.kernel.grid import lots_within
 from boxgate_engine.kernel.intents import expire_orders, promote_intents
@@ -36,7 +35,7 @@ from boxgate_engine.kernel.walk import (
 )
 
 
-@njit(cache=True)
+@compiled
 def settle_quietly(
     book: Records, specs: Records, account: Record, equity: Records, q: Quotes, first: int, end: int
 ) -> int:
@@ -59,7 +58,7 @@ def settle_quietly(
     return end
 
 
-@njit(cache=True, inline="always")
+@inlined
 def settle(sim: Sim, q: Quotes, m: int) -> None:
     """Settle moment m of the quotes."""
     book = sim.book
@@ -85,13 +84,13 @@ def settle(sim: Sim, q: Quotes, m: int) -> None:
         settle_account(sim, events[end - 1].time_ns, events[end - 1].seq)
 
 
-@njit(cache=True)
+@compiled
 def is_active(sim: Sim) -> bool:
     """Return whether anything but targets can act on the account: orders, rates, stamps, liquidations, margin calls."""
     return bool(sim.rules[0].active or sim.rules[0].orders)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
     """Settle moment m of the quotes but for `settle_account`; afterwards the marks of its instruments are its close."""
     first = q.moment_start[m]
@@ -130,7 +129,7 @@ def settle_moment(sim: Sim, q: Quotes, m: int) -> None:
             _close(sim.book[i], q.events[sim.executing[i]])
 
 
-@njit(cache=True)
+@compiled
 def settle_opens(sim: Sim, q: Quotes) -> None:
     """Let what may fill at the opens of the executing events do so, line after line, each in instrument order."""
     instruments = sim.book.shape[0]
@@ -155,13 +154,13 @@ def settle_opens(sim: Sim, q: Quotes) -> None:
             _market_increase(sim, q.events[sim.executing[i]], i)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def is_met(sim: Sim, q: Quotes, i: int) -> bool:
     """Return whether instrument i has an event in this moment in which it can fill."""
     return bool(sim.executing[i] >= 0 and not q.events[sim.executing[i]].closed)
 
 
-@njit(cache=True)
+@compiled
 def settle_account(sim: Sim, time_ns: int, seq: int) -> None:
     """Convert by the new marks, liquidate by them, call for margin. time_ns, seq: of the moment's last event."""
     book = sim.book
@@ -187,7 +186,7 @@ def settle_account(sim: Sim, time_ns: int, seq: int) -> None:
         account.called = called
 
 
-@njit(cache=True, inline="always")
+@inlined
 def is_quiet(book: Records, specs: Records, events: Records, first: int, end: int) -> bool:
     """Return whether nothing of the targets and brackets fills, expires or is promoted in a moment.
 
@@ -209,7 +208,7 @@ def is_quiet(book: Records, specs: Records, events: Records, first: int, end: in
     return True
 
 
-@njit(cache=True)
+@compiled
 def are_quiet_orders(sim: Sim, events: Records, first: int, end: int) -> bool:
     """Return whether in a moment no order expires, fills or is triggered."""
     if not sim.rules[0].orders:
@@ -227,7 +226,7 @@ def are_quiet_orders(sim: Sim, events: Records, first: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@compiled
 def is_quiet_account(sim: Sim, events: Records, first: int, end: int) -> bool:
     """Return whether in a moment that is quiet otherwise nothing is paid at a stamp and no open or path liquidates.
 
@@ -263,7 +262,7 @@ def is_quiet_account(sim: Sim, events: Records, first: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, inline="always")
+@inlined
 def mark_quietly(book: Records, specs: Records, events: Records, first: int, end: int) -> None:
     """Settle a quiet moment: only marks and excursions move."""
     for e in range(first, end):
@@ -276,7 +275,7 @@ def mark_quietly(book: Records, specs: Records, events: Records, first: int, end
             _close(one, quote)
 
 
-@njit(cache=True)
+@compiled
 def _follow_quietly(sim: Sim, events: Records, first: int, end: int) -> None:
     for e in range(first, end):
         if events[e].execution:
@@ -285,20 +284,20 @@ def _follow_quietly(sim: Sim, events: Records, first: int, end: int) -> None:
             sim.book[i].allowance = _allowance(sim.rules[0].volume_limit, events[e].volume, sim.specs[i])
 
 
-@njit(cache=True)
+@compiled
 def _stay_closed(sim: Sim, quote: Record, i: int) -> None:
     """Let excursions and trails follow an event in which nothing fills."""
     touch_range(sim.book[i], sim.specs[i], quote)
     follow_range(sim, i, quote)
 
 
-@njit(cache=True)
+@compiled
 def _allowance(limit: float, volume: float, spec: Record) -> int:
     """Return how many lots the fills of an event may take, -1 for any number."""
     return lots_within(volume * limit, spec.lot_num, spec.lot_den) if limit > 0.0 else -1
 
 
-@njit(cache=True, inline="always")
+@inlined
 def write_equity(book: Records, specs: Records, account: Record, row: Record, time_ns: int) -> None:
     """Write one row of the equity curve at the last marks."""
     profit = 0.0
@@ -322,7 +321,7 @@ def write_equity(book: Records, specs: Records, account: Record, row: Record, ti
     row.exposure_net = net
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _open(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.queue_head >= 0 and not quote.closed:
@@ -337,7 +336,7 @@ def _open(sim: Sim, quote: Record, i: int) -> None:
     stand_at(sim, i, quote.bid_open, quote.ask_open)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _market_reduction(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.order_head:
@@ -347,7 +346,7 @@ def _market_reduction(sim: Sim, quote: Record, i: int) -> None:
         reduce_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _gap_bracket(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.lots == 0:
@@ -361,7 +360,7 @@ def _gap_bracket(sim: Sim, quote: Record, i: int) -> None:
         cut_queue(sim, i)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _gap_liquidation(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.lots == 0:
@@ -373,7 +372,7 @@ def _gap_liquidation(sim: Sim, quote: Record, i: int) -> None:
         cut_queue(sim, i)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _gap_limit(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.order_head:
@@ -387,7 +386,7 @@ def _gap_limit(sim: Sim, quote: Record, i: int) -> None:
         fill_limit_target(sim, i, raw, quote.bid_open, quote.ask_open, quote.open_ns, quote.seq)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _market_increase(sim: Sim, quote: Record, i: int) -> None:
     book = sim.book[i]
     if book.order_head:
@@ -397,7 +396,7 @@ def _market_increase(sim: Sim, quote: Record, i: int) -> None:
         increase_towards_target(sim, i, raw, quote.bid_open, quote.ask_open, True, quote.open_ns, quote.seq)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _pay_in_the_gap(sim: Sim, q: Quotes) -> None:
     for i in range(sim.book.shape[0]):
         if sim.executing[i] >= 0:
@@ -409,7 +408,7 @@ def _pay_in_the_gap(sim: Sim, q: Quotes) -> None:
             pay_swap(sim, i, quote.open_ns, sim.book[i].mark_bid, sim.book[i].mark_ask, quote.seq)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _pay_in_the_bar(sim: Sim, q: Quotes) -> None:
     for i in range(sim.book.shape[0]):
         if sim.executing[i] >= 0:
@@ -421,7 +420,7 @@ def _pay_in_the_bar(sim: Sim, q: Quotes) -> None:
             pay_swap(sim, i, quote.time_ns, quote.bid_close, quote.ask_close, quote.seq)
 
 
-@njit(cache=True)
+@compiled
 def _worst(book: Records, specs: Records) -> int:
     """Return the instrument of the open position with the lowest unrealised profit, the first among equals."""
     worst = -1
@@ -435,7 +434,7 @@ def _worst(book: Records, specs: Records) -> int:
     return worst
 
 
-@njit(cache=True)
+@compiled
 def _close(book: Record, quote: Record) -> None:
     book.mark_bid = quote.bid_close
     book.mark_ask = quote.ask_close

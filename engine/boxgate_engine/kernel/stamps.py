@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import (
     SWAP_MONEY_PER_LOT,
@@ -17,7 +16,7 @@ from boxgate_engine.kernel.records import (
 from boxgate_engine.kernel.updates import write_update
 
 
-@njit(cache=True)
+@compiled
 def pay_funding(sim: Sim, i: int, until_ns: int, bid: float, ask: float, seq: int) -> None:
     """Use up instrument i's funding stamps until this time, on the position held now, at this bid and ask."""
     book = sim.book[i]
@@ -34,7 +33,7 @@ def pay_funding(sim: Sim, i: int, until_ns: int, bid: float, ask: float, seq: in
             _move(sim, UPDATE_FUNDING, i, seq, stamp.time_ns, flow)
 
 
-@njit(cache=True)
+@compiled
 def pay_swap(sim: Sim, i: int, until_ns: int, bid: float, ask: float, seq: int) -> None:
     """Use up instrument i's swap stamps until this time, on the position held now, at this bid and ask."""
     book = sim.book[i]
@@ -48,7 +47,7 @@ def pay_swap(sim: Sim, i: int, until_ns: int, bid: float, ask: float, seq: int) 
             _move(sim, UPDATE_SWAP, i, seq, stamp.time_ns, flow)
 
 
-@njit(cache=True)
+@compiled
 def is_due(book: Record, spec: Record, funding: Records, swap: Records, until_ns: int) -> bool:
     """Return whether the instrument has a stamp until this time."""
     if book.next_funding < spec.funding_end and funding[book.next_funding].time_ns <= until_ns:
@@ -56,7 +55,7 @@ def is_due(book: Record, spec: Record, funding: Records, swap: Records, until_ns
     return bool(book.next_swap < spec.swap_end and swap[book.next_swap].time_ns <= until_ns)
 
 
-@njit(cache=True)
+@compiled
 def _night(book: Record, spec: Record, bid: float, ask: float) -> float:
     value = spec.swap_long if book.lots > 0 else spec.swap_short
     quantity = grid_value(abs(book.lots), spec.lot_num, spec.lot_den)
@@ -67,12 +66,12 @@ def _night(book: Record, spec: Record, bid: float, ask: float) -> float:
     return (_notional(book, spec, bid, ask) * value) / 360.0
 
 
-@njit(cache=True)
+@compiled
 def _notional(book: Record, spec: Record, bid: float, ask: float) -> float:
     return (grid_value(abs(book.lots), spec.lot_num, spec.lot_den) * ((bid + ask) / 2.0)) * book.unit
 
 
-@njit(cache=True)
+@compiled
 def _move(sim: Sim, kind: int, i: int, seq: int, time_ns: int, flow: float) -> None:
     account = sim.account[0]
     account.cash = account.cash + flow

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.records import (
     EXECUTED,
     HOLD,
@@ -25,7 +24,7 @@ from boxgate_engine.kernel.trails import give_bracket
 from boxgate_engine.kernel.updates import write_update
 
 
-@njit(cache=True)
+@compiled
 def accept(sim: Sim, row: int) -> None:
     """Take the signal in `row` of the signal table as its instrument's decision at the time of its moment."""
     signal = sim.signals[row]
@@ -65,7 +64,7 @@ def accept(sim: Sim, row: int) -> None:
     sim.account[0].version += 1
 
 
-@njit(cache=True)
+@compiled
 def arrival(book: Record, decision: Record) -> int:
     """Return when a decision arrives: after its latency, never before the one that was made before it."""
     due_ns = max(decision.time_ns + decision.delay_ns, book.decided_ns)
@@ -73,7 +72,7 @@ def arrival(book: Record, decision: Record) -> int:
     return int(due_ns)
 
 
-@njit(cache=True)
+@compiled
 def expire(sim: Sim, time_ns: int, seq: int) -> None:
     """End every target whose valid_until_ns lies before `time_ns`."""
     for i in range(sim.book.shape[0]):
@@ -98,7 +97,7 @@ def expire(sim: Sim, time_ns: int, seq: int) -> None:
             row = signal.next
 
 
-@njit(cache=True)
+@compiled
 def promote(sim: Sim, i: int, open_ns: int, bid: float, ask: float) -> None:
     """Let the decisions that may meet an event replace instrument i's working target. bid, ask: its open."""
     book = sim.book[i]
@@ -128,13 +127,13 @@ def promote(sim: Sim, i: int, open_ns: int, bid: float, ask: float) -> None:
         book.queue_tail = -1
 
 
-@njit(cache=True)
+@compiled
 def remainder(book: Record) -> int:
     """Return the signed lots that the working target still asks for."""
     return book.work_lots - book.lots if book.work_live else 0
 
 
-@njit(cache=True)
+@compiled
 def settle_target(sim: Sim, i: int) -> None:
     """Note that the working target is reached, if it is."""
     book = sim.book[i]
@@ -142,7 +141,7 @@ def settle_target(sim: Sim, i: int) -> None:
         sim.signals[book.work_signal].outcome = EXECUTED
 
 
-@njit(cache=True)
+@compiled
 def end_by_rejection(sim: Sim, i: int, reason: int, time_ns: int, seq: int) -> None:
     """The increasing part of the working target was refused at its fill."""
     book = sim.book[i]
@@ -154,7 +153,7 @@ def end_by_rejection(sim: Sim, i: int, reason: int, time_ns: int, seq: int) -> N
     write_update(sim, UPDATE_REJECTION, i, seq, time_ns, reason)
 
 
-@njit(cache=True)
+@compiled
 def end_by_bracket(sim: Sim, i: int, side: int) -> None:
     """Stop loss, take profit or liquidation closed the whole position, which was of `side`.
 
@@ -176,7 +175,7 @@ def end_by_bracket(sim: Sim, i: int, side: int) -> None:
         book.cut_short = 1
 
 
-@njit(cache=True)
+@compiled
 def cut_queue(sim: Sim, i: int) -> None:
     """End instrument i's queued decisions of a side whose position a bracket has closed."""
     book = sim.book[i]
@@ -193,7 +192,7 @@ def cut_queue(sim: Sim, i: int) -> None:
     book.cut_short = 0
 
 
-@njit(cache=True)
+@compiled
 def stand_on_position(book: Record) -> None:
     """Make the standing target the position that remains."""
     book.stand_side = _sign(book.lots)
@@ -206,14 +205,14 @@ def stand_on_position(book: Record) -> None:
     book.stand_signal = -1
 
 
-@njit(cache=True)
+@compiled
 def follow_position(book: Record) -> None:
     """Keep a standing target that is the position that remains at what the position has become."""
     if book.stand_signal < 0:
         stand_on_position(book)
 
 
-@njit(cache=True)
+@compiled
 def _equals_standing(book: Record, signal: Record) -> bool:
     return (
         signal.side == book.stand_side
@@ -226,7 +225,7 @@ def _equals_standing(book: Record, signal: Record) -> bool:
     )
 
 
-@njit(cache=True)
+@compiled
 def _rejection(book: Record, signal: Record) -> int:
     if signal.side == 0:
         return 0
@@ -244,7 +243,7 @@ def _rejection(book: Record, signal: Record) -> int:
     return 0
 
 
-@njit(cache=True)
+@compiled
 def _sign(lots: int) -> int:
     if lots > 0:
         return 1

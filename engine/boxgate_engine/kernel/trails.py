@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.grid import grid_value, nearest_tick
 from boxgate_engine.kernel.records import Record
 
 
-@njit(cache=True)
+@compiled
 def moved(level: float, price: float, trail: float, rising: bool, spec: Record) -> float:
     """Return the level after this price, 0.0 while there is none. rising: it stands below the price and only rises."""
     n = nearest_tick(price - trail if rising else price + trail, spec.tick_num, spec.tick_den)
@@ -20,7 +19,7 @@ def moved(level: float, price: float, trail: float, rising: bool, spec: Record) 
     return max(level, candidate) if rising else min(level, candidate)
 
 
-@njit(cache=True)
+@compiled
 def follow_trail(book: Record, spec: Record, bid: float, ask: float) -> None:
     """The path stands at this point: the level of the position follows."""
     if book.trail > 0.0 and book.lots != 0:
@@ -28,7 +27,7 @@ def follow_trail(book: Record, spec: Record, bid: float, ask: float) -> None:
         book.trail_level = moved(book.trail_level, bid if long else ask, book.trail, long, spec)
 
 
-@njit(cache=True)
+@compiled
 def stop_in_force(book: Record) -> float:
     """Return the nearer of stop loss and trail level, 0.0 for none."""
     level = book.trail_level if book.trail > 0.0 else 0.0
@@ -39,7 +38,7 @@ def stop_in_force(book: Record) -> float:
     return float(max(book.sl, level) if book.lots > 0 else min(book.sl, level))
 
 
-@njit(cache=True)
+@compiled
 def give_bracket(
     book: Record, spec: Record, sl: float, tp: float, trail: float, row: int, bid: float, ask: float
 ) -> None:

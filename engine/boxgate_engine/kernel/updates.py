@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled
 from boxgate_engine.kernel.records import Sim
 
 
-@njit(cache=True)
+@compiled
 def write_update(sim: Sim, kind: int, i: int, seq: int, time_ns: int, reason: int) -> None:
     """Write an account update that is no fill and moves no cash; the caller adds what else it tells."""
     account = sim.account[0]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from boxgate_engine.kernel.compilation import compiled, inlined
 from boxgate_engine.kernel.fills import increase_position, reduce_position, touch, unrealised
 from boxgate_engine.kernel.margin import liquidation_level
 from boxgate_engine.kernel.orders import (
@@ -48,7 +47,7 @@ _TARGET = 3
 _LIMIT = 4
 
 
-@njit(cache=True)
+@compiled
 def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     """Settle instrument i inside the bar `quote` under the path assumption of the run."""
     book = sim.book[i]
@@ -112,7 +111,7 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
             sim.book[i].path_dependent = 1
 
 
-@njit(cache=True)
+@compiled
 def exit_by_bracket(sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Close instrument i's whole position by its stop loss or take profit."""
     book = sim.book[i]
@@ -124,7 +123,7 @@ def exit_by_bracket(sim: Sim, i: int, stop: bool, raw: float, bid: float, ask: f
         end_reduce_only(sim, i, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def liquidate(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Close instrument i's whole position by force."""
     book = sim.book[i]
@@ -135,7 +134,7 @@ def liquidate(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int
         end_reduce_only(sim, i, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def reduce_towards_target(
     sim: Sim, i: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
@@ -151,7 +150,7 @@ def reduce_towards_target(
         settle_target(sim, i)
 
 
-@njit(cache=True)
+@compiled
 def increase_towards_target(
     sim: Sim, i: int, raw: float, bid: float, ask: float, slips: bool, time_ns: int, seq: int
 ) -> None:
@@ -173,7 +172,7 @@ def increase_towards_target(
         settle_target(sim, i)
 
 
-@njit(cache=True)
+@compiled
 def fill_limit_target(sim: Sim, i: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     """Execute a limit target, its reducing part first. What the volume limit leaves open waits for the next event."""
     reduce_towards_target(sim, i, raw, bid, ask, False, time_ns, seq)
@@ -182,25 +181,25 @@ def fill_limit_target(sim: Sim, i: int, raw: float, bid: float, ask: float, time
         sim.book[i].work_idle = sim.book[i].events
 
 
-@njit(cache=True)
+@compiled
 def _allowed(book: Record, lots: int) -> int:
     """Return how many of these lots the volume limit leaves."""
     return int(lots if book.allowance < 0 else min(lots, book.allowance))
 
 
-@njit(cache=True)
+@compiled
 def _take_allowance(book: Record, lots: int) -> None:
     if book.allowance >= 0:
         book.allowance -= lots
 
 
-@njit(cache=True)
+@compiled
 def reached(level: float, falling: bool, price: float) -> bool:
     """Return whether `price` has reached `level`, which waits for a fall or a rise. A touch is enough."""
     return price <= level if falling else price >= level
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _walk_value(sim: Sim, quote: Record, i: int, high_first: bool) -> float:
     _walk(sim, quote, i, high_first)
     book = sim.book[i]
@@ -214,7 +213,7 @@ def _walk_value(sim: Sim, quote: Record, i: int, high_first: bool) -> float:
     return value
 
 
-@njit(cache=True)
+@compiled
 def _high_first(sim: Sim, quote: Record, high_first: float, low_first: float) -> bool:
     path = sim.rules[0].path
     if path == PATH_PESSIMISTIC:
@@ -226,7 +225,7 @@ def _high_first(sim: Sim, quote: Record, high_first: float, low_first: float) ->
     return path == PATH_OHLC
 
 
-@njit(cache=True)
+@compiled
 def _fills_differ(sim: Sim, first_fill: int, low_fills: int) -> bool:
     if sim.account[0].fills - first_fill != low_fills:
         return True
@@ -238,7 +237,7 @@ def _fills_differ(sim: Sim, first_fill: int, low_fills: int) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def touch_range(book: Record, spec: Record, quote: Record) -> None:
     """Take the whole bar into the excursion and the trail of a position that is open throughout."""
     touch(book, quote.bid_low, quote.ask_low)
@@ -247,13 +246,13 @@ def touch_range(book: Record, spec: Record, quote: Record) -> None:
         follow_trail(book, spec, quote.bid_high, quote.ask_low)
 
 
-@njit(cache=True)
+@compiled
 def follow_range(sim: Sim, i: int, quote: Record) -> None:
     """Let the levels of trailing stop orders follow a whole bar that does not reach them."""
     follow_orders(sim, i, quote.bid_high, quote.ask_low)
 
 
-@njit(cache=True)
+@compiled
 def any_level_in_range(book: Record, spec: Record, quote: Record) -> bool:
     """Return whether the bar reaches the level of a bracket or limit; if not, no path of it can fill them.
 
@@ -282,7 +281,7 @@ def any_level_in_range(book: Record, spec: Record, quote: Record) -> bool:
     return False
 
 
-@njit(cache=True)
+@compiled
 def liquidation_in_range(book: Record, quote: Record, level: float) -> bool:
     """Return whether the bar reaches the position's liquidation level; an infinite one is never reached."""
     if book.lots > 0:
@@ -290,7 +289,7 @@ def liquidation_in_range(book: Record, quote: Record, level: float) -> bool:
     return book.lots < 0 and quote.ask_high >= level
 
 
-@njit(cache=True)
+@compiled
 def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
     book = sim.book[i]
     seq = quote.seq
@@ -372,7 +371,7 @@ def _walk(sim: Sim, quote: Record, i: int, high_first: bool) -> None:
         stand_at(sim, i, bid, ask)
 
 
-@njit(cache=True)
+@compiled
 def stand_at(sim: Sim, i: int, bid: float, ask: float) -> None:
     """The path stands at this point: trails follow."""
     follow_trail(sim.book[i], sim.specs[i], bid, ask)
@@ -380,7 +379,7 @@ def stand_at(sim: Sim, i: int, bid: float, ask: float) -> None:
         follow_orders(sim, i, bid, ask)
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_ns: int, seq: int) -> None:
     if kind == _LIMIT:
         fill_limit_target(sim, i, raw, bid, ask, time_ns, seq)
@@ -390,7 +389,7 @@ def _fire(sim: Sim, i: int, kind: int, raw: float, bid: float, ask: float, time_
         exit_by_bracket(sim, i, kind == _STOP, raw, bid, ask, time_ns, seq)
 
 
-@njit(cache=True)
+@compiled
 def _order(book: Record, kind: int, forced: float) -> tuple[float, bool, bool]:
     """Return (level, waits for a fall, watches the ask) of one of the four possible orders.
 
@@ -416,7 +415,7 @@ def _order(book: Record, kind: int, forced: float) -> tuple[float, bool, bool]:
     return level, falling, on_ask
 
 
-@njit(cache=True)
+@compiled
 def _point(quote: Record, k: int, high_first: bool) -> tuple[float, float]:
     if k == 0:
         return quote.bid_open, quote.ask_open
