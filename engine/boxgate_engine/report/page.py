@@ -171,6 +171,17 @@ def _figures(
     return figures, groups
 
 
+def _unmet(files: RunFiles) -> list[str]:
+    """Return how many signals, or orders of a strategy that has its own, came to nothing."""
+    counts = files.metrics["counts"]
+    if files.orders is None:
+        told = {"rejected": counts.get("rejected", 0), "unexecuted": counts.get("unexecuted", 0)}
+        return [f"{counted(number, 'signal')} {what}" for what, number in told.items()]
+    ended = counts.get("orders_cancelled", 0) + counts.get("orders_expired", 0)
+    told = {"rejected": counts.get("orders_rejected", 0), "cancelled or expired": ended}
+    return [f"{counted(number, 'order')} {what}" for what, number in told.items()]
+
+
 def _header(files: RunFiles, run_id: str) -> str:
     resolved, metrics = files.config["resolved"], files.metrics
     identity = files.config["identity"]
@@ -182,8 +193,7 @@ def _header(files: RunFiles, run_id: str) -> str:
         f"Spread: {shown_spread(costs)}",
         f"Path: {resolved['execution'].get('path', 'pessimistic')}",
         f"Leverage {shown_leverage(resolved['account'])}",
-        counted(counts.get("rejected", 0), "signal") + " rejected",
-        counted(counts.get("unexecuted", 0), "signal") + " unexecuted",
+        *_unmet(files),
         counted(counts.get("path_dependent_bars", 0), "path dependent bar"),
         counted(len(metrics.get("open_positions", [])), "open position"),
         f"Mode: {resolved.get('mode', 'debug')}",
