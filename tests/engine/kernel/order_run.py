@@ -50,6 +50,7 @@ REJECTS = {
     words.TOO_MANY_ORDERS: "TOO_MANY_ORDERS",
     words.ORDER_NOT_WORKING: "ORDER_NOT_WORKING",
     words.NO_POSITION: "NO_POSITION",
+    words.TOO_MANY_POSITIONS: "TOO_MANY_POSITIONS",
 }
 UPDATES = {
     records.UPDATE_FILL: "FILL",
@@ -67,7 +68,7 @@ Advance = Callable[[Simulation, Any, Any, int, int], None]
 
 
 def run_orders(
-    case: Any, *, chunk_events: int = 64, advance: Advance | None = None
+    case: Any, *, chunk_events: int = 64, advance: Advance | None = None, hedging: bool = False
 ) -> tuple[Simulation, Results, OrderNames]:
     """Run a case of the reference loop's generator; `advance` settles a chunk's moments in place of the engine's own.
 
@@ -89,6 +90,7 @@ def run_orders(
         ),
         start_ns=case.start_ns,
         orders=True,
+        hedging=hedging,
     )
     tape = Tape(sources(instruments, rules, [event for event in case.events if event.time_ns > case.start_ns]))
     names = OrderNames()
@@ -208,7 +210,12 @@ def _taken(
     index = chunk.quote_index
     quotes = chunk.quotes
     taken, rounded, _ = take_intents(
-        RawIntents(rows, [intent.client_id for _, intent in stated], [intent.oco for _, intent in stated]),
+        RawIntents(
+            rows,
+            [intent.client_id for _, intent in stated],
+            [intent.oco for _, intent in stated],
+            [intent.position for _, intent in stated],
+        ),
         names,
         simulation.specs,
         instruments,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from engine_run import compare, rows_of, run_engine
 from order_run import rows_of_orders, run_orders
+from random_hedging import draw_hedging_case
 from random_orders import draw_case, random_limited_case
 from random_tapes import run_case
 
@@ -32,9 +33,25 @@ def test_two_thousand_sessions_of_orders_equal_the_reference(first: int) -> None
         compare_orders(seed)
 
 
+@pytest.mark.parametrize("first", range(0, 120, 40))
+def test_sessions_that_name_positions_equal_the_reference(first: int) -> None:
+    for seed in range(first, first + 40):
+        compare_sessions(*draw_hedging_case(seed), seed, hedging=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(120, 1020, 100))
+def test_a_thousand_sessions_that_name_positions_equal_the_reference(first: int) -> None:
+    for seed in range(first, first + 100):
+        compare_sessions(*draw_hedging_case(seed), seed, hedging=True)
+
+
 def compare_orders(seed: int) -> None:
-    case, expected = draw_case(seed)
-    simulation, results, names = run_orders(case)
+    compare_sessions(*draw_case(seed), seed)
+
+
+def compare_sessions(case: Any, expected: Any, seed: int, *, hedging: bool = False) -> None:
+    simulation, results, names = run_orders(case, hedging=hedging)
     fills = [
         (*row, client) for row, client in zip(rows_of(results.tables.fills), _clients(simulation, names), strict=True)
     ]
