@@ -104,7 +104,7 @@ class _Run:
         market = Market(self.config, dataset, folder=self.folder)
         digest, identified = self._strategy_digest()
         if not is_compiled():
-            self.watcher.stage("compiling the engine (once, about half a minute)")
+            self.watcher.stage("compiling the engine (once, about a minute)")
             compile_kernel()
         self.watcher.stage("starting the strategy")
         self.sidecar = self._start()

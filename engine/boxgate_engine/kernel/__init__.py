@@ -7,6 +7,7 @@ in which they apply are docs/spec/execution.md; `settle.settle_moment` is the pl
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import os
 import shutil
@@ -32,8 +33,11 @@ def _compiled_folder() -> Path:
     for parent in (here / "__pycache__", user / "boxgate"):
         folder = parent / name
         try:
+            is_new = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
+                if is_new:
+                    _remove_old(parent)
                 return folder
         except OSError:
             continue
@@ -42,6 +46,15 @@ def _compiled_folder() -> Path:
     return Path(private)
 
 
+def _remove_old(parent: Path) -> None:
+    """Remove what earlier sources left behind, but for the latest. Who still uses it compiles what it lacks anew."""
+    with contextlib.suppress(OSError):  # another process does the same
+        folders = sorted(parent.glob("kernel-*"), key=lambda folder: folder.stat().st_mtime_ns)
+        for folder in folders[:-_FOLDERS_KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+_FOLDERS_KEPT = 3
 _FOLDER = _compiled_folder()
 numba.config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]  # made at run time from the environment
 
