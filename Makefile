@@ -61,7 +61,9 @@ test-slow: setup ## The thousands of cases that are too many for every change
 fuzz: setup ## 10,000 random runs: ledger, limits and numbers hold in each
 	@$(BIN)/python tests/fuzz/fuzz.py --runs 10000 --jobs 2
 
-bench: setup ## Measure mapping, runs end to end, Flight and indicators
+bench: setup ## Measure the kernel, imports, mapping, runs end to end, Flight and indicators
+	@$(BIN)/python tests/bench/kernel.py
+	@$(BIN)/python tests/bench/importing.py
 	@$(BIN)/python tests/bench/mapping.py
 	@$(BIN)/python tests/bench/end_to_end.py
 	@$(BIN)/python tests/bench/flight.py
