@@ -63,7 +63,7 @@ fuzz: setup ## 10,000 random runs: ledger, limits and numbers hold in each
 
 bench: setup ## Measure the kernel, imports, mapping, runs end to end, Flight and indicators
 	@$(BIN)/python tests/bench/kernel.py
-	@$(BIN)/python tests/bench/importing.py
+	@$(BIN)/python tests/bench/importing.py --rows 5000000
 	@$(BIN)/python tests/bench/mapping.py
 	@$(BIN)/python tests/bench/end_to_end.py
 	@$(BIN)/python tests/bench/flight.py
