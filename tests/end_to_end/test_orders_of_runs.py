@@ -13,8 +13,10 @@ import pytest
 from order_desk import DELIVERIES, STRATEGIES, OrderDesk, PlayedOrders
 from running_strategy import running_strategy
 
+from boxgate_engine.artefacts import read_run
 from boxgate_sdk import Strategy
 from boxgate_sdk.replay import replay
+from boxgate_server.cli.comparison import differences
 from boxgate_server.outcome import Attachment
 
 MINUTE_NS = 60_000_000_000
@@ -228,6 +230,19 @@ def test_an_impossible_intent_ends_the_run_alike_in_every_delivery(
     if code != "PROTO_SEQ":
         assert all(error["seq"] == 4 for error in errors)
         assert all(error == errors[0] for error in errors)
+
+
+def test_results_that_differ_in_an_order_alone_are_told_apart_by_their_orders(desk: OrderDesk) -> None:
+    runs = [
+        read_run(desk.plan([submit("a", "BUY", "LIMIT", price=price)], execution=DELIVERIES["windows"]).folder).tables()
+        for price in (90.0, 91.0)
+    ]
+    (found,) = differences(*runs)
+    assert (found.table, found.row, found.seq, found.column) == ("orders", 0, 0, "price")
+    assert (found.before, found.now) == (90.0, 91.0)
+    targets = desk.run("trailing_target.py", {"side": "BUY"}, execution=DELIVERIES["windows"])
+    between = differences(read_run(targets.folder).tables(), runs[0])
+    assert [one.table for one in between][-1] == "orders"
 
 
 TICKS: dict[str, Any] = {
