@@ -177,6 +177,25 @@ def test_orders_that_reduce_never_open_and_brackets_follow_them(desk: OrderDesk)
     assert runs[0].counts["changes_refused"] == 1
 
 
+def test_a_position_takes_64_orders_and_a_closed_market_none_that_cannot_wait(desk: OrderDesk) -> None:
+    many = [submit(f"n{k}", "BUY", "LIMIT", price=90.0) for k in range(66)]
+    crowd = [desk.plan(many, execution=DELIVERIES[name]) for name in ("lockstep", "windows")]
+    assert crowd[0].digest == crowd[1].digest
+    refused = [name for name, row in crowd[0].orders().items() if row["outcome"] == "REJECTED"]
+    assert refused == ["n64", "n65"]
+    assert crowd[0].orders()["n64"]["reason"] == "TOO_MANY_ORDERS"
+    early = [submit(tif, "BUY", "LIMIT", price=90.0, tif=tif) for tif in ("GTC", "DAY", "IOC", "FOK")]
+    hours = {"hours": "calendar", "calendars": {"BTCUSDT": "XNYS"}}
+    morning = {"dataset": "demo", "window": {"start": "2024-01-03T14:00:00", "end": "2024-01-03T15:00:00"}}
+    closed = desk.plan(early, execution={**DELIVERIES["windows"], **hours}, **morning).orders()
+    assert {name: (row["outcome"], row["reason"]) for name, row in closed.items()} == {
+        "GTC": ("WORKING", None),
+        "DAY": ("REJECTED", "MARKET_CLOSED"),
+        "IOC": ("REJECTED", "MARKET_CLOSED"),
+        "FOK": ("REJECTED", "MARKET_CLOSED"),
+    }
+
+
 BAD: dict[str, tuple[Entry, str]] = {
     "S10 qty is NaN": (submit("a", "BUY", "MARKET", qty=float("nan")), "SIGNAL_NOT_FINITE"),
     "S10 qty is infinite": (submit("a", "BUY", "MARKET", qty=float("inf")), "SIGNAL_NOT_FINITE"),
