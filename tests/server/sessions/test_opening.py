@@ -74,12 +74,20 @@ def test_a_strategy_is_asked_for_its_schema_first_and_then_with_all_parameters()
 
 def test_what_is_offered_and_named_is_granted() -> None:
     asked: Any = Connection(description(requires=["FEEDBACK"], supports=["VECTOR", "ORDERS", "FUTURE"]))
-    assert describe(asked, config()).granted == {"FEEDBACK", "VECTOR"}
+    assert describe(asked, config()).granted == {"FEEDBACK", "VECTOR", "ORDERS"}
+
+
+def test_positions_by_name_need_orders() -> None:
+    asked: Any = Connection(description(supports=["HEDGING"]))
+    assert describe(asked, config()).granted == set()
+    asked = Connection(description(requires=["HEDGING"]))
+    with pytest.raises(CapabilityNotOffered, match="HEDGING"):
+        describe(asked, config())
 
 
 def test_a_capability_that_is_required_and_not_offered_is_refused_by_name() -> None:
-    asked: Any = Connection(description(requires=["ORDERS"]))
-    with pytest.raises(CapabilityNotOffered, match="ORDERS"):
+    asked: Any = Connection(description(requires=["HOST_HISTORY"]))
+    with pytest.raises(CapabilityNotOffered, match="HOST_HISTORY"):
         describe(asked, config())
 
 
