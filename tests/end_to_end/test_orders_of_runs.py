@@ -186,7 +186,10 @@ def test_a_position_takes_64_orders_and_a_closed_market_none_that_cannot_wait(de
     assert crowd[0].orders()["n64"]["reason"] == "TOO_MANY_ORDERS"
     early = [submit(tif, "BUY", "LIMIT", price=90.0, tif=tif) for tif in ("GTC", "DAY", "IOC", "FOK")]
     hours = {"hours": "calendar", "calendars": {"BTCUSDT": "XNYS"}}
-    morning = {"dataset": "demo", "window": {"start": "2024-01-03T14:00:00", "end": "2024-01-03T15:00:00"}}
+    morning: dict[str, Any] = {
+        "dataset": "demo",
+        "window": {"start": "2024-01-03T14:00:00", "end": "2024-01-03T15:00:00"},
+    }
     closed = desk.plan(early, execution={**DELIVERIES["windows"], **hours}, **morning).orders()
     assert {name: (row["outcome"], row["reason"]) for name, row in closed.items()} == {
         "GTC": ("WORKING", None),
