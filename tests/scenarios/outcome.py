@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -11,12 +12,18 @@ from transcript import MINUTE_NS, MONDAY_NS, Scenario, time_text
 
 Row = tuple[str, ...]
 
+_NUMBERED = re.compile(r"([A-Za-z]+)(\d+)")
+
+ALIKE = 4
+"""As many rows that differ only in numbered words, each one more than before, are one row: `a1..a4`."""
+
 
 def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] | ReferenceError) -> str:
     """Return what stands below the line of dashes. Columns that would say nothing are left out."""
     if isinstance(outcome, ReferenceError):
         return f"error {outcome.code}\n"
     result, updates = outcome
+    named = {fill.position_id: fill.position for fill in result.fills}
     specs = {spec.symbol: spec for spec in scenario.specs}
     days = any(event.time_ns >= MONDAY_NS + 1440 * MINUTE_NS for event in scenario.events)
 
@@ -47,6 +54,7 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             row.type if row.kind == "SUBMIT" else row.kind,
             row.side if row.kind == "SUBMIT" else "",
             row.instrument,
+            row.position,
             quantity_text(row.qty),
             level(row.price, row.instrument),
             level(row.stop_price, row.instrument),
@@ -66,6 +74,7 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             row.client_id or "",
             row.side,
             row.instrument,
+            row.position,
             quantity_text(row.qty),
             level(row.price, row.instrument),
             level(row.reference_price, row.instrument) if row.reference_price != row.price else "",
@@ -84,6 +93,7 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
         (
             row.side,
             row.instrument,
+            named[position],
             quantity_text(row.qty),
             at(row.entry_time_ns),
             level(row.entry_price, row.instrument),
@@ -101,13 +111,14 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
             money_text(row.slippage_cost) if "costs" in scenario.shows else "",
             "*" if row.path_dependent else "",
         )
-        for row in result.trades
+        for row, position in zip(result.trades, result.trade_positions, strict=True)
     ]
     told = [
         (
             at(update.time_ns),
             update.kind,
             scenario.specs[update.instrument].symbol,
+            update.position,
             update.client_id or "",
             update.reject_reason
             or update.cancel_reason
@@ -132,30 +143,35 @@ def write_outcome(scenario: Scenario, outcome: tuple[Result, Sequence[Update]] |
         (
             row.side,
             row.instrument,
+            named[position],
             quantity_text(row.qty),
             level(row.entry_price, row.instrument),
             level(row.mark_price, row.instrument),
             money_text(row.unrealised_pnl),
         )
-        for row in result.open_positions
+        for row, position in zip(result.open_positions, result.open_position_ids, strict=True)
     ]
     blocks = [
         _table("signals", "time side instrument qty limit sl tp outcome reason", signals),
         _table(
-            "orders", "time order type side instrument qty limit stop trail tif sl tp filled outcome reason", orders
+            "orders",
+            "time order type side instrument position qty limit stop trail tif sl tp filled outcome reason",
+            orders,
         ),
         _table(
-            "fills", "time order side instrument qty price raw slippage fee liquidity reason spread seq path", fills
+            "fills",
+            "time order side instrument position qty price raw slippage fee liquidity reason spread seq path",
+            fills,
         ),
         _table(
             "trades",
-            "side instrument qty opened entry closed exit reason gross fees funding swap net"
+            "side instrument position qty opened entry closed exit reason gross fees funding swap net"
             " mae mfe bars slippage path",
             trades,
         ),
-        _table("updates", "time kind instrument order what", told),
+        _table("updates", "time kind instrument position order what", told),
         _table("curve", "time cash equity margin gross net drawdown", curve),
-        _table("open", "side instrument qty entry mark profit", held),
+        _table("open", "side instrument position qty entry mark profit", held),
         _end(result),
     ]
     return "\n".join(block for block in blocks if block)
@@ -208,6 +224,7 @@ def _table(title: str, heads: str, rows: Sequence[Row]) -> str:
     """Return a titled table in columns: words to the left, numbers to the right; empty columns are left out."""
     if not rows:
         return ""
+    rows = _joined(rows)
     columns = [(head, *cells) for head, *cells in zip(heads.split(), *rows, strict=True) if any(cells)]
     lines = [""] * (len(rows) + 1)
     for column in columns:
@@ -216,3 +233,26 @@ def _table(title: str, heads: str, rows: Sequence[Row]) -> str:
         for place, cell in enumerate(column):
             lines[place] += "  " + (cell.rjust(width) if number else cell.ljust(width))
     return "\n".join([title, *(line.rstrip() for line in lines), ""])
+
+
+def _joined(rows: Sequence[Row]) -> list[Row]:
+    """Make one row of several that count up."""
+    runs: list[list[Row]] = []
+    for row in rows:
+        if runs and _counts_up(runs[-1][-1], row):
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    joined: list[Row] = []
+    for run in runs:
+        ends = zip(run[0], run[-1], strict=True)
+        whole = tuple(first if first == last else f"{first}..{last}" for first, last in ends)
+        joined += [whole] if len(run) >= ALIKE else run
+    return joined
+
+
+def _counts_up(row: Row, following: Row) -> bool:
+    """Return whether two rows are equal but for words whose number is one more in the second."""
+    differ = [pair for pair in zip(row, following, strict=True) if pair[0] != pair[1]]
+    found = [(_NUMBERED.fullmatch(a), _NUMBERED.fullmatch(b)) for a, b in differ]
+    return bool(found) and all(a and b and a[1] == b[1] and int(b[2]) == int(a[2]) + 1 for a, b in found)

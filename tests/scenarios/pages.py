@@ -8,7 +8,7 @@ from pathlib import Path
 PAGES = ("execution.md",)
 """Where rules stand; sections of the first are named by number, all by a word of their title."""
 
-PINNED = (*range(1, 9), *range(14, 20))
+PINNED = (*range(1, 9), *range(14, 21))
 """Sections each step of which a scenario pins."""
 
 ACCOUNTS = ("Conversion", "Margin", "Funding", "Swap", "Ledger")
@@ -16,6 +16,7 @@ ACCOUNTS = ("Conversion", "Margin", "Funding", "Swap", "Ledger")
 
 _HEADING = re.compile(r"#{2,3} (?P<number>\d+(\.\d+)?)\.? (?P<title>.+)")
 _STEP = re.compile(r"(?P<number>\d+)\. ")
+_POINT = re.compile(r"- \*\*(?P<point>[^*.]+)\.?\*\*")
 _LETTER = re.compile(r"(?: +|- )(?P<letter>[a-z])\. ")
 _CELL = re.compile(r" *\| (?P<cell>`[^|]+) \|")
 
@@ -66,6 +67,9 @@ class Page:
                 continue
             for place in {section, section.rpartition(".")[0], step} - {""}:
                 self.by_number[place] = self.by_number.get(place, "") + line
+            point = _POINT.match(line)
+            if point is not None and section == "20":
+                self.words.append((section, point["point"]))
             letter, cell = _LETTER.match(line), _CELL.match(line)
             if letter is not None:
                 self.words.append((step or section, letter["letter"]))

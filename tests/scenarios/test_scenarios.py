@@ -66,6 +66,10 @@ def test_there_are_sixty_scenarios_and_twenty_with_a_calculation_by_hand() -> No
         ("instrument A\n", "x: the first line names no rule"),
         ("execution 1: a\nbroker\n", "x:2: 'broker': neither a rule"),
         ("execution 1: a\ninstrument A\ntape\n00:00 A M1 1 1 1 1\nsignals\n00:02 FLAT A\n", "x: no moment 1 at Mon"),
+        (
+            "execution 1: a\ninstrument A\norders\n00:01 a BUY A 1 position p\n",
+            "x: only a session with `execution hedging`",
+        ),
     ],
 )
 def test_a_text_that_is_no_scenario_is_refused_with_its_line(text: str, complaint: str) -> None:

@@ -53,7 +53,7 @@ def test_the_kernel_does_what_the_reference_loop_does(
 def run_in_the_kernel(scenario: Scenario, chunk_events: int) -> Any:
     """Return the results of the engine; chunk_events 1 steps it moment by moment."""
     if scenario.rules.orders:
-        return order_run.run_orders(scenario, chunk_events=chunk_events)
+        return order_run.run_orders(scenario, chunk_events=chunk_events, hedging=scenario.hedging)
     return engine_run.run_engine(
         scenario.specs,
         scenario.rules,
@@ -78,11 +78,15 @@ def compare_orders(scenario: Scenario, result: Result, updates: Any, chunk_event
     assert [tuple(one.values())[:6] for one in results.open_positions] == [
         astuple(one) for one in result.open_positions
     ]
+    positions = {fill.position_id: fill.position for fill in result.fills}
+    assert [names.position(int(book["name"])) for book in sim.book if book["lots"]] == [
+        positions[number] for number in result.open_position_ids
+    ]
     assert results.counts["path_dependent_bars"] == result.counts.path_dependent_bars
     assert simulation.rounded == result.counts.rounded
     ended = sum(fill.reason == "END" for fill in result.fills)
     told = order_run.rows_of_updates(simulation, names)
-    assert [row[:6] for row in told[: len(told) - ended]][: len(updates)] == [
+    assert told[: len(told) - ended][: len(updates)] == [
         (
             update.kind,
             update.instrument,
@@ -90,6 +94,7 @@ def compare_orders(scenario: Scenario, result: Result, updates: Any, chunk_event
             update.time_ns,
             update.reject_reason or update.cancel_reason,
             update.client_id,
+            update.position,
         )
         for update in updates
     ]

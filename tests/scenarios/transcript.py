@@ -30,6 +30,7 @@ FRAMES = {"tick": 0, "M1": 1, "M5": 5, "M15": 15, "H1": 60, "H4": 240, "D1": 144
 _RULE = re.compile(r"execution (?P<section>\d+(\.\d+)*|[A-Z][a-z]+)( (?P<word>[^:]+))?: (?P<text>.+)")
 _TIME = re.compile(r"(?:(?P<day>[A-Z][a-z]{2}) )?(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d(?:\.\d{1,9})?))?")
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>ns|us|ms|s)")
+_MANY = re.compile(r"\b(?P<word>[A-Za-z]+)(?P<first>\d+)\.\.(?P=word)(?P<last>\d+)\b")
 _UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _TIFS = ("GTC", "DAY", "GTD", "IOC", "FOK")
 _FEES = ("per_lot", "per_fill", "minimum", "maker", "taker")
@@ -52,7 +53,7 @@ class PinnedRule:
 class Scenario:
     """What a file gives, and the text that it expects.
 
-    signals: by the number of the event they answer; intents: likewise, in rounds.
+    signals: by the number of the event they answer; intents: likewise, in rounds. hedging: these may name positions.
     """
 
     pins: list[PinnedRule] = field(default_factory=list)
@@ -62,6 +63,7 @@ class Scenario:
     start_ns: int = MONDAY_NS
     signals: dict[int, list[SignalIn]] = field(default_factory=dict)
     intents: dict[int, list[list[Intent]]] = field(default_factory=dict)
+    hedging: bool = False
     shows: set[str] = field(default_factory=set)
     given: str = ""
     expected: str = ""
@@ -141,8 +143,9 @@ class _Reader:
         elif word in settings:
             settings[word](rest.strip())
         elif self.block:
-            time_ns, row = time_of(text)
-            blocks[self.block](time_ns, row.split())
+            for each in _rows(text):
+                time_ns, row = time_of(each)
+                blocks[self.block](time_ns, row.split())
         else:
             raise TranscriptError("neither a rule (execution 5.1 b: sentence), a setting, a block nor a row of a block")
 
@@ -211,13 +214,15 @@ class _Reader:
                 raise TranscriptError(f"no setting of costs: {key}")
 
     def read_execution(self, rest: str) -> None:
-        """Read `path ohlc, close at end, volume_limit 0.5, latency 30ms, jitter 10ms, seed 7`."""
+        """Read `path ohlc, close at end, hedging, volume_limit 0.5, latency 30ms, jitter 10ms, seed 7`."""
         for key, values in _items(rest):
             if key == "path":
                 # The tape of a scenario has the finer events already; what is left of `real` is pessimistic.
                 self.change(path="pessimistic" if values == ["real"] else values[0])
             elif (key, *values) == ("close", "at", "end"):
                 self.change(close_at_end=True)
+            elif (key, *values) == ("hedging",):
+                self.scenario.hedging = True
             elif key == "volume_limit":
                 self.change(volume_limit=float(values[0]))
             elif key in ("latency", "jitter"):
@@ -323,15 +328,15 @@ class _Reader:
         self.intents.append((time_ns, place, number, Intent(**fields)))
 
     def read_terms(self, fields: dict[str, Any], row: list[str]) -> None:
-        """Read `[limit P] [stop P] [trailing D] [GTD TIME or another time in force] [oco G] [sl P] …` of an intent."""
+        """Read `[limit P] [stop P] [trailing D] [GTD TIME or another] [oco G] [position N] [sl P] …` of an intent."""
         names = {"limit": "price", "stop": "stop_price", "trailing": "trail", "sl": "sl", "tp": "tp"}
         names["trail"] = "risk_trail"
         while row:
             key = row.pop(0)
             if key in ("reduce_only", "post_only"):
                 fields[key] = True
-            elif key == "oco":
-                fields["oco"] = row.pop(0)
+            elif key in ("oco", "position"):
+                fields[key] = row.pop(0)
             elif key in _TIFS:
                 fields["tif"] = key
                 if key == "GTD":
@@ -361,6 +366,8 @@ class _Reader:
             self.change(hours=tuple(self.hours.get(symbol, always) for symbol in symbols))
         if self.intents:
             self.change(orders=True)
+        if not scenario.hedging and any(intent.position for *_, intent in self.intents):
+            raise TranscriptError("only a session with `execution hedging` names positions")
         costs = [self.costs.get("", {}) | self.costs.get(symbol, {}) for symbol in symbols]
         slippage = [cost.pop("slippage", None) for cost in costs]
         if any(costs):
@@ -425,6 +432,17 @@ def time_of(text: str) -> tuple[int, str]:
     minutes = (DAYS.index(found["day"] or "Mon") * 24 + int(found["hour"])) * 60 + int(found["minute"])
     second_ns = int(Decimal(found["second"] or 0) * 10**9)
     return MONDAY_NS + minutes * MINUTE_NS + second_ns, text[found.end() :].strip()
+
+
+def _rows(text: str) -> list[str]:
+    """Return the rows that `a1..a3 …` stands for: one for each number, of all such words of the row alike."""
+    found = _MANY.search(text)
+    if found is None:
+        return [text]
+    return [
+        _MANY.sub(lambda many, k=k: f"{many['word']}{int(many['first']) + k}", text)  # type: ignore[misc]
+        for k in range(int(found["last"]) - int(found["first"]) + 1)
+    ]
 
 
 def _place(row: list[str]) -> int:

@@ -139,13 +139,14 @@ def rows_of_orders(simulation: Simulation) -> list[tuple[Any, ...]]:
 
 
 def rows_of_updates(simulation: Simulation, names: OrderNames) -> list[tuple[Any, ...]]:
-    """Return the account updates as (kind, instrument, seq, time, reason, client id)."""
+    """Return the account updates as (kind, instrument, seq, time, reason, client id, position)."""
     found = []
     for row in simulation.sim.updates[: int(simulation.sim.account["updates"][0])]:
         kind = UPDATES[int(row["kind"])]
         reason = {"CANCELLATION": CANCELS, "REJECTION": REJECTS}.get(kind, {}).get(int(row["reason"]))
         client_id = names.client_id(int(row["order"])) or None
-        found.append((kind, int(row["instrument"]), int(row["seq"]), int(row["time_ns"]), reason, client_id))
+        position = names.position(int(row["name"]))
+        found.append((kind, int(row["instrument"]), int(row["seq"]), int(row["time_ns"]), reason, client_id, position))
     return found
 
 
