@@ -7,13 +7,23 @@ that every rule that takes the index of a book holds for named positions too.
 from __future__ import annotations
 
 from boxgate_engine.kernel.compilation import compiled
-from boxgate_engine.kernel.records import Quotes, Record, Records, Sim
+from boxgate_engine.kernel.intent_records import SUBMIT
+from boxgate_engine.kernel.records import Quotes, Records, Sim
 
 
 @compiled
-def is_in_use(book: Record) -> bool:
-    """Return whether a place holds a position, a working order or a decision that waits."""
-    return bool(book.lots != 0 or book.order_head or book.queue_head >= 0)
+def is_in_use(sim: Sim, i: int) -> bool:
+    """Return whether the place of book i holds a position, or an order or change of one that works or waits."""
+    book = sim.book[i]
+    if book.lots != 0 or book.open_orders != 0:
+        return True
+    row = book.queue_head
+    while row >= 0:
+        # What submitted an order that has ended stays in the queue and does nothing any more.
+        if sim.intents[row].kind != SUBMIT:
+            return True
+        row = sim.intents[row].next
+    return False
 
 
 @compiled
@@ -22,7 +32,7 @@ def any_in_use(sim: Sim) -> bool:
     places = sim.rules[0].places
     if places:
         for i in range(sim.book.shape[0] // (1 + places), sim.book.shape[0]):
-            if is_in_use(sim.book[i]):
+            if is_in_use(sim, i):
                 return True
     return False
 
@@ -30,7 +40,7 @@ def any_in_use(sim: Sim) -> bool:
 @compiled
 def is_live(sim: Sim, i: int) -> bool:
     """Return whether book i is that of an instrument or of a place in use."""
-    return bool(i == sim.book[i].instrument or is_in_use(sim.book[i]))
+    return bool(i == sim.book[i].instrument or is_in_use(sim, i))
 
 
 @compiled
@@ -47,7 +57,7 @@ def place_in_use(sim: Sim, instrument: int, name: int) -> int:
         return instrument
     first = first_place(sim, instrument)
     for i in range(first, first + sim.rules[0].places):
-        if sim.book[i].name == name and is_in_use(sim.book[i]):
+        if sim.book[i].name == name and is_in_use(sim, i):
             return i
     return -1
 
@@ -60,7 +70,7 @@ def place_for(sim: Sim, instrument: int, name: int) -> int:
         return found
     first = first_place(sim, instrument)
     for i in range(first, first + sim.rules[0].places):
-        if not is_in_use(sim.book[i]):
+        if not is_in_use(sim, i):
             _prepare(sim.book, instrument, i, name)
             return i
     return -1
@@ -80,6 +90,8 @@ def _prepare(books: Records, instrument: int, i: int, name: int) -> None:
     book.next_funding = own.next_funding
     book.next_swap = own.next_swap
     book.decided_ns = 0
+    book.queue_head = -1
+    book.queue_tail = -1
 
 
 @compiled
@@ -87,6 +99,6 @@ def execute_places(sim: Sim, q: Quotes, e: int) -> None:
     """Let event e of the quotes be executed by the places in use of its instrument."""
     first = first_place(sim, q.events[e].instrument)
     for i in range(first, first + sim.rules[0].places):
-        if is_in_use(sim.book[i]):
+        if is_in_use(sim, i):
             sim.executing[i] = e
             sim.book[i].events += 1
