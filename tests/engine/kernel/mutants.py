@@ -38,7 +38,7 @@ class Mutant:
     old: str
     new: str
     cases: str = "tapes"
-    """What reaches the rule: random tapes, accounts, targets with trails and limits (limited), or orders."""
+    """What reaches the rule: random tapes, accounts, targets with trails and limits (limited), orders, or hedging."""
     first: int = 0
     """Seed of the first case that is tried: some slips show on few of them."""
 
@@ -46,6 +46,7 @@ class Mutant:
 Account = partial(Mutant, cases="accounts")
 Limited = partial(Mutant, cases="limited")
 Order = partial(Mutant, cases="orders")
+Hedging = partial(Mutant, cases="hedging")
 
 MUTANTS = (
     Mutant("decisions meet bars that opened before them", "targets.py", ".due_ns <= open_ns:", ".due_ns <= open_ns + 240000000000:"),
@@ -122,6 +123,15 @@ MUTANTS = (
     Order("orders expire a minute late", "intents.py", "if sim.orders[number - 1].valid_until_ns < time_ns:", "if sim.orders[number - 1].valid_until_ns < time_ns - 60000000000:"),
     Order("brackets leave orders that can only reduce", "walk.py", "book.bracket_signal, time_ns, seq)\n    end_by_bracket(sim, i, side)\n    if book.order_head:", "book.bracket_signal, time_ns, seq)\n    end_by_bracket(sim, i, side)\n    if book.order_head < 0:"),
     Order("another trail of an order keeps its level", "intents.py", "order.type == TRAILING_STOP and intent.trail != order.trail", "order.type == TRAILING_STOP and intent.trail < 0.0"),
+    Hedging("a place is used once", "places.py", "if not is_in_use(sim, i):", "if not is_in_use(sim, i) and sim.book[i].name == 0:"),
+    Hedging("a free place keeps its name", "places.py", "if sim.book[i].name == name and is_in_use(sim, i):", "if sim.book[i].name == name:"),
+    Hedging("orders that ended while they waited keep their place", "places.py", "if sim.intents[row].kind != SUBMIT:", "if row >= 0:", first=138),
+    Hedging("places count no events", "places.py", "            sim.book[i].events += 1\n", ""),
+    Hedging("each position has the whole volume", "orders.py", "own = sim.book[sim.book[i].instrument]", "own = sim.book[i]"),
+    Hedging("a new place has no marks", "places.py", "    book.mark_bid = own.mark_bid\n    book.mark_ask = own.mark_ask\n", ""),
+    Hedging("places without a position meet no event", "places.py", "        if is_in_use(sim, i):\n            sim.executing[i] = e", "        if sim.book[i].lots != 0:\n            sim.executing[i] = e"),
+    Hedging("named positions are quiet", "settle.py", "not any_in_use(sim)\n            and are_quiet_orders", "are_quiet_orders"),
+    Hedging("an answer that goes on meets unnamed positions only", "loop.py", "sim.book[i].instrument == quote.instrument and is_live(sim, i)", "i == quote.instrument", first=7),
 )  # fmt: skip
 
 
@@ -158,17 +168,18 @@ def _first_caught(sources: dict[str, str], cases: _Cases, kind: str, seeds: rang
 
 def _compare(kind: str, case: Any, expected: Any) -> None:
     engine_run = importlib.import_module("engine_run")
-    if kind != "orders":
+    if kind not in ("orders", "hedging"):
         got = engine_run.run_engine(case.specs, case.rules, case.events, case.start_ns, case.signals)
         engine_run.compare(expected, got)
         return
     order_run = importlib.import_module("order_run")
-    simulation, results, _ = order_run.run_orders(case)
+    simulation, results, _ = order_run.run_orders(case, hedging=kind == "hedging")
     tables = results.tables
     assert [row[:13] for row in engine_run.rows_of(tables.fills)] == [astuple(fill)[:13] for fill in expected.fills]
     assert [row[5:8] for row in order_run.rows_of_orders(simulation)] == [
         (row.outcome, row.reason, row.filled_lots) for row in expected.orders
     ]
+    assert engine_run.rows_of(tables.trades) == [astuple(row) for row in expected.trades]
     assert engine_run.rows_of(tables.equity) == [astuple(row) for row in expected.equity]
 
 
@@ -186,11 +197,14 @@ class _Cases:
 
     def _make(self, kind: str, seed: int) -> tuple[Any, Any]:
         from random_accounts import random_account_case
+        from random_hedging import draw_hedging_case
         from random_orders import draw_case, random_limited_case
         from random_tapes import random_case, run_case
 
         if kind == "orders":
             return draw_case(seed)
+        if kind == "hedging":
+            return draw_hedging_case(seed)
         case = {"tapes": random_case, "accounts": random_account_case, "limited": random_limited_case}[kind](seed)
         return case, run_case(case)
 
