@@ -102,3 +102,5 @@ def execute_places(sim: Sim, q: Quotes, e: int) -> None:
         if is_in_use(sim, i):
             sim.executing[i] = e
             sim.book[i].events += 1
+        else:
+            sim.book[i].queue_head = sim.book[i].queue_tail = -1  # only orders that have ended
