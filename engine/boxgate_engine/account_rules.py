@@ -17,7 +17,7 @@ from boxgate_engine.datasets.funding_quality import missing_rates
 from boxgate_engine.errors import ConfigInvalid, Problem
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import Floats, Integers
-from boxgate_engine.simulation import AccountRules, Latency, MarginRules, RateLegs, SwapTerms, TradingCosts
+from boxgate_engine.rules import AccountRules, Latency, MarginRules, RateLegs, SwapTerms, TradingCosts
 from boxgate_engine.timestamps import format_utc
 
 _PERPETUAL: Final = re.compile(r"[-_.]?(PERP|SWAP)$", re.ASCII | re.IGNORECASE)

@@ -17,8 +17,9 @@ from boxgate_engine.kernel.records import NO_EXPIRY, QUOTE, SIGNAL_ROW, Floats, 
 from boxgate_engine.metrics.arrays import DAY_NS, floats, integers
 from boxgate_engine.metrics.benchmark import BENCHMARK, benchmark_figures
 from boxgate_engine.metrics.returns import daily_marks
+from boxgate_engine.rules import AccountRules, MarginRules
 from boxgate_engine.signal_intake import STEPS_MAX
-from boxgate_engine.simulation import AccountRules, MarginRules, Simulation
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Tape
 
 _CHUNK_EVENTS: Final = 16_384

@@ -20,8 +20,8 @@ from boxgate_engine.hours import MarketHours, run_hours
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.intent_intake import utc_day_end
 from boxgate_engine.kernel.records import Floats, Integers
+from boxgate_engine.rules import AccountRules
 from boxgate_engine.series_problems import series_problems
-from boxgate_engine.simulation import AccountRules
 from boxgate_engine.tape import Source, Tape
 
 _FINEST_FIRST = (TICK, *FRAME_NS)

@@ -20,8 +20,9 @@ from numba import njit
 
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import QUOTE, Quotes
+from boxgate_engine.rules import AccountRules, TradingCosts
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, Simulation, TradingCosts
+from boxgate_engine.simulation import Simulation
 
 MINUTE_NS = 60_000_000_000
 TICKS = 100_000.0

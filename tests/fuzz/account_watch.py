@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxgate_engine.kernel import records
-from boxgate_engine.simulation import AccountRules
+from boxgate_engine.rules import AccountRules
 
 _CLOSE = 1e-9
 """Relative: what sums of doubles may differ by."""

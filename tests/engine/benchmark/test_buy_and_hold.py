@@ -9,7 +9,7 @@ import pytest
 
 from boxgate_engine.benchmark import benchmark_metrics, benchmark_table, benchmarks
 from boxgate_engine.instruments import Instrument
-from boxgate_engine.simulation import AccountRules, RateLegs, TradingCosts
+from boxgate_engine.rules import AccountRules, RateLegs, TradingCosts
 from boxgate_engine.tape import Source, Tape
 
 HOUR_NS = 3_600_000_000_000

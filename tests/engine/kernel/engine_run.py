@@ -16,8 +16,9 @@ from rates import legs_of
 from boxgate_engine.frames import FRAME_NS
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
+from boxgate_engine.rules import AccountRules, Latency, MarginRules, RateLegs, SwapTerms, TradingCosts
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, SELL, take_signals
-from boxgate_engine.simulation import AccountRules, Latency, MarginRules, RateLegs, Simulation, SwapTerms, TradingCosts
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Source, Tape
 
 Advance = Callable[[Simulation, Any, Any, int, int], None]
@@ -53,16 +54,7 @@ def simulate(
     instruments = [instrument_of(spec) for spec in specs]
     simulation = Simulation(
         instruments,
-        AccountRules(
-            cash=rules.cash,
-            leverage=list(rules.leverages) or rules.leverage,
-            cash_account=rules.cash_account,
-            costs=trading_costs(rules, len(instruments)),
-            path=rules.path,
-            volume_limit=rules.volume_limit,
-            latency=Latency(fixed_ns=rules.latency_ns, jitter_ns=rules.jitter_ns, seed=rules.seed),
-            **account_terms(specs, rules),
-        ),
+        rules_of(specs, rules),
         start_ns=start_ns,
     )
     tape = Tape(sources(instruments, rules, [event for event in events if event.time_ns > start_ns]))
@@ -98,6 +90,20 @@ def close_markets(quotes: Any, rules: Any) -> None:
 def is_open(rules: Any, instrument: int, time_ns: int) -> bool:
     """Return whether the market of an instrument is open; without hours it always is."""
     return not rules.hours or any(opens <= time_ns < closes for opens, closes in rules.hours[instrument])
+
+
+def rules_of(specs: Sequence[Any], rules: Any) -> AccountRules:
+    """Return the reference's rules in the engine's terms."""
+    return AccountRules(
+        cash=rules.cash,
+        leverage=list(rules.leverages) or rules.leverage,
+        cash_account=rules.cash_account,
+        costs=trading_costs(rules, len(specs)),
+        path=rules.path,
+        volume_limit=rules.volume_limit,
+        latency=Latency(fixed_ns=rules.latency_ns, jitter_ns=rules.jitter_ns, seed=rules.seed),
+        **account_terms(specs, rules),
+    )
 
 
 def account_terms(specs: Sequence[Any], rules: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from engine_run import account_terms, close_markets, instrument_of, is_open, sources, trading_costs
+from engine_run import close_markets, instrument_of, is_open, rules_of, sources
 
 from boxgate_engine.intent_intake import RAW_INTENT, OrderNames, RawIntents, take_intents, utc_day_end
 from boxgate_engine.kernel import intent_records as words
@@ -15,7 +15,7 @@ from boxgate_engine.kernel import records
 from boxgate_engine.kernel.records import NO_EXPIRY
 from boxgate_engine.results import Results, finish
 from boxgate_engine.signal_intake import BUY, SELL
-from boxgate_engine.simulation import AccountRules, Latency, Simulation
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Tape
 
 KINDS = {name: getattr(words, name) for name in ("SUBMIT", "REPLACE", "CANCEL", "PROTECT")}
@@ -78,16 +78,7 @@ def run_orders(
     instruments = [instrument_of(spec) for spec in case.specs]
     simulation = Simulation(
         instruments,
-        AccountRules(
-            cash=rules.cash,
-            leverage=list(rules.leverages) or rules.leverage,
-            cash_account=rules.cash_account,
-            costs=trading_costs(rules, len(instruments)),
-            path=rules.path,
-            volume_limit=rules.volume_limit,
-            latency=Latency(fixed_ns=rules.latency_ns, jitter_ns=rules.jitter_ns, seed=rules.seed),
-            **account_terms(case.specs, rules),
-        ),
+        rules_of(case.specs, rules),
         start_ns=case.start_ns,
         orders=True,
         hedging=hedging,

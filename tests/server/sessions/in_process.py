@@ -8,7 +8,8 @@ from typing import Any
 
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.instruments import Instrument
-from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.rules import AccountRules
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Source, Tape
 from boxgate_proto.strategy.v1 import instrument_pb2
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb

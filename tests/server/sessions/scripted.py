@@ -13,7 +13,8 @@ from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import BoxgateError, RunFailed
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.results import Results, finish
-from boxgate_engine.simulation import AccountRules, Simulation
+from boxgate_engine.rules import AccountRules
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Source, Tape
 from boxgate_proto.strategy.v1.signal_pb2 import Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse

@@ -14,7 +14,7 @@ from random_tapes import random_case
 
 from boxgate_engine.digest import result_digest
 from boxgate_engine.results import finish
-from boxgate_engine.simulation import AccountRules
+from boxgate_engine.rules import AccountRules
 
 FAST_CASES = 200
 SLOW_CASES = 2_000

@@ -13,7 +13,7 @@ from random_tapes import random_case
 
 from boxgate_engine.digest import result_digest
 from boxgate_engine.results import finish
-from boxgate_engine.simulation import AccountRules
+from boxgate_engine.rules import AccountRules
 from boxgate_sdk import Strategy
 
 CASES = 200
