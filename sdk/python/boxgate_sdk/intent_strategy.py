@@ -14,20 +14,17 @@ targets for those who need one order an instrument. Source: docs/writing-a-strat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from boxgate_sdk.account import Update
-from boxgate_sdk.context import Context
-from boxgate_sdk.errors import StrategyMistake
 from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.handlers import HandlerStrategy
 from boxgate_sdk.intent_context import IntentContext
 from boxgate_sdk.intents import Intent
-from boxgate_sdk.strategy import Description, Strategy
 
 
-class IntentStrategy(Strategy):
+class IntentStrategy(HandlerStrategy):
     """Derive from it and write on_bar, on_tick or both; order by self.ctx. Parameters and the rest as in Strategy."""
 
     ctx: IntentContext
@@ -36,15 +33,6 @@ class IntentStrategy(Strategy):
     hedging: ClassVar[bool] = False
     """True: several positions per instrument, by name; see `position` of the calls of ctx."""
 
-    def on_start(self) -> None:
-        """Prepare a session. self.ctx is there; self.ctx.require_history(n) asks for more warm-up."""
-
-    def on_bar(self, bar: Bar) -> None:
-        """Handle a closed bar."""
-
-    def on_tick(self, tick: Tick) -> None:
-        """Handle a tick. Ticks come only where it is overridden."""
-
     def on_order_update(self, update: Update) -> None:
         """Handle one thing that happened to an order or the account, before the event with which it became known.
 
@@ -52,40 +40,13 @@ class IntentStrategy(Strategy):
         What a call with wait=True tells comes behind the handler that made it.
         """
 
-    def supports(self) -> Sequence[str]:
-        """Return RESET, and TICKS where on_tick is written."""
-        return ("RESET", "TICKS") if type(self).on_tick is not IntentStrategy.on_tick else ("RESET",)
-
-    def describe(self) -> Description:
-        """Return what the strategy is and needs: ORDERS and FEEDBACK in any case, HEDGING with `hedging`."""
-        if type(self).on_bar is IntentStrategy.on_bar and type(self).on_tick is IntentStrategy.on_tick:
-            raise StrategyMistake(
-                "the strategy handles nothing",
-                where=type(self).__name__,
-                expected="on_bar or on_tick",
-                remedy="write one of them",
-            )
-        description = super().describe()
-        needed = ("ORDERS", "FEEDBACK", *(("HEDGING",) if self.hedging else ()))
-        missing = [name for name in needed if name not in description.requires]
-        return replace(description, requires=(*description.requires, *missing))
-
-    def on_init(self, ctx: Context) -> None:
-        """Call on_start."""
-        self.on_start()
+    def _needed(self) -> Sequence[str]:
+        return ("ORDERS", "FEEDBACK", *(("HEDGING",) if self.hedging else ()))
 
     def on_event(self, event: Bar | Tick) -> list[Intent]:
         """Call on_order_update for what is new, then on_bar or on_tick, and answer what they ordered."""
         self._tell()
-        handler: Callable[[Any], object] = self.on_tick if isinstance(event, Tick) else self.on_bar
-        answer = handler(event)
-        if answer is not None:
-            raise StrategyMistake(
-                f"{'on_tick' if isinstance(event, Tick) else 'on_bar'} returned {type(answer).__name__}",
-                where=type(self).__name__,
-                expected="nothing",
-                remedy="order by self.ctx, or derive from Strategy and write on_event",
-            )
+        self._handle(event)
         self._tell()
         return self.ctx.take_intents()
 

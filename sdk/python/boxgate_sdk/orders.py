@@ -14,7 +14,7 @@ nothing of orders. What no target can say raises OrderConflict. Source: docs/wri
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
@@ -22,10 +22,10 @@ from typing import Any, Final
 
 from boxgate_sdk.account import Order
 from boxgate_sdk.context import Context, Instrument
-from boxgate_sdk.errors import InstrumentUnknown, OrderConflict, OrderInvalid, OutsideEvent, StrategyMistake
+from boxgate_sdk.errors import InstrumentUnknown, OrderConflict, OrderInvalid, OutsideEvent
 from boxgate_sdk.events import Bar, Tick
+from boxgate_sdk.handlers import HandlerStrategy
 from boxgate_sdk.signals import Side, Signal
-from boxgate_sdk.strategy import Description, Strategy
 
 
 class Keep(Enum):
@@ -286,55 +286,17 @@ class OrderContext(Context):
         return self._handled is not None and not self._handled.warmup
 
 
-class OrderStrategy(Strategy):
+class OrderStrategy(HandlerStrategy):
     """Derive from it and write on_bar, on_tick or both; order by self.ctx. Parameters and the rest as in Strategy."""
 
     ctx: OrderContext
     context_class = OrderContext
-
-    def on_start(self) -> None:
-        """Prepare a session. self.ctx is there; self.ctx.require_history(n) asks for more warm-up."""
-
-    def on_bar(self, bar: Bar) -> None:
-        """Handle a closed bar."""
-
-    def on_tick(self, tick: Tick) -> None:
-        """Handle a tick. Ticks come only where it is overridden."""
-
-    def supports(self) -> Sequence[str]:
-        """Return RESET, and TICKS where on_tick is written."""
-        return ("RESET", "TICKS") if type(self).on_tick is not OrderStrategy.on_tick else ("RESET",)
-
-    def describe(self) -> Description:
-        """Return what the strategy is and needs, FEEDBACK in any case: orders need the position."""
-        if type(self).on_bar is OrderStrategy.on_bar and type(self).on_tick is OrderStrategy.on_tick:
-            raise StrategyMistake(
-                "the strategy handles nothing",
-                where=type(self).__name__,
-                expected="on_bar or on_tick",
-                remedy="write one of them",
-            )
-        description = super().describe()
-        if "FEEDBACK" in description.requires:
-            return description
-        return replace(description, requires=(*description.requires, "FEEDBACK"))
-
-    def on_init(self, ctx: Context) -> None:
-        """Call on_start."""
-        self.on_start()
+    _ordering = "self.ctx.buy and self.ctx.sell"
 
     def on_event(self, event: Bar | Tick) -> list[Signal]:
         """Call on_bar or on_tick and answer what they ordered."""
         self.ctx.begin_event(event)
-        handler: Callable[[Any], object] = self.on_tick if isinstance(event, Tick) else self.on_bar
-        answer = handler(event)
-        if answer is not None:
-            raise StrategyMistake(
-                f"{'on_tick' if isinstance(event, Tick) else 'on_bar'} returned {type(answer).__name__}",
-                where=type(self).__name__,
-                expected="nothing",
-                remedy="order by self.ctx.buy and self.ctx.sell, or derive from Strategy and write on_event",
-            )
+        self._handle(event)
         return self.ctx.take_signals()
 
 
