@@ -7,8 +7,9 @@ from itertools import groupby
 
 import pytest
 from random_hedging import RULES_OF_HEDGING, coverage_of_hedging, draw_hedging_case, random_hedging_case
-from random_orders import OrderCase, run_order_case
+from random_orders import run_order_case
 from terms import Result
+from volume_check import volume_is_kept
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -23,7 +24,7 @@ def test_what_must_hold_in_every_session_of_named_positions(seed: int) -> None:
     _lots_of_positions_add_up(result)
     _orders_fill_in_their_positions(result)
     _a_name_is_one_position_at_a_time(result)
-    _no_fill_is_above_the_volume(case, result)
+    volume_is_kept(case, result)
 
 
 def _lots_of_positions_add_up(result: Result) -> None:
@@ -60,25 +61,6 @@ def _a_name_is_one_position_at_a_time(result: Result) -> None:
     for ids in by_name.values():
         runs = [position for position, _ in groupby(ids)]
         assert runs == sorted(set(runs))
-
-
-def _no_fill_is_above_the_volume(case: OrderCase, result: Result) -> None:
-    """All positions of an instrument together take no more of an event than the limit; events of one time are one."""
-    share = case.rules.volume_limit
-    if share is None:
-        return
-    symbols = [spec.symbol for spec in case.specs]
-    allowed: dict[tuple[int, int], float] = defaultdict(float)
-    for event in case.events:
-        if event.execution:
-            assert event.volume is not None
-            for time_ns in {event.time_ns, event.open_ns}:
-                allowed[event.instrument, time_ns] += event.volume * share
-    taken: dict[tuple[int, int], float] = defaultdict(float)
-    for fill in result.fills:
-        if fill.client_id is not None:
-            taken[symbols.index(fill.instrument), fill.time_ns] += fill.qty
-    assert all(qty <= allowed[place] * (1 + 1e-12) for place, qty in taken.items())
 
 
 def test_a_few_hundred_seeds_reach_every_rule_of_named_positions() -> None:

@@ -9,7 +9,6 @@ from grids import against_the_trader
 from random_orders import (
     RULES_OF_LIMITED,
     RULES_OF_ORDERS,
-    OrderCase,
     coverage,
     draw_case,
     random_limited_case,
@@ -18,6 +17,7 @@ from random_orders import (
 )
 from random_tapes import run_case
 from terms import Result
+from volume_check import volume_is_kept
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -34,7 +34,7 @@ def test_what_must_hold_in_every_session_of_orders(seed: int) -> None:
     assert len({fill.client_id for fill in result.fills}) >= 1
     _every_intent_has_one_end(result)
     _lots_add_up(result)
-    _volume_is_kept(case, result)
+    volume_is_kept(case, result)
     for fill in result.fills:
         tick = next(spec.tick for spec in case.specs if spec.symbol == fill.instrument)
         assert fill.price == against_the_trader(fill.price, tick, True)
@@ -65,25 +65,6 @@ def _lots_add_up(result: Result) -> None:
             assert row.outcome != "FILLED" or row.filled_lots > 0
     closing = {row.client_id for row in result.orders if row.reduce_only}
     assert not any(fill.client_id in closing for fill in result.fills if fill.reason == "ENTRY")
-
-
-def _volume_is_kept(case: OrderCase, result: Result) -> None:
-    """Orders take no more of an event than the limit; events of one time are taken together."""
-    share = case.rules.volume_limit
-    if share is None:
-        return
-    symbols = [spec.symbol for spec in case.specs]
-    allowed: dict[tuple[int, int], float] = defaultdict(float)
-    for event in case.events:
-        if event.execution:
-            assert event.volume is not None
-            for time_ns in {event.time_ns, event.open_ns}:
-                allowed[event.instrument, time_ns] += event.volume * share
-    taken: dict[tuple[int, int], float] = defaultdict(float)
-    for fill in result.fills:
-        if fill.client_id is not None:
-            taken[symbols.index(fill.instrument), fill.time_ns] += fill.qty
-    assert all(qty <= allowed[place] * (1 + 1e-12) for place, qty in taken.items())
 
 
 def test_a_few_hundred_seeds_reach_every_rule_of_orders_and_of_limited_targets() -> None:
