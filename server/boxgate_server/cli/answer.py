@@ -132,10 +132,15 @@ def _told(text: str, debug: bool) -> str:
     if first is None:
         return text
     said = text[: first.start()]
-    shorter = _TRACEBACK.sub(lambda found: "" if found["end"] in said else found["end"], text)
+    shorter = _TRACEBACK.sub(lambda found: "" if _message(found["end"]) in said else found["end"], text)
     shorter = _EMPTY_END.sub("", shorter)
     place = _raised_at(text)
     return f"{shorter.rstrip()} ({f'raised at {place}; ' if place else ''}--debug shows the traceback)"
+
+
+def _message(raised: str) -> str:
+    """Return the last line of a traceback without the name of the error, which a status gives another one."""
+    return raised.partition(": ")[2] or raised
 
 
 def _raised_at(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -66,11 +67,21 @@ def summary_rows(finished: Finished) -> Rows:
         deciding = f"{count(bands['deciding_bars'])} of {count(bands['bars'])} bars hang on the path"
         rows.insert(7, ("band", f"{low} to {high}: {len(bands['variants'])} assumptions, {deciding}"))
     if held:
-        positions = [f"{one['side'].lower()} {one['qty']:,g} {one['instrument']}" for one in held]
-        rows.insert(6, ("open at the end", ", ".join(positions)))
+        rows.insert(6, ("open at the end", ", ".join(_open(held))))
     if finished.report is not None:
         rows.append(("report", str(finished.report)))
     return rows
+
+
+def _open(positions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what is open by instrument and side; a strategy may hold many positions of each."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for one in positions:
+        found.setdefault((one["instrument"], one["side"].lower()), []).append(one["qty"])
+    return [
+        f"{side} {math.fsum(qty):,g} {symbol}{f' in {len(qty)} positions' if len(qty) > 1 else ''}"
+        for (symbol, side), qty in found.items()
+    ]
 
 
 def nothing_traded(finished: Finished) -> str | None:

@@ -65,11 +65,21 @@ def test_the_frames_of_a_traceback_are_left_out_without_debug(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(("printed", "rest"), [("", ""), ("loaded\n", "; its stderr ends:\nloaded")])
-def test_what_was_raised_is_told_once(printed: str, rest: str) -> None:
-    said = "the sidecar answered with status UNKNOWN; it said: STRATEGY_RAISED: on_event seq=51: ValueError: boom"
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        ("STRATEGY_RAISED: on_event seq=51: ValueError: boom", "ValueError: boom"),
+        ("STRATEGY_RAISED: on_event seq=51: KeyboardInterrupt", "KeyboardInterrupt"),
+        (
+            "ORDER_INVALID: qty is -1; expected > 0",
+            "boxgate_sdk.errors.OrderInvalid: qty is -1; expected > 0",
+        ),
+    ],
+)
+def test_what_was_raised_is_told_once(printed: str, rest: str, code: str, raised: str) -> None:
+    said = f"the sidecar answered with status UNKNOWN; it said: {code}"
     traceback = (
-        'Traceback (most recent call last):\n  File "own.py", line 6, in on_event\n    raise ValueError("boom")\n'
-        "ValueError: boom\n"
+        'Traceback (most recent call last):\n  File "own.py", line 6, in on_event\n    raise it\n' + raised + "\n"
     )
     told = answer._told(f"{said}; its stderr ends:\n{printed}{traceback}", debug=False)
     assert told == f"{said}{rest} (raised at own.py:6; --debug shows the traceback)"
