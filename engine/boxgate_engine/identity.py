@@ -75,13 +75,25 @@ def scenario_id(
     *, params: Mapping[str, ParamValue], instruments: Sequence[str], frames: Sequence[str], start_ns: int, end_ns: int
 ) -> str:
     """Return 64 hex digits: SHA-256 over what a strategy meets, whatever the account, costs and rules are."""
-    scenario = {
+    scenario = build_scenario(params=params, instruments=instruments, frames=frames, start_ns=start_ns, end_ns=end_ns)
+    return hashlib.sha256(canonical_json(scenario)).hexdigest()
+
+
+def build_scenario(
+    *, params: Mapping[str, ParamValue], instruments: Sequence[str], frames: Sequence[str], start_ns: int, end_ns: int
+) -> dict[str, Any]:
+    """Return what `scenario_id` hashes, ready for canonical JSON."""
+    return {
         "params": _exact(dict(params)),
         "instruments": list(instruments),
         "frames": list(frames),
         "window": _window(start_ns, end_ns),
     }
-    return hashlib.sha256(canonical_json(scenario)).hexdigest()
+
+
+def canonical_params(params: Mapping[str, ParamValue]) -> bytes:
+    """Return the text of complete parameters as it stands in the canonical JSON of identity and scenario."""
+    return canonical_json(_exact(dict(params)))
 
 
 def seed(master_seed: int, scenario: str) -> int:

@@ -14,7 +14,13 @@ from boxgate_engine.config.costs import (
     SwapConfig,
 )
 from boxgate_engine.config.execution import ExecutionConfig, LatencyConfig
-from boxgate_engine.config.load import config_document, load_config, locate_problems, parse_config
+from boxgate_engine.config.load import (
+    config_document,
+    load_config,
+    locate_problems,
+    parse_config,
+    validate_document,
+)
 from boxgate_engine.config.model import (
     CacheConfig,
     DataProviderConfig,
@@ -58,4 +64,5 @@ __all__ = [
     "resolve_config",
     "scaled_costs",
     "semantic_keys",
+    "validate_document",
 ]

@@ -48,15 +48,18 @@ _FORMS: Final = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Return one problem per key path that failed, in the order of the config's keys."""
+def explain(error: ValidationError, document: Document, *, model: type[BaseModel] = RunConfig) -> list[Problem]:
+    """Return one problem per key path that failed, in the order of the config's keys.
+
+    model: has the keys that the document may have, of which a name that is close to an unknown key is suggested.
+    """
     problems: dict[KeyPath, Problem] = {}
     refused_before = {problem.path for problem in document.problems}
     for detail in error.errors(include_url=False):
         path = _key_path(detail["loc"], document.value, missing=detail["type"] == "missing")
         if path_text(path) in refused_before or _is_echo(detail):
             continue
-        what, expected, remedy = _words(detail, path)
+        what, expected, remedy = _words(detail, path, model)
         known = problems.get(path)
         if known is not None:
             # Several branches of a union failed at one key: one problem, all that would have been right.
@@ -73,13 +76,13 @@ def _is_echo(detail: ErrorDetails) -> bool:
     return detail["type"] == "too_short" and len(detail["input"]) >= detail.get("ctx", {})["min_length"]
 
 
-def _words(detail: ErrorDetails, path: KeyPath) -> tuple[str, str, str]:
+def _words(detail: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> tuple[str, str, str]:
     """Return what, expected and remedy of one validation error."""
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "refused":
         return context["what"], context["expected"], context["remedy"]
     if kind == "extra_forbidden":
-        return _unknown_key(path)
+        return _unknown_key(path, model)
     if kind == "missing":
         return "the key is missing", "a value", f"add {path_text(path)}"
     if kind == "string_pattern_mismatch":
@@ -111,27 +114,30 @@ def _key_path(loc: tuple[int | str, ...], value: Any, *, missing: bool) -> KeyPa
     return tuple(path)
 
 
-def _unknown_key(path: KeyPath) -> tuple[str, str, str]:
+def _unknown_key(path: KeyPath, model: type[BaseModel]) -> tuple[str, str, str]:
     key = str(path[-1])
-    siblings = _keys_at(path[:-1])
+    siblings = _keys_at(path[:-1], model)
     close = difflib.get_close_matches(key, siblings, n=1, cutoff=0.6)
-    elsewhere = [path_text(other) for other in _known_paths() if other[-1] == key]
+    elsewhere = [path_text(other) for other in _known_paths(model) if other[-1] == key]
     suggestion = path_text((*path[:-1], close[0])) if close else (elsewhere[0] if elsewhere else "")
     remedy = f"did you mean {suggestion}?" if suggestion else "remove it or correct its name"
     return f"unknown key {key!r}", f"one of {', '.join(siblings)}" if siblings else "no key here", remedy
 
 
-def _keys_at(path: KeyPath) -> list[str]:
-    return sorted({str(other[-1]) for other in _known_paths() if other[:-1] == path})
+def _keys_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
+    # What stands in a list has the keys of one entry.
+    path = tuple(part for part in path if isinstance(part, str))
+    return sorted({str(other[-1]) for other in _known_paths(model) if other[:-1] == path})
 
 
 @functools.cache
-def _known_paths() -> tuple[KeyPath, ...]:
-    return tuple(_all_paths(RunConfig, ()))
+def _known_paths(model: type[BaseModel]) -> tuple[KeyPath, ...]:
+    return tuple(_all_paths(model, ()))
 
 
 def _all_paths(model: type[BaseModel], at: KeyPath) -> Iterator[KeyPath]:
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         yield (*at, name)
         for section in _sections(field.annotation):
             yield from _all_paths(section, (*at, name))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from boxgate_engine.config.document import SIZE_BYTES_MAX, Document, KeyPath, path_text, read_document
 from boxgate_engine.config.explain import explain
@@ -40,10 +40,18 @@ def parse_config(
         raise ConfigInvalid(document.problems)
     for override in overrides:
         _apply(document, override)
+    return validate_document(document, attached=attached)
+
+
+def validate_document(document: Document, *, attached: bool = False, model: type[BaseModel] = RunConfig) -> RunConfig:
+    """Return the run config in a document. model: whose keys are suggested for unknown ones.
+
+    Raises ConfigInvalid with all problems, those that the document has already first.
+    """
     try:
         config = RunConfig.model_validate(document.value)
     except ValidationError as error:
-        raise ConfigInvalid([*document.problems, *explain(error, document)]) from None
+        raise ConfigInvalid([*document.problems, *explain(error, document, model=model)]) from None
     _check_together(config, document, attached=attached)
     if document.problems:
         raise ConfigInvalid(document.problems)
