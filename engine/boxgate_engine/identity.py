@@ -1,6 +1,6 @@
 """Who a run is: its identity, its id, its scenario and its seed.
 
-All functions but `strategy_digest` are pure. Source: docs/spec/artefacts.md, section 1.
+All functions but those of a strategy's files are pure. Source: docs/spec/artefacts.md, section 1.
 """
 
 from __future__ import annotations
@@ -121,11 +121,26 @@ def strategy_digest(
     Raises ConfigInvalid where the script of an interpreter is missing, the command names no file, a glob meets
     nothing, or there is more than the limits allow.
     """
+    return files_digest(source_files(command, sources, folder=folder, exclude=exclude))
+
+
+def source_files(
+    command: Sequence[str], sources: Sequence[str] = (), *, folder: Path, exclude: Sequence[Path] = ()
+) -> dict[str, Path]:
+    """Return name → file of all that `strategy_digest` covers, in its order. Raises ConfigInvalid as it does."""
     _check_script(command, folder)
     files = _source_files(command, sources, folder, [path.resolve() for path in exclude])
+    return dict(sorted(files.items(), key=lambda item: item[0].encode()))
+
+
+def files_digest(files: Mapping[str, Path]) -> str:
+    """Return "sha256:" + 64 hex digits over files in the order in which they are given.
+
+    files: name → file. Raises ConfigInvalid where one cannot be read, or there is more than the limits allow.
+    """
     state = hashlib.sha256()
     size_bytes = 0
-    for name, path in sorted(files.items(), key=lambda item: item[0].encode()):
+    for name, path in files.items():
         try:
             content = path.read_bytes()
         except OSError as error:
