@@ -4,6 +4,7 @@ from boxgate_server.sidecars.connection import Connection
 from boxgate_server.sidecars.event_stream import EventStream
 from boxgate_server.sidecars.host import SidecarHost
 from boxgate_server.sidecars.limits import SidecarLimits
+from boxgate_server.sidecars.pool import Fresh, Lease, SidecarPool
 from boxgate_server.sidecars.process import Exit
 from boxgate_server.sidecars.sidecar import Sidecar
 from boxgate_server.sidecars.versions import CAPABILITIES, CONTRACT_VERSIONS, negotiate
@@ -14,8 +15,11 @@ __all__ = [
     "Connection",
     "EventStream",
     "Exit",
+    "Fresh",
+    "Lease",
     "Sidecar",
     "SidecarHost",
     "SidecarLimits",
+    "SidecarPool",
     "negotiate",
 ]

@@ -23,6 +23,12 @@ class Tail:
             del self._kept[:excess]
             self.bytes_dropped += excess + max(0, len(data) - self._bytes_max)
 
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self.bytes_dropped = 0
+
     def text(self) -> str:
         """Return what is kept, without control characters: it ends up on terminals and in logs."""
         with self._lock:

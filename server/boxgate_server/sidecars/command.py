@@ -37,6 +37,15 @@ def resolve(command: list[str], cwd: Path) -> list[str]:
     return [program, *command[1:]]
 
 
+def can_be_forked(command: list[str], cwd: Path) -> bool:
+    """Return whether a process that has the SDK imported can become this: a script in Python, or `-m boxgate_sdk`."""
+    if command[0] != "python" or len(command) < 2:
+        return False
+    return command[1:3] == ["-m", "boxgate_sdk"] or (
+        not command[1].startswith("-") and command[1].endswith(".py") and (cwd / command[1]).is_file()
+    )
+
+
 def _locate(name: str, cwd: Path) -> str:
     path = cwd / name  # an absolute name stays as it is
     if "/" not in name:

@@ -3,10 +3,11 @@
     gateway ──control socket──> guard ──order pipe──> keeper ──> the sidecar and its tree
 
 Executed as `python -I -S guard.py CONTROL_FD GATEWAY_PID PARENT_FOLDER CONTAINMENT`: standard library only, one
-thread. It is started once per host of sidecars and forks one keeper per sidecar. A keeper holds its sidecar in a PID
-namespace where it can be had, else it is the subreaper of the tree. It kills the tree when its order pipe ends, that
-is when the guard ends, and the guard ends when the control socket ends, that is when the gateway ends, by whatever
-means. Nobody relies on PR_SET_PDEATHSIG: that fires when a thread of the parent ends, not the process.
+thread. It is started once per host of sidecars and forks one keeper per sidecar; template.py is another guard, whose
+sidecars are forks of itself. A keeper holds its sidecar in a PID namespace where it can be had, else it is the
+subreaper of the tree. It kills the tree when its order pipe ends, that is when the guard ends, and the guard ends when
+the control socket ends, that is when the gateway ends, by whatever means. Nobody relies on PR_SET_PDEATHSIG: that fires
+when a thread of the parent ends, not the process.
 
 Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
   to the guard     {op: start, id, argv, cwd, env, open_files} + file descriptors of stdout and stderr if captured
@@ -66,8 +67,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 Message = dict[str, Any]
 
 
-def main(control_fd: int, gateway_pid: int, parent_folder: str, containment: str) -> None:
-    """Serve the gateway until it ends; then end every sidecar and remove the folder."""
+class Become(BaseException):
+    """Raised in the process that is to be the sidecar, to unwind to whoever turns it into one without an exec."""
+
+
+def main(
+    control_fd: int, gateway_pid: int, parent_folder: str, containment: str, launch: Callable[..., NoReturn]
+) -> None:
+    """Serve the gateway until it ends; then end every sidecar and remove the folder.
+
+    launch: `execute`, or what else makes a forked process the sidecar; it may raise Become.
+    """
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
@@ -78,17 +88,24 @@ def main(control_fd: int, gateway_pid: int, parent_folder: str, containment: str
     os.umask(0o077)
     folder = _make_folder(parent_folder)
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
-    guard = Guard(control, gateway, folder, _best_containment() if containment == "auto" else containment)
+    guard = Guard(control, gateway, folder, _best_containment() if containment == "auto" else containment, launch)
     try:
         guard.serve()
-    finally:
+    except Become:  # this is no guard any more
+        raise
+    except BaseException:
         guard.end()
+        raise
+    guard.end()
 
 
 class Guard:
     """The loop of the guard: starts keepers, passes orders on, cleans up behind them."""
 
-    def __init__(self, control: socket.socket, gateway: int, folder: str, containment: str) -> None:
+    def __init__(
+        self, control: socket.socket, gateway: int, folder: str, containment: str, launch: Callable[..., NoReturn]
+    ) -> None:
+        self._launch = launch
         self._control = control
         self._gateway = gateway
         self._folder = folder
@@ -139,7 +156,7 @@ class Guard:
         order_read, order_write = os.pipe()
         pid = os.fork()
         if pid == 0:
-            _in_child(lambda: keep(request, fds, order_read, self._control, self._containment))
+            _in_child(lambda: keep(request, fds, order_read, self._control, self._containment, self._launch))
         os.close(order_read)
         for fd in fds:
             os.close(fd)
@@ -154,13 +171,20 @@ class Guard:
         self._poller.unregister(pidfd)
         os.close(pidfd)
         os.close(order)
-        os.waitpid(pid, 0)
-        _kill_descendants(spare={keeper for keeper, _, _ in self._keepers.values()})
+        if os.waitpid(pid, 0)[1] != 0:  # else it has left nothing
+            _kill_descendants(spare={keeper for keeper, _, _ in self._keepers.values()})
         _remove(f"{self._folder}/{identity}")
         _send(self._control, {"event": "gone", "id": identity})
 
 
-def keep(request: Message, fds: list[int], order: int, control: socket.socket, containment: str) -> None:
+def keep(
+    request: Message,
+    fds: list[int],
+    order: int,
+    control: socket.socket,
+    containment: str,
+    launch: Callable[..., NoReturn],
+) -> None:
     """Start one sidecar, report its end, and leave nothing of its tree. Runs in a process of its own."""
     # Above all the order pipes of the other keepers: held here, they would not end with the guard.
     _close_all_but({0, 1, 2, order, control.fileno(), *fds})
@@ -170,7 +194,7 @@ def keep(request: Message, fds: list[int], order: int, control: socket.socket, c
             _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
         else:
             init = _enter_pid_namespace(_NAMESPACES[containment])
-        pid, failure = _spawn(request, fds)
+        pid, failure = _spawn(request, fds, control, launch)
     except OSError as error:  # a limit of the host on processes or namespaces
         _send(control, {"event": "refused", "id": request["id"], "at": "setup", "errno": error.errno})
         raise
@@ -213,19 +237,34 @@ def _await_end(pid: int, order: int) -> None:
                         os.killpg(pid, number)
 
 
-def _spawn(request: Message, fds: list[int]) -> tuple[int, Message | None]:
-    """Fork and execute the sidecar; return its pid and, if it could not be executed, where and why."""
+def _spawn(
+    request: Message, fds: list[int], control: socket.socket, launch: Callable[..., NoReturn]
+) -> tuple[int, Message | None]:
+    """Fork and launch the sidecar; return its pid and, if it could not be launched, where and why."""
     failure_read, failure_write = os.pipe()  # closed by a successful exec
     pid = os.fork()
     if pid == 0:
-        _in_child(lambda: _execute(request, fds, failure_write))
+        control.detach()  # the object must not close what has its number later on
+        _in_child(lambda: launch(request, fds, failure_write))
     os.close(failure_write)
     with open(failure_read, "rb") as pipe:
         failure = pipe.read()
     return pid, (json.loads(failure) if failure else None)
 
 
-def _execute(request: Message, fds: list[int], failure: int) -> NoReturn:
+def execute(request: Message, fds: list[int], failure: int) -> NoReturn:
+    """Become the sidecar by executing its program."""
+    confine(request, fds, failure)
+    try:
+        os.execve(request["argv"][0], request["argv"], request["env"])
+    except OSError as error:
+        _fail(failure, "exec", error.errno)
+    except BaseException:
+        _fail(failure, "exec", errno.EINVAL)
+
+
+def confine(request: Message, fds: list[int], failure: int) -> None:
+    """Give this process what a sidecar has: a session, limits, outputs, a folder, and no other descriptor."""
     at = "setup"
     try:
         os.setsid()
@@ -243,13 +282,15 @@ def _execute(request: Message, fds: list[int], failure: int) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         at = "cwd"
         os.chdir(request["cwd"])
-        at = "exec"
         _close_all_but({0, 1, 2, failure})
-        os.execve(request["argv"][0], request["argv"], request["env"])
     except OSError as error:
-        os.write(failure, json.dumps({"at": at, "errno": error.errno}).encode())
+        _fail(failure, at, error.errno)
     except BaseException:
-        os.write(failure, json.dumps({"at": at, "errno": errno.EINVAL}).encode())
+        _fail(failure, at, errno.EINVAL)
+
+
+def _fail(failure: int, at: str, number: int | None) -> NoReturn:
+    os.write(failure, json.dumps({"at": at, "errno": number}).encode())
     os._exit(127)
 
 
@@ -376,13 +417,14 @@ def _close_all_but(kept: set[int]) -> None:
 
 
 def _in_child(work: Callable[[], None]) -> NoReturn:
-    """Do the work in a freshly forked child and end it: whatever happens, it never returns into the parent's code."""
-    code = 1
+    """Do the work in a freshly forked child and end it: it never returns into the parent's code, it may Become."""
     try:
         work()
-        code = 0
-    finally:
-        os._exit(code)
+    except Become:
+        raise
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
 
 
 def _send(control: socket.socket, message: Message) -> None:
@@ -405,4 +447,4 @@ def _check(result: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4], execute)

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from boxgate_server.errors import AttachAddress, HandshakeBad, PlatformUnsupported
-from boxgate_server.sidecars.command import resolve
+from boxgate_server.errors import AttachAddress, GuardLost, HandshakeBad, PlatformUnsupported
+from boxgate_server.sidecars.command import can_be_forked, resolve
+from boxgate_server.sidecars.connection import Connection
 from boxgate_server.sidecars.endpoint import PinnedSocket
 from boxgate_server.sidecars.limits import SidecarLimits
 from boxgate_server.sidecars.sidecar import Sidecar, wait_ready
 from boxgate_server.sidecars.spawner import Spawner
 from boxgate_server.sidecars.versions import CONTRACT_VERSIONS
 
+_TEMPLATE: Final = Path(__file__).with_name("template.py")
+_TEMPLATES_MAX: Final = 3
+"""Templates that may be lost before sidecars are no longer forked."""
 _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]):(\d{1,5})", re.ASCII)
 
 
 class SidecarHost:
     """Owns one spawner thread and one guard process, both made with the first start. A context manager."""
 
-    def __init__(self, *, runtime_folder: Path | None = None, containment: str = "auto") -> None:
+    def __init__(
+        self, *, runtime_folder: Path | None = None, containment: str = "auto", preload: Sequence[str] = ("numpy",)
+    ) -> None:
         """Prepare; nothing is started yet.
 
         runtime_folder: where private folders are made, default the folder for temporary files; must be short.
         containment: auto takes the best that the host grants: pid_namespace, user_pid_namespace, process_tree.
+        preload: modules that the template imports besides the SDK, where they are installed.
         """
+        self._preload = preload
+        self._template: Spawner | None = None
+        self._templates_lost = 0
         self._runtime_folder = runtime_folder
         self._containment = containment
         self._spawner: Spawner | None = None
@@ -37,30 +50,41 @@ class SidecarHost:
     @property
     def containment(self) -> str | None:
         """How the trees of sidecars are held together; None before the first start."""
-        return self._spawner.containment if self._spawner else None
+        spawner = self._spawner or self._template
+        return spawner.containment if spawner else None
 
-    def start(self, command: list[str], *, cwd: Path, mode: str, limits: SidecarLimits | None = None) -> Sidecar:
+    def start(
+        self,
+        command: list[str],
+        *,
+        cwd: Path,
+        mode: str,
+        limits: SidecarLimits | None = None,
+        forked: bool = False,
+        connection: type[Connection] = Connection,
+    ) -> Sidecar:
         """Start a sidecar and return it when it serves.
 
         command: as in the run config. cwd: where it is started, and where its relative paths begin.
         mode: debug keeps the end of its output; prod sends it to /dev/null and shows none of its texts.
+        forked: fork it from the template if the command can be; where that fails it is started normally.
         Raises BundleExec before anything is started; SidecarExit, HandshakeTimeout, HandshakeBad, CookieRefused
         after its tree was killed; GuardLost; PlatformUnsupported.
         """
         assert mode in ("debug", "prod")
         limits = limits or SidecarLimits()
         argv = resolve(command, cwd)
-        cookie = secrets.token_hex(32)
-        env = {"BOXGATE_COOKIE": cookie, "BOXGATE_PROTOCOLS": ",".join(map(str, CONTRACT_VERSIONS))}
-        process = self._running_spawner().spawn(
-            argv,
-            name=command[0],
-            cwd=cwd.absolute(),
-            env=env,
-            capture_bytes=limits.capture_bytes_max if mode == "debug" else 0,
-            open_files=limits.open_files_max,
-        )
-        sidecar = wait_ready(process, cookie, mode=mode, limits=limits)
+        sidecar = note = None
+        if forked and self._templates_lost < _TEMPLATES_MAX and can_be_forked(command, cwd):
+            with contextlib.suppress(GuardLost):
+                sidecar = self._start(self._running_template(), command[0], argv, cwd, mode, limits, connection)
+                sidecar.forked = True
+            if sidecar is None:
+                self._lose_template()
+                note = "the template of sidecars was lost; this one was started normally"
+        if sidecar is None:
+            sidecar = self._start(self._running_spawner(), command[0], argv, cwd, mode, limits, connection)
+            sidecar.start_note = note
         self._started = [*(other for other in self._started if not other.stopped), sidecar]
         return sidecar
 
@@ -98,8 +122,9 @@ class SidecarHost:
             sidecar.kill()
         self._started.clear()
         self._attached.clear()
-        if self._spawner is not None:
-            self._spawner.close()
+        for spawner in (self._template, self._spawner):
+            if spawner is not None:
+                spawner.close()
 
     def __enter__(self) -> SidecarHost:
         """Return itself."""
@@ -108,6 +133,42 @@ class SidecarHost:
     def __exit__(self, *_: object) -> None:
         """Leave nothing behind."""
         self.close()
+
+    def _start(
+        self,
+        spawner: Spawner,
+        name: str,
+        argv: list[str],
+        cwd: Path,
+        mode: str,
+        limits: SidecarLimits,
+        connection: type[Connection],
+    ) -> Sidecar:
+        cookie = secrets.token_hex(32)
+        process = spawner.spawn(
+            argv,
+            name=name,
+            cwd=cwd.absolute(),
+            env={"BOXGATE_COOKIE": cookie, "BOXGATE_PROTOCOLS": ",".join(map(str, CONTRACT_VERSIONS))},
+            capture_bytes=limits.capture_bytes_max if mode == "debug" else 0,
+            open_files=limits.open_files_max,
+        )
+        return wait_ready(process, cookie, mode=mode, limits=limits, connection=connection)
+
+    def _running_template(self) -> Spawner:
+        if self._template is None:
+            self._template = Spawner(
+                runtime_folder=self._runtime_folder,
+                containment=self.containment or self._containment,
+                program=(str(_TEMPLATE), ",".join(self._preload)),
+            )
+        return self._template
+
+    def _lose_template(self) -> None:
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+            self._templates_lost += 1
 
     def _running_spawner(self) -> Spawner:
         if sys.platform != "linux":

@@ -44,6 +44,9 @@ class Orders(Protocol):
     def order(self, message: dict[str, object]) -> None:
         """Pass a message on to the guard."""
 
+    def drain(self, identity: int) -> None:
+        """Return when all is read that the process wrote before the call."""
+
 
 class SidecarProcess:
     """Its state is set by the spawner's thread and may be read and awaited by any."""
@@ -84,6 +87,17 @@ class SidecarProcess:
     def output(self, index: int) -> str:
         """Return the kept end of stdout (0) or stderr (1); empty in prod."""
         return self._tails[index].text() if self._tails else ""
+
+    def settle_output(self) -> None:
+        """Return when all is read that it wrote before the call; nothing is in prod."""
+        if self._tails is not None and not self._gone.is_set():
+            self._orders.drain(self._identity)
+
+    def forget_output(self) -> None:
+        """Forget all that it wrote before the call: it belongs to nobody who asks from now on."""
+        self.settle_output()
+        for tail in self._tails or ():
+            tail.clear()
 
     def end_of_stderr(self, lines_max: int = 60) -> str:
         """Kill the tree and return the last lines of all that it wrote to stderr; empty in prod.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -28,15 +29,21 @@ class Sidecar:
         limits: SidecarLimits,
         process: SidecarProcess | None,
         socket: PinnedSocket | None,
+        connection: type[Connection] = Connection,
     ) -> None:
         """Make the connection; `wait_ready` has checked the socket."""
         self.limits = limits
-        self.connection = Connection(
+        self.forked = False
+        """Whether it is a fork of the template."""
+        self.start_note: str | None = None
+        """What a log should tell of its start."""
+        self.connection = connection(
             address, cookie, mode=mode, limits=limits, process=process, kill=self._kill_process
         )
         self._process = process
         self._socket = socket
         self._stopped = False
+        self._dropped = False
         self._killed = False
 
     @property
@@ -56,8 +63,8 @@ class Sidecar:
 
     @property
     def stopped(self) -> bool:
-        """Return whether `stop` or `kill` was called."""
-        return self._stopped
+        """Return whether `stop` or `kill` was called, or its tree is gone after `drop`."""
+        return self._stopped or (self._dropped and (self._process is None or self._process.wait_gone(0.0)))
 
     @property
     def stop_unclean(self) -> bool:
@@ -97,6 +104,33 @@ class Sidecar:
         self._kill_process()
         self.stop(0.0)
 
+    def drop(self, grace_s: float = 0.0) -> None:
+        """End it as `stop` does, or with no grace as `kill`, and do not wait: `kill` afterwards does. Idempotent."""
+        self._dropped = True
+        self._close_connection()
+        if grace_s > 0.0 and self._process is not None and self._process.exit is None:
+            self._process.terminate(grace_s)
+        elif self._process is not None:
+            self._kill_process()
+
+    def memory_bytes(self) -> int:
+        """Return the anonymous memory of the process that was started; 0 if it is over or not ours."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.startswith("RssAnon:"):
+                    return int(line.split()[1]) * 1024
+        return 0
+
+    def settle_output(self) -> None:
+        """Return when all is read that it wrote before the call."""
+        if self._process is not None:
+            self._process.settle_output()
+
+    def forget_output(self) -> None:
+        """Forget all that it wrote before the call."""
+        if self._process is not None:
+            self._process.forget_output()
+
     def __enter__(self) -> Sidecar:
         """Return itself."""
         return self
@@ -116,7 +150,14 @@ class Sidecar:
             self._socket.close()
 
 
-def wait_ready(process: SidecarProcess, cookie: str, *, mode: str, limits: SidecarLimits) -> Sidecar:
+def wait_ready(
+    process: SidecarProcess,
+    cookie: str,
+    *,
+    mode: str,
+    limits: SidecarLimits,
+    connection: type[Connection] = Connection,
+) -> Sidecar:
     """Return the sidecar of a started process when it serves; else kill its tree and raise.
 
     Raises SidecarExit, HandshakeTimeout, HandshakeBad or CookieRefused.
@@ -126,7 +167,9 @@ def wait_ready(process: SidecarProcess, cookie: str, *, mode: str, limits: Sidec
     sidecar: Sidecar | None = None
     try:
         pinned = _wait_listening(process, mode, limits, deadline)
-        sidecar = Sidecar(pinned.address, cookie, mode=mode, limits=limits, process=process, socket=pinned)
+        sidecar = Sidecar(
+            pinned.address, cookie, mode=mode, limits=limits, process=process, socket=pinned, connection=connection
+        )
         sidecar.connection.wait_serving(deadline)
     except BaseException:
         process.kill()

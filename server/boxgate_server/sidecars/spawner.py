@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -34,17 +34,26 @@ SOCKET_PATH_BYTES_MAX = 107
 _FOLDER_BYTES_MAX = SOCKET_PATH_BYTES_MAX - len("/bg-01234567/99999999/s")
 _START_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
+_DRAIN_TIMEOUT_S = 2.0
 _CHUNK_BYTES = 64 * 1024
 
 
 class Spawner:
     """Starts processes through the guard. All methods may be called from any thread."""
 
-    def __init__(self, *, runtime_folder: Path | None = None, containment: str = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        runtime_folder: Path | None = None,
+        containment: str = "auto",
+        program: Sequence[str] = ("-I", "-S", guard_module.__file__),
+    ) -> None:
         """Start the thread; the guard follows with the first process.
 
         runtime_folder: where private folders are made; must be short. containment: auto, or a constant of the guard.
+        program: arguments of the interpreter that make it the guard, or the template.
         """
+        self._program = program
         self._runtime_folder = _short_folder(runtime_folder)
         self._wanted_containment = containment
         self._selector = selectors.DefaultSelector()
@@ -93,6 +102,13 @@ class Spawner:
         """Pass a message on to the guard; without one there is nothing to order."""
         if not self._closing:
             self._post(lambda: self._send_order(message))
+
+    def drain(self, identity: int) -> None:
+        """Return when all is read that the process wrote before the call."""
+        done = threading.Event()
+        if not self._closing:
+            self._post(lambda: self._drain_pipes(identity, done))
+            done.wait(_DRAIN_TIMEOUT_S)
 
     def close(self) -> None:
         """Kill what still runs, end guard and thread. Idempotent."""
@@ -164,7 +180,7 @@ class Spawner:
     def _start_guard(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-I", "-S", guard_module.__file__]
+            command = [sys.executable, *self._program]
             arguments = [str(theirs.fileno()), str(os.getpid()), str(self._runtime_folder), self._wanted_containment]
             self._guard = subprocess.Popen(
                 command + arguments,
@@ -242,6 +258,13 @@ class Spawner:
             process.kill()
         starting.future.set_result(process)
         return running
+
+    def _drain_pipes(self, identity: int, done: threading.Event) -> None:
+        if identity in self._running:
+            running = self._running[identity]
+            for output in list(running.outputs):
+                self._drain(running, output)  # a chunk is as much as a pipe holds
+        done.set()
 
     def _drain(self, running: _Running, output: int, *, to_the_end: bool = False) -> None:
         # One chunk for each turn of the loop, so that a flood of one sidecar does not starve the others.

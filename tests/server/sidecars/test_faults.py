@@ -54,6 +54,9 @@ def test_the_end_of_stderr_is_told_when_nothing_can_be_added_to_it(tmp_path: Pat
             assert message["op"] == "kill"
             threading.Timer(0.05, self.end).start()
 
+        def drain(self, identity: int) -> None:
+            """There is nothing to be read before the end."""
+
         def end(self) -> None:
             stderr.append(b"ValueError: the last words\n")
             process.set_gone()
