@@ -127,7 +127,11 @@ def _unknown_key(path: KeyPath, model: type[BaseModel]) -> tuple[str, str, str]:
 def _keys_at(path: KeyPath, model: type[BaseModel]) -> list[str]:
     # What stands in a list has the keys of one entry.
     path = tuple(part for part in path if isinstance(part, str))
-    return sorted({str(other[-1]) for other in _known_paths(model) if other[:-1] == path})
+    keys = {str(other[-1]) for other in _known_paths(model) if other[:-1] == path}
+    if not keys and path[:-1] in _known_paths(model):
+        # Behind a name that the reader chose, such as a symbol: the keys of any entry.
+        keys = {str(other[-1]) for other in _known_paths(model) if other[:-1] == path[:-1]}
+    return sorted(keys)
 
 
 @functools.cache

@@ -1,0 +1,278 @@
+"""Reading a matrix file: the run config in it, what varies, and what is wrong with either, all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from boxgate_engine.config import RunConfig, config_document, validate_document
+from boxgate_engine.config.document import Document, path_text
+from boxgate_engine.config.explain import explain
+from boxgate_engine.config.model import FIRST
+from boxgate_engine.datasets.remote import is_remote
+from boxgate_engine.errors import ConfigInvalid, Problem
+from boxgate_server.matrix.config.model import (
+    IoConfig,
+    MatrixConfig,
+    MatrixDocument,
+    MatrixKeys,
+    RangeConfig,
+    RunnerConfig,
+)
+
+_OWN: Final = tuple(MatrixKeys.model_fields)
+_UNKNOWN_WINDOW: Final = {"start": "1970-01-01", "end": "last"}
+"""Stands in while the windows of the matrix are wrong, so that the rest can be checked with them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixFile:
+    """A valid matrix file.
+
+    base: the run config; its instruments are all that occur, its window the first. document: where each key stands.
+    """
+
+    base: RunConfig
+    matrix: MatrixConfig
+    runner: RunnerConfig
+    io: IoConfig
+    document: Document
+
+    @property
+    def store(self) -> str:
+        """The folder of runs and matrices, as the file writes it."""
+        return self.io.artifacts_store
+
+
+def load_matrix(path: Path | str, overrides: Sequence[str] = ()) -> MatrixFile:
+    """Return the valid content of a matrix file. overrides: `key.path=value` each.
+
+    Raises ConfigInvalid with all problems that could be found, each with key path and line.
+    """
+    document = config_document(path, overrides)
+    if not isinstance(document.value, dict):
+        if not document.problems:
+            document.refuse(
+                (),
+                "the file is empty or not a mapping",
+                expected="the keys of a run config and `matrix`",
+                remedy="name the YAML file of a matrix, for example configs/matrix_demo.yaml",
+            )
+        raise ConfigInvalid(document.problems)
+    given = document.value
+    problems = list(document.problems)
+    keys = _matrix_keys(document, given, problems)
+    base = _base(document, given, keys, problems)
+    if keys is not None:
+        problems += _window_problems(keys.matrix, given, document) + _runner_problems(keys, document)
+        problems += _store_problems(keys, given, document)
+    if problems:
+        raise ConfigInvalid(problems)
+    assert base is not None
+    assert keys is not None
+    return MatrixFile(
+        base=_with_io(base, keys.io), matrix=keys.matrix, runner=keys.runner, io=keys.io, document=document
+    )
+
+
+def _matrix_keys(document: Document, given: dict[str, Any], problems: list[Problem]) -> MatrixKeys | None:
+    """Return the keys of the matrix, None if they are wrong; the costs of each set are filled up from those beside."""
+    own = {key: given[key] for key in _OWN if key in given}
+    costs, matrix = given.get("costs", {}), own.get("matrix")
+    if isinstance(matrix, dict) and isinstance(costs, dict) and isinstance(matrix.get("costs"), list):
+        sets = [{**costs, **one} if isinstance(one, dict) else one for one in matrix["costs"]]
+        own["matrix"] = {**matrix, "costs": sets}
+    part = Document(value=own, sources=document.sources, problems=list(document.problems))
+    try:
+        return MatrixKeys.model_validate(own)
+    except ValidationError as error:
+        problems += explain(error, part, model=MatrixDocument)
+        return None
+
+
+def _base(
+    document: Document, given: dict[str, Any], keys: MatrixKeys | None, problems: list[Problem]
+) -> RunConfig | None:
+    """Return the run config, None if it is wrong: instruments and window are those of the matrix, if it has some."""
+    value = {key: entry for key, entry in given.items() if key not in _OWN}
+    matrix = given.get("matrix")
+    varied = matrix if isinstance(matrix, dict) else {}
+    if "instruments" in varied:
+        value["instruments"] = _symbols(keys.matrix if keys else None)
+    if "windows" in varied:
+        value["window"] = _first_window(keys.matrix if keys else None)
+    report = value.get("report", {})
+    if isinstance(report, dict):
+        value["report"] = {"html": False, **report}
+    part = Document(value=value, sources=document.sources)
+    told = {problem.path for problem in problems}
+    try:
+        return validate_document(part, model=MatrixDocument)
+    except ConfigInvalid as error:
+        problems += [one for one in error.problems if one.path not in told]
+        return None
+
+
+def _symbols(matrix: MatrixConfig | None) -> list[str]:
+    if matrix is None or matrix.instruments is None:
+        return ["UNKNOWN"]
+    return list(dict.fromkeys(symbol for portfolio in matrix.instruments for symbol in portfolio))
+
+
+def _first_window(matrix: MatrixConfig | None) -> dict[str, str]:
+    if matrix is None or matrix.windows is None:
+        return dict(_UNKNOWN_WINDOW)
+    return {"start": matrix.windows[0].start, "end": matrix.windows[0].end}
+
+
+def _window_problems(matrix: MatrixConfig, given: dict[str, Any], document: Document) -> list[Problem]:
+    """Return what is wrong with the windows and portfolios among themselves."""
+    problems = []
+
+    def refuse(at: tuple[str | int, ...], what: str, expected: str, remedy: str) -> None:
+        problems.append(
+            Problem(path=path_text(at), source=document.source(at), what=what, expected=expected, remedy=remedy)
+        )
+
+    if matrix.windows is not None:
+        starts: list[tuple[tuple[str | int, ...], Any]] = [
+            (("matrix", "windows", i), one.start) for i, one in enumerate(matrix.windows)
+        ]
+    else:
+        window = given.get("window")
+        starts = [(("window",), window.get("start") if isinstance(window, dict) else None)]
+    for at, start in starts:
+        if start == FIRST:
+            refuse(
+                (*at, "start"),
+                "`first` leaves room for what a strategy needs before it, which may differ between parameter sets",
+                "a date, so that all runs of a window have the same",
+                "write the date; boxgate data show tells where the data begin",
+            )
+    for name, listed in (("windows", matrix.windows), ("instruments", matrix.instruments), ("costs", matrix.costs)):
+        for i, one in enumerate(listed or ()):
+            first = (listed or ()).index(one)
+            if first != i:
+                refuse(
+                    ("matrix", name, i),
+                    f"it is the same as number {first + 1} of the list",
+                    "each once",
+                    "remove one of the two",
+                )
+    for i, portfolio in enumerate(matrix.instruments or ()):
+        twice = sorted({symbol for symbol in portfolio if portfolio.count(symbol) > 1})
+        if twice:
+            refuse(("matrix", "instruments", i), f"named more than once: {', '.join(twice)}", "each once", "remove it")
+    return problems
+
+
+def _runner_problems(keys: MatrixKeys, document: Document) -> list[Problem]:
+    """Return what is asked for and cannot be done."""
+    concurrency = keys.runner.concurrency
+    method = keys.matrix.search.method
+    problems = []
+    if method in ("tpe", "nsga2"):
+        problems.append(
+            Problem(
+                path="matrix.search",
+                source=document.source(("matrix", "search")),
+                what=f"the search {method} cannot be computed yet",
+                expected="grid or random",
+                remedy="set matrix.search: grid, or random with trials",
+                code="SEARCH_UNAVAILABLE",
+            )
+        )
+    else:
+        problems += [
+            Problem(
+                path=f"matrix.params.{name}",
+                source=document.source(("matrix", "params", name)),
+                what=f"the search {method} needs a step: without it the range has no end",
+                expected="{from: 1.0, to: 2.0, step: 0.5}",
+                remedy="add step",
+            )
+            for name, axis in keys.matrix.params.items()
+            if isinstance(axis, RangeConfig) and axis.step is None
+        ]
+    if concurrency.strategy != "process":
+        at: tuple[str, ...] = ("runner", "concurrency", "strategy")
+        problems.append(
+            Problem(
+                path=path_text(at),
+                source=document.source(at),
+                what="runs cannot be distributed over a cluster yet",
+                expected="process",
+                remedy="set runner.concurrency.strategy: process",
+                code="RUNNER_UNAVAILABLE",
+            )
+        )
+    elif concurrency.max_workers > 1:
+        at = ("runner", "concurrency", "max_workers")
+        problems.append(
+            Problem(
+                path=path_text(at),
+                source=document.source(at),
+                what=f"{concurrency.max_workers} workers cannot compute at once yet",
+                expected="1",
+                remedy="set runner.concurrency.max_workers: 1",
+                code="RUNNER_UNAVAILABLE",
+            )
+        )
+    return problems
+
+
+def _store_problems(keys: MatrixKeys, given: dict[str, Any], document: Document) -> list[Problem]:
+    problems = []
+    store = keys.io.artifacts_store
+    if is_remote(store):
+        problems.append(
+            Problem(
+                path="io.artifacts_store",
+                source=document.source(("io", "artifacts_store")),
+                what=f"{store} is no folder of this host",
+                expected="a folder, such as artifacts",
+                remedy="name a folder",
+                code="STORE_UNSUPPORTED",
+            )
+        )
+    elif "artifacts" in given and given["artifacts"] != _runs(store):
+        problems.append(
+            Problem(
+                path="artifacts",
+                source=document.source(("artifacts",)),
+                what=f"the runs of a matrix lie in {_runs(store)}, as io.artifacts_store says",
+                expected=f"{_runs(store)}, or the key left out",
+                remedy="remove artifacts, or set io.artifacts_store to the folder above it",
+            )
+        )
+    cache = given.get("data_provider")
+    local = cache.get("cache") if isinstance(cache, dict) else None
+    named = local.get("local_dir") if isinstance(local, dict) else None
+    if keys.io.dataset_cache is not None and named not in (None, keys.io.dataset_cache):
+        problems.append(
+            Problem(
+                path="io.dataset_cache",
+                source=document.source(("io", "dataset_cache")),
+                what="it and data_provider.cache.local_dir name different folders",
+                expected="one of the two",
+                remedy="leave one of the two out",
+            )
+        )
+    return problems
+
+
+def _runs(store: str) -> str:
+    return (Path(store) / "runs").as_posix()
+
+
+def _with_io(base: RunConfig, io: IoConfig) -> RunConfig:
+    """Return the config with the folders that `io` names."""
+    update: dict[str, Any] = {"artifacts": _runs(io.artifacts_store)}
+    if io.dataset_cache is not None:
+        cache = base.data_provider.cache.model_copy(update={"local_dir": io.dataset_cache})
+        update["data_provider"] = base.data_provider.model_copy(update={"cache": cache})
+    return base.model_copy(update=update)

@@ -1,0 +1,1 @@
+"""Which runs a matrix has: axes and windows, their product, the identity of each run without computing it."""
