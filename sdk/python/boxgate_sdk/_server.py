@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import re
@@ -263,6 +264,7 @@ class _Service:
                 report = opened.session.strategy.on_stop()
                 if report is not None and opened.session.ctx.mode == "debug":
                     response.report.CopyFrom(to_struct(report))
+            _flush_output()
             return response.SerializeToString(deterministic=True)
 
     def health(self, data: bytes, context: grpc.ServicerContext) -> bytes:
@@ -279,6 +281,13 @@ class _Service:
                 raise errors.SessionUnknown(session_id)
             opened.streamed = True
             return opened
+
+
+def _flush_output() -> None:
+    """Write what a session printed before its end is answered: later it would stand in the log of another one."""
+    for output in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or replaced by the strategy
+            output.flush()
 
 
 class _Border:
