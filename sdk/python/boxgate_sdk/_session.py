@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from boxgate_sdk._conversation import Conversation
-from boxgate_sdk._events import events_of, moment_end
+from boxgate_sdk._events import Events
 from boxgate_sdk._extras import extra_missing
 from boxgate_sdk._meta import encode_meta
 from boxgate_sdk._wire import Window, encode_intent, encode_response, encode_signal
@@ -27,7 +27,7 @@ from boxgate_sdk.strategy import Strategy, overrides
 
 if TYPE_CHECKING:
     from boxgate_sdk.context import Context
-
+    from boxgate_sdk.events import Bar, Tick
 
 Part = TypeVar("Part", Signal, Intent)
 
@@ -50,16 +50,17 @@ class Session:
         )
         if self._vector:
             ctx.enter_vector_form()
-        self._rings = ctx.rings if any(ring.maxlen for ring in ctx.rings) else None
+        self._keep = ctx.keep
         self._instruments = tuple(ctx.instruments.values())
         self._instrument_of_series = [s.instrument for s in ctx.series]
         self._meta = ctx.mode == "debug"
         self._next_seq: int | None = None
         self._data = ctx.delivered
-        # The moment that is answered: where it is in its window, what was said in it, and whether it had an intent.
-        self._window: Window | None = None
-        self._at = 0
+        # The window that is answered: its events, what was said of them, and in its current moment the last signal of
+        # each instrument, and whether there was an intent.
+        self._events: Events | None = None
         self._out: list[bytes] = []
+        self._moment: dict[int, Signal] = {}
         self._acted = False
         self._conversation = Conversation(self._answer) if self._orders and self._feedback else None
         if self._conversation is not None:
@@ -98,13 +99,14 @@ class Session:
 
         intents: of the event that is handled; those of events before it in the moment go with them.
         """
-        window = self._window
-        assert window is not None
+        events = self._events
+        assert events is not None
         assert self._conversation is not None
-        self._out += [self._encode_intent(self._at, intent) for intent in intents]
+        window, index = events.window, events.index
+        self._out += [self._encode_intent(index, intent) for intent in intents]
         self._acted = True
-        consumed = moment_end(window, self.ctx.series, self._at)
-        said, self._out[:] = b"".join(self._out), []
+        consumed = events.moment_end(index)
+        said, self._out = b"".join(self._out), []
         reply = encode_response(window.first_seq, consumed, b"", intents=said, more=True)
         news = self._conversation.ask(reply)
         if news.count or news.first_seq != window.first_seq:
@@ -127,45 +129,60 @@ class Session:
 
     def _event_answers(self, window: Window) -> tuple[int, bytes]:
         """Hand the events to on_event. Returns the number consumed and the signals or intents as bytes."""
-        ctx = self.ctx
-        on_event = self.strategy.on_event
-        enter_event = ctx.enter_event
-        rings = self._rings
-        stops = self._feedback and not window.warmup
-        ctx.enter_window(
-            window.first_seq,
-            moment_end(window, ctx.series, 0) if stops else 0,
-            window.account if stops else None,
-            window.marks if stops else None,
-        )
-        out = self._out = []
-        self._window, self._acted = window, False
-        moment: dict[int, Signal] = {}
-        consumed = moment_stop = -1
-        for index, event in enumerate(events_of(window, ctx.series)):
-            self._at = index
-            enter_event(event)
-            if rings is not None:
-                rings[event.series].append(event)
+        events = self._events = Events(window, self.ctx.series)
+        self._out = []
+        if self._feedback and not window.warmup:
+            self.ctx.enter_window(events, window.account, window.marks)
+            consumed = self._answer_until_news(events)
+        else:
+            self.ctx.enter_window(events, None, None)
+            consumed = self._answer_all(events)
+        return consumed, b"".join(self._out)
+
+    def _answer_all(self, events: Events) -> int:
+        on_event, keep = self.strategy.on_event, self._keep
+        for event in events:
+            if keep is not None:
+                keep(event)
             answer = on_event(event)
             if answer is not None:
-                if self._orders:
-                    intents = _parts_of(answer, Intent, "None, an Intent, or several Intents")
-                    out += [self._encode_intent(index, intent) for intent in intents]
-                    self._acted = self._acted or bool(intents)
-                else:
-                    for signal in _parts_of(answer, Signal, "None, a Signal, or several Signals"):
-                        instrument = self._instrument(signal.instrument, event.series)
-                        out.append(self._encode(index, instrument, signal))
-                        moment[instrument] = signal
-            if stops and (moment or self._acted):
-                moment_stop = moment_end(window, ctx.series, index)
-            if index + 1 == moment_stop:
+                self._say(answer, event)
+        return events.window.count
+
+    def _answer_until_news(self, events: Events) -> int:
+        """Stop at the end of the first moment with an effective signal or an intent."""
+        on_event, keep = self.strategy.on_event, self._keep
+        moment = self._moment
+        moment.clear()
+        self._acted = False
+        for event in events:
+            if keep is not None:
+                keep(event)
+            answer = on_event(event)
+            if answer is not None:
+                self._say(answer, event)
+            if not moment and not self._acted:
+                continue
+            done = events.index + 1
+            if done == events.moment_end(done - 1):
                 if self._acted or self._is_effective(moment):
-                    consumed = moment_stop
-                    break
-                moment = {}
-        return (window.count if consumed < 0 else consumed), b"".join(out)
+                    return done
+                moment.clear()
+        return events.window.count
+
+    def _say(self, answer: object, event: Bar | Tick) -> None:
+        """Encode what was answered to an event. Raises AnswerMistyped, InstrumentUnknown."""
+        assert self._events is not None
+        index = self._events.index
+        if self._orders:
+            intents = _parts_of(answer, Intent, "None, an Intent, or several Intents")
+            self._out += [self._encode_intent(index, intent) for intent in intents]
+            self._acted = self._acted or bool(intents)
+            return
+        for signal in _parts_of(answer, Signal, "None, a Signal, or several Signals"):
+            instrument = self._instrument(signal.instrument, event.series)
+            self._out.append(self._encode(index, instrument, signal))
+            self._moment[instrument] = signal
 
     def _vector_signals(self, window: Window) -> bytes:
         try:
@@ -191,9 +208,8 @@ class Session:
     def _encode_intent(self, index: int, intent: Intent) -> bytes:
         if intent.position and not self._hedging:
             raise HedgingNotGranted(intent.position)
-        window = self._window
-        assert window is not None
-        series = window.series[index] if len(window.series) else 0
+        assert self._events is not None
+        series = self._events.series.index
         meta = encode_meta(intent.meta) if self._meta and intent.meta is not None else None
         return encode_intent(index, self._instrument(intent.instrument, series), intent, meta)
 

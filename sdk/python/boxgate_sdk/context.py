@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,6 +25,7 @@ from boxgate_sdk.history import History
 from boxgate_sdk.philox import Random
 
 if TYPE_CHECKING:
+    from boxgate_sdk._events import Events
     from boxgate_sdk._wire import Marks
     from boxgate_sdk.data import Data
     from boxgate_sdk.intents import Intent
@@ -131,14 +131,12 @@ class Context:
         if data is not None:
             data.attach(self)
         self._random = Random(seed)
-        self._event: Bar | Tick | None = None
+        # The events of the current window, which know where the session is; None before the first.
+        self._events: Events | None = None
         self._vector = False
-        # The account of the current window; enter_window sets it, current_account reads it when it is needed.
+        # The account of the current window; enter_window sets its bytes, current_account reads them when it is needed.
         self._account = opening_account
-        self._account_later = opening_account.without_updates()
         self._account_bytes: bytes | None = None
-        self._first_seq = 0
-        self._first_moment_end = 0
         self._marks: Marks | None = None
         self._continued = False
         self._ask: Callable[[Sequence[Intent]], None] | None = None
@@ -146,7 +144,7 @@ class Context:
     @property
     def rng(self) -> Random:
         """Random numbers of the event that is handled: the same for the same seed and event, however it arrives."""
-        self._random.follow(self._event)
+        self._random.follow(self.seq)
         return self._random
 
     @property
@@ -154,9 +152,11 @@ class Context:
         """The account at the event that is handled. Raises FeedbackNotGranted."""
         if not self._feedback:
             raise FeedbackNotGranted("account")
-        account = self.current_account()
-        # An update is news in the moment that it became known with, wherever the window ends.
-        return account if self._index() < self._first_moment_end else self._account_later
+        account = self._account if self._account_bytes is None else self.current_account()
+        if account.updates and not self._in_first_moment():
+            # An update is news in the moment that it became known with, wherever the window ends.
+            self._account = account = account.without_updates()
+        return account
 
     @property
     def equity(self) -> float:
@@ -224,15 +224,14 @@ class Context:
         """Write one line to stderr in debug runs: the message, the number of the event, the fields as JSON."""
         if self.mode != "debug":
             return
-        seq = "" if self._event is None else f" seq={self._event.seq}"
+        seq = "" if self.seq is None else f" seq={self.seq}"
         extra = f" {json.dumps(fields, sort_keys=True, default=str)}" if fields else ""
         sys.stderr.write(f"{message}{seq}{extra}\n")
         sys.stderr.flush()
 
-    def enter_window(self, first_seq: int, first_moment_end: int, account: bytes | None, marks: Marks | None) -> None:
-        """Begin a window; its first moment ends before event first_moment_end. The session calls it."""
-        self._first_seq = first_seq
-        self._first_moment_end = first_moment_end
+    def enter_window(self, events: Events, account: bytes | None, marks: Marks | None) -> None:
+        """Begin a window. account, marks: of the window; None in the warm-up. The session calls it."""
+        self._events = events
         self._account_bytes = account
         self._marks = marks
         self._continued = False
@@ -250,11 +249,7 @@ class Context:
     @property
     def seq(self) -> int | None:
         """Number of the event that is handled, or was handled last; None before the first."""
-        return None if self._event is None else self._event.seq
-
-    def enter_event(self, event: Bar | Tick | None) -> None:
-        """Make this the event that is handled. The session calls it."""
-        self._event = event
+        return None if self._events is None else self._events.window.first_seq + self._events.index
 
     def enter_vector_form(self) -> None:
         """Say that whole windows are answered. The session calls it."""
@@ -264,7 +259,6 @@ class Context:
         """Return the account of the window, with the updates of its first moment. The session calls it."""
         if self._account_bytes is not None:
             self._account = read_account(self._account_bytes, tuple(self.instruments))
-            self._account_later = self._account.without_updates()
             self._account_bytes = None
         return self._account
 
@@ -274,12 +268,16 @@ class Context:
         return self._data
 
     @property
-    def rings(self) -> list[deque[Bar | Tick]]:
-        """The history of each series. The session appends to it."""
-        return self._history.rings
+    def keep(self) -> Callable[[Bar | Tick], None] | None:
+        """What the session hands each event to, for ctx.history; None where nothing was declared."""
+        return self._history.keep
 
     def _index(self) -> int:
-        return 0 if self._event is None or self._continued else self._event.seq - self._first_seq
+        return 0 if self._events is None or self._continued else self._events.index
+
+    def _in_first_moment(self) -> bool:
+        events = self._events
+        return events is None or self._continued or events.index < events.moment_end(0)
 
     def _mark_key(self, attribute: str, symbol: str, position: str) -> tuple[int, str]:
         if not self._feedback:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from boxgate_sdk.errors import HistoryBeyondDeclared, HistoryShort
 from boxgate_sdk.events import Bar, Tick
@@ -16,6 +16,13 @@ class History:
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.rings: list[deque[Bar | Tick]] = [deque(maxlen=n) for n in lengths]
+
+    @property
+    def keep(self) -> Callable[[Bar | Tick], None] | None:
+        """What takes each event; None where no ring holds any."""
+        if not any(ring.maxlen for ring in self.rings):
+            return None
+        return self.rings[0].append if len(self.rings) == 1 else self._append
 
     def declared(self, series: int) -> int:
         """Return how many events the ring of a series holds."""
@@ -34,3 +41,6 @@ class History:
         if events > len(ring):
             raise HistoryShort(symbol, frame, events, len(ring))
         return [ring[i] for i in range(len(ring) - events, len(ring))] if events < len(ring) else list(ring)
+
+    def _append(self, event: Bar | Tick) -> None:
+        self.rings[event.series].append(event)

@@ -6,13 +6,17 @@ import math
 import re
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from boxgate_sdk.account import Order, Position, Update
 from boxgate_sdk.context import Context, Instrument
 from boxgate_sdk.errors import FeedbackNotGranted, HedgingNotGranted, InstrumentUnknown, OrderInvalid, OutsideEvent
 from boxgate_sdk.intents import Intent, IntentKind, OrderState, OrderType, TimeInForce
 from boxgate_sdk.signals import Side
+
+if TYPE_CHECKING:
+    from boxgate_sdk._events import Events
+    from boxgate_sdk._wire import Marks
 
 _PRICES = ("price", "stop_price", "trail")
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -311,13 +315,13 @@ class IntentContext(Context):
         """Return the next update that on_order_update has not seen. The IntentStrategy calls it."""
         return self._news.popleft() if self._news else None
 
-    def enter_window(self, first_seq: int, first_moment_end: int, account: bytes | None, marks: Any) -> None:
+    def enter_window(self, events: Events, account: bytes | None, marks: Marks | None) -> None:
         """As Context; the states of the orders follow the account."""
-        super().enter_window(first_seq, first_moment_end, account, marks)
+        super().enter_window(events, account, marks)
         if account is not None:
             self._follow()
 
-    def enter_continuation(self, account: bytes, marks: Any) -> None:
+    def enter_continuation(self, account: bytes, marks: Marks) -> None:
         """As Context; the states of the orders follow the account."""
         super().enter_continuation(account, marks)
         self._follow()
@@ -369,9 +373,9 @@ class IntentContext(Context):
                 return name
 
     def _instrument(self, symbol: str | None) -> Instrument:
-        if self._event is None:
+        if self._events is None:
             raise OutsideEvent("an order", "call it in on_bar or on_tick")
-        name = self._event.symbol if symbol is None else symbol
+        name = self._events.series.symbol if symbol is None else symbol
         if name not in self.instruments:
             raise InstrumentUnknown(name, self.instruments)
         return self.instruments[name]
@@ -390,7 +394,7 @@ class IntentContext(Context):
             raise HedgingNotGranted(name)
 
     def _is_warmup(self) -> bool:
-        return self._event is not None and self._event.warmup
+        return self._events is not None and self._events.window.warmup
 
 
 def _apply(state: OrderState, update: Update) -> None:

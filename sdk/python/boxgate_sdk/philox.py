@@ -7,12 +7,9 @@ seed); counter = (low, high word of the event's seq in two's complement, draw, 0
 from __future__ import annotations
 
 from collections.abc import MutableSequence, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from boxgate_sdk.errors import OutsideEvent
-
-if TYPE_CHECKING:
-    from boxgate_sdk.events import Bar, Tick
 
 T = TypeVar("T")
 
@@ -27,13 +24,12 @@ _ROUNDS = 10
 class Random:
     """The draws of one event. Draw 0 is the first after the event began, whatever was drawn before."""
 
-    __slots__ = ("_draw", "_event", "_key", "_seq")
+    __slots__ = ("_draw", "_key", "_seq")
 
     def __init__(self, seed: int, seq: int | None = None) -> None:
         self._key = (seed & _WORD, (seed >> 32) & _WORD)
         self._seq = seq
         self._draw = 0
-        self._event: Bar | Tick | None = None
 
     def random(self) -> float:
         """Return a number in [0, 1) with 53 random bits."""
@@ -70,11 +66,10 @@ class Random:
         low, high = self._key
         return Random(low | high << 32, seq)
 
-    def follow(self, event: Bar | Tick | None) -> None:
-        """Begin the draws of an event, unless they have begun. The session calls it."""
-        if event is not self._event:
-            self._event = event
-            self._seq = None if event is None else event.seq
+    def follow(self, seq: int | None) -> None:
+        """Begin the draws of the event with this number, unless they have begun. The session calls it."""
+        if seq != self._seq:
+            self._seq = seq
             self._draw = 0
 
 
