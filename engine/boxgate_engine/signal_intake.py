@@ -16,7 +16,7 @@ from numba import njit
 from boxgate_engine.errors import SignalError
 from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.grid import grid_value, lots_within, nearest_price
-from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Records
+from boxgate_engine.kernel.records import NO_EXPIRY, SIGNAL_ROW, SPEC, Integers, Record, Records
 
 BUY: Final = 1
 SELL: Final = 2
@@ -69,14 +69,12 @@ def take_signals(
     """
     if len(raw) == 0:
         return np.zeros(0, SIGNAL_ROW), 0, np.zeros(0, np.int64)
-    _refuse_faults(raw, instruments, seq)
-    order = np.lexsort((np.arange(len(raw)), raw["event"], raw["instrument"], moment[raw["event"]]))
+    _refuse_faults(raw, specs, instruments, seq)
+    order = np.lexsort((raw["event"], raw["instrument"], moment[raw["event"]]))  # stable: equal ones keep their order
     signals = np.zeros(len(raw), SIGNAL_ROW)
-    rounded = _on_grid(raw[order], specs, signals)
-    vanished = [raw[order][f"has_{name}"] & (signals[name] <= 0) for name in _PRICES]
-    off_grid = np.flatnonzero(np.any(vanished, axis=0))
-    if len(off_grid):
-        row = raw[order[off_grid[0]]]
+    rounded, vanished = _on_grid(raw, order, specs, signals)
+    if vanished >= 0:
+        row = raw[order[vanished]]
         raise _fault("a price is less than half a tick", row, seq, instruments, "prices > 0", code="SIGNAL_RANGE")
     return signals, int(rounded), order
 
@@ -91,49 +89,89 @@ def kernel_specs(instruments: Sequence[Instrument]) -> Records:
     return specs
 
 
-def _refuse_faults(raw: Records, instruments: Sequence[Instrument], seq: Sequence[int] | np.ndarray) -> None:
-    flat = raw["side"] == FLAT
-    off_window = (raw["event"] < 0) | (raw["event"] >= len(seq))
-    foreign = (raw["instrument"] < 0) | (raw["instrument"] >= len(instruments))
-    scope = f"an index in [0, {len(instruments)})"
-    checks = [
-        (off_window, "PROTO_SEQ", "event_index is outside its window", "event_index in [0, consumed)"),
-        (foreign, "PROTO_SCOPE", "unknown instrument", scope),
-        (~np.isin(raw["side"], (BUY, SELL, FLAT)), "SIGNAL_ENUM", "unknown side", "BUY, SELL or FLAT"),
-    ]
-    for name in ("qty", *_PRICES):
-        bad = raw[f"has_{name}"] & ~np.isfinite(raw[name])
-        checks.append((bad, "SIGNAL_NOT_FINITE", f"{name} is not a finite number", f"a finite {name}"))
-    negative = raw["has_qty"] & (raw["qty"] < 0)
-    sized = raw["has_qty"] & (raw["qty"] != 0)
-    checks += [
-        (negative, "SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
-        (~flat & ~sized, "SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
-        (flat & sized, "SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
-    ]
-    risk = raw["has_sl"] | raw["has_tp"] | raw["has_trail"]
-    checks.append((flat & risk, "SIGNAL_RANGE", "FLAT carries a risk", "no sl, tp and trail for FLAT"))
-    for name in _PRICES:
-        low = raw[f"has_{name}"] & (raw[name] <= 0)
-        checks.append((low, "SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent"))
-    both = raw["has_sl"] & raw["has_tp"]
-    crossed = both & ~flat & np.where(raw["side"] == BUY, raw["sl"] >= raw["tp"], raw["sl"] <= raw["tp"])
-    sides = "sl < tp for BUY, sl > tp for SELL"
-    checks.append((crossed, "SIGNAL_RISK_SIDE", "sl and tp are on contradictory sides of each other", sides))
-    lot_dens = np.array([float(i.lot_size.denominator) for i in instruments])
-    tick_dens = np.array([float(i.tick_size.denominator) for i in instruments])
-    known = np.clip(raw["instrument"], 0, len(instruments) - 1)
-    for name, dens in (("qty", lot_dens), *((name, tick_dens) for name in _PRICES)):
-        with np.errstate(invalid="ignore", over="ignore"):
-            beyond = raw[f"has_{name}"] & (raw[name] * dens[known] >= STEPS_MAX)
-        checks.append((beyond, "SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}"))
-    faults = np.array([mask for mask, *_ in checks])
-    if not faults.any():
+def _refuse_faults(
+    raw: Records, specs: Records, instruments: Sequence[Instrument], seq: Sequence[int] | np.ndarray
+) -> None:
+    row, number = _first_fault(raw, specs, len(seq))
+    if row < 0:
         return
-    columns = np.flatnonzero(faults.any(axis=0))
-    first = columns[np.argsort(raw["event"][columns], kind="stable")[0]]
-    _, code, what, expected = checks[int(np.flatnonzero(faults[:, first])[0])]
-    raise _fault(what, raw[first], seq, instruments, expected, code=code)
+    code, what, expected = _FAULTS[number]
+    expected = expected.format(instruments=len(instruments))
+    raise _fault(what, raw[row], seq, instruments, expected, code=code)
+
+
+_FAULTS: Final = (
+    ("PROTO_SEQ", "event_index is outside its window", "event_index in [0, consumed)"),
+    ("PROTO_SCOPE", "unknown instrument", "an index in [0, {instruments})"),
+    ("SIGNAL_ENUM", "unknown side", "BUY, SELL or FLAT"),
+    *(("SIGNAL_NOT_FINITE", f"{name} is not a finite number", f"a finite {name}") for name in ("qty", *_PRICES)),
+    ("SIGNAL_RANGE", "qty is negative", "qty > 0; the side says the direction"),
+    ("SIGNAL_RANGE", "qty is missing or 0", "qty > 0 for BUY and SELL"),
+    ("SIGNAL_RANGE", "FLAT carries a qty", "no qty for FLAT"),
+    ("SIGNAL_RANGE", "FLAT carries a risk", "no sl, tp and trail for FLAT"),
+    *(("SIGNAL_RANGE", f"{name} is not positive", f"{name} > 0, or absent") for name in _PRICES),
+    (
+        "SIGNAL_RISK_SIDE",
+        "sl and tp are on contradictory sides of each other",
+        "sl < tp for BUY, sl > tp for SELL",
+    ),
+    *(("SIGNAL_RANGE", f"{name} is beyond 2^53 grid steps", f"a smaller {name}") for name in ("qty", *_PRICES)),
+)
+"""Code, what and expected of each fault, by the number that `_fault_of` gives it: in the order in which it looks."""
+
+
+@njit(cache=True, nogil=True)
+def _first_fault(raw: Records, specs: Records, events: int) -> tuple[int, int]:
+    """Return (row, number of its fault) of the first faulty signal by event, then position; (-1, -1) without one."""
+    found = -1
+    fault = -1
+    for row in range(raw.shape[0]):
+        if found >= 0 and raw[row].event >= raw[found].event:
+            continue
+        number = _fault_of(raw[row], specs, events)
+        if number >= 0:
+            found = row
+            fault = number
+    return found, fault
+
+
+@njit(cache=True, nogil=True)
+def _fault_of(signal: Record, specs: Records, events: int) -> int:
+    """Return the index in _FAULTS of the first fault of a signal, -1 without one."""
+    if signal.event < 0 or signal.event >= events:
+        return 0
+    if signal.instrument < 0 or signal.instrument >= specs.shape[0]:
+        return 1
+    if signal.side not in (BUY, SELL, FLAT):
+        return 2
+    flat = signal.side == FLAT
+    sized = signal.has_qty and signal.qty != 0.0
+    present = (signal.has_qty, signal.has_price, signal.has_sl, signal.has_tp, signal.has_trail)
+    values = (signal.qty, signal.price, signal.sl, signal.tp, signal.trail)
+    for k in range(5):
+        if present[k] and not np.isfinite(values[k]):
+            return 3 + k
+    if signal.has_qty and signal.qty < 0.0:
+        return 8
+    if not flat and not sized:
+        return 9
+    if flat and sized:
+        return 10
+    if flat and (signal.has_sl or signal.has_tp or signal.has_trail):
+        return 11
+    for k in range(1, 5):
+        if present[k] and values[k] <= 0.0:
+            return 11 + k
+    if signal.has_sl and signal.has_tp:
+        if signal.side == BUY and signal.sl >= signal.tp:
+            return 16
+        if signal.side == SELL and signal.sl <= signal.tp:
+            return 16
+    spec = specs[signal.instrument]
+    for k in range(5):
+        if present[k] and values[k] * float(spec.lot_den if k == 0 else spec.tick_den) >= STEPS_MAX:
+            return 17 + k
+    return -1
 
 
 def _fault(
@@ -159,34 +197,43 @@ def _fault(
     )
 
 
-@njit(cache=True)
-def _on_grid(raw: Records, specs: Records, signals: Records) -> int:
+@njit(cache=True, nogil=True)
+def _on_grid(raw: Records, order: Integers, specs: Records, signals: Records) -> tuple[int, int]:
+    """Fill `signals` in order. Returns the number of those that were rounded, and the first without a price, or -1."""
     rounded = 0
+    vanished = -1
     for k in range(raw.shape[0]):
-        answer = raw[k]
+        answer = raw[order[k]]
         signal = signals[k]
         spec = specs[answer.instrument]
         signal.event = answer.event
         signal.instrument = answer.instrument
-        signal.side = 1 if answer.side == 1 else (-1 if answer.side == 2 else 0)
+        signal.side = 1 if answer.side == BUY else (-1 if answer.side == SELL else 0)
         signal.valid_until_ns = answer.valid_until_ns if answer.has_until else NO_EXPIRY
         signal.adjust_only = 1 if answer.adjust_only else 0
         changed = False
+        gone = False
         if answer.has_qty and signal.side != 0:
             signal.lots = lots_within(answer.qty, spec.lot_num, spec.lot_den)
             changed = grid_value(signal.lots, spec.lot_num, spec.lot_den) != answer.qty
         if answer.has_price:
             signal.price = nearest_price(answer.price, spec.tick_num, spec.tick_den)
             changed = changed or signal.price != answer.price
+            gone = gone or signal.price <= 0.0
         if answer.has_sl:
             signal.sl = nearest_price(answer.sl, spec.tick_num, spec.tick_den)
             changed = changed or signal.sl != answer.sl
+            gone = gone or signal.sl <= 0.0
         if answer.has_tp:
             signal.tp = nearest_price(answer.tp, spec.tick_num, spec.tick_den)
             changed = changed or signal.tp != answer.tp
+            gone = gone or signal.tp <= 0.0
         if answer.has_trail:
             signal.trail = nearest_price(answer.trail, spec.tick_num, spec.tick_den)
             changed = changed or signal.trail != answer.trail
+            gone = gone or signal.trail <= 0.0
         if changed:
             rounded += 1
-    return rounded
+        if gone and vanished < 0:
+            vanished = k
+    return rounded, vanished

@@ -45,6 +45,7 @@ from boxgate_engine.kernel.records import (
     Sim,
 )
 from boxgate_engine.kernel.state import state_of
+from boxgate_engine.quotes import fill_quotes
 from boxgate_engine.randomness import uniform
 from boxgate_engine.rules import AccountRules, account_specs, rules_record, stamp_records
 from boxgate_engine.signal_intake import BUY, FLAT, RAW_SIGNAL, take_signals
@@ -350,9 +351,12 @@ def compile_kernel() -> None:
     instrument = Instrument(
         symbol="X", asset_class="forex", quote_currency="X", tick_size=Fraction(1), lot_size=Fraction(1)
     )
-    events = np.ones(1, QUOTE)
-    events["instrument"] = 0
-    events["closed"] = 0
+    events = np.zeros(1, QUOTE)
+    price = np.ones(1)
+    fill_quotes(
+        events, np.zeros(1, np.int64), first_seq=0, instrument=0, frame_ns=1, opens_ns=np.zeros(1, np.int64),
+        executes=True, bids=(price,) * 4, asks=None, spread=0.0, tick_size=Fraction(1), volume=price, closed=None,
+    )  # fmt: skip
     quotes = Quotes(events, np.array([0, 1]), np.ones(1, np.uint8))
     seq = moment = np.zeros(1, np.int64)
     for orders in (False, True):

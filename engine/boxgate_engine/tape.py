@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
 from boxgate_engine.calendars import Sessions
 from boxgate_engine.frames import TICK, frame_duration_ns
 from boxgate_engine.kernel.records import QUOTE, Floats, Integers, Quotes
-
-HOUR_NS = 3_600_000_000_000
+from boxgate_engine.quotes import fill_quotes
 
 BAR_VALUES = ("open", "high", "low", "close", "volume")
 ASK_VALUES = ("ask_open", "ask_high", "ask_low", "ask_close")
@@ -50,16 +50,18 @@ class Source:
         """Duration of the frame, 0 for ticks."""
         return frame_duration_ns(self.frame)
 
-    def column(self, name: str) -> np.ndarray:
-        """Return the rows of a column; a view where the rows are a slice."""
-        return self.columns[name][self.rows]
+    def part(self, name: str, part: slice) -> np.ndarray:
+        """Return a column at some of the rows; a view where the rows are a slice."""
+        if isinstance(self.rows, slice):
+            return self.columns[name][self.rows.start + part.start : self.rows.start + part.stop]
+        return self.columns[name][self.rows[part]]
 
     @property
     def available_ns(self) -> Integers:
         """Availability of each row."""
         if self.frame == TICK:
-            return self.column("time_ns")
-        return self.column("open_ns") + self.frame_ns
+            return self.columns["time_ns"][self.rows]
+        return self.columns["open_ns"][self.rows] + self.frame_ns
 
     def __len__(self) -> int:
         if isinstance(self.rows, slice):
@@ -103,6 +105,11 @@ class Chunk:
         """Number of moments."""
         return len(self.quotes.delivered)
 
+    @cached_property
+    def moment(self) -> Integers:
+        """Moment of each quote, shape (quotes,)."""
+        return np.repeat(np.arange(self.moments), np.diff(self.quotes.moment_start))
+
 
 class Tape:
     """The merged, ordered events of a run.
@@ -125,12 +132,22 @@ class Tape:
         self.ticks = sum(len(source) for source in delivered if source.frame == TICK)
         self.bars = sum(len(source) for source in delivered) - self.ticks
         self.events = self.bars + self.ticks
-        self._order: _Order | None = None
+        self._order: Order | None = None
         if len(self._sources) > 1 or not delivered:
             self._order = _merge(self._sources)
             self.moments = self._order.delivered_moments
         else:
             self.moments = self.events
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The series that have rows."""
+        return self._sources
+
+    @property
+    def order(self) -> Order | None:
+        """How they are merged; None for a single series, whose rows are the events."""
+        return self._order
 
     @property
     def names_series(self) -> bool:
@@ -155,15 +172,15 @@ class Tape:
     def _single(self, start: int, count: int) -> Chunk:
         source = self._sources[0]
         rows = slice(start, start + count)
-        events = np.zeros(count, QUOTE)
-        fill_quotes(events, source, rows)
+        events = np.empty(count, QUOTE)
+        times_ns = np.empty(count, np.int64)
         first_seq = self._first_seq + start
-        events["seq"] = np.arange(first_seq, first_seq + count)
+        _fill(events, times_ns, source, rows, first_seq)
         offset = np.arange(count + 1)
         none = np.zeros(count + 1, np.int64)
         tick = source.frame == TICK
         columns = EventColumns(
-            events["time_ns"].copy(),
+            times_ns,
             np.full(count, source.delivered, np.uint32) if self._names_series else None,
             {} if tick else _views(source, rows, self._bar_names()),
             _views(source, rows, self._tick_names()) if tick else {},
@@ -173,7 +190,7 @@ class Tape:
             quotes, columns, first_seq, offset, none if tick else offset, offset if tick else none, offset[:-1]
         )
 
-    def _merged(self, order: _Order, start: int, events_max: int) -> Chunk:
+    def _merged(self, order: Order, start: int, events_max: int) -> Chunk:
         first = int(np.searchsorted(order.moment_start, start))
         seq_start = order.moment_before[first]
         last = int(np.searchsorted(order.moment_before, seq_start + events_max, side="right")) - 1
@@ -187,7 +204,7 @@ class Tape:
         picked = slice(start, end)
         count = end - start
         source_of = order.source[picked]
-        events = np.zeros(count, QUOTE)
+        events = np.empty(count, QUOTE)
         delivered_mask = np.zeros(count, bool)
         bar_mask = np.zeros(count, bool)
         for number, source in enumerate(self._sources):
@@ -195,8 +212,8 @@ class Tape:
             if len(where) == 0:
                 continue
             row = int(order.row[start + where[0]])
-            part = np.zeros(len(where), QUOTE)
-            fill_quotes(part, source, slice(row, row + len(where)))
+            part = np.empty(len(where), QUOTE)
+            _fill(part, np.empty(len(where), np.int64), source, slice(row, row + len(where)), 0)
             events[where] = part
             delivered_mask[where] = source.delivered >= 0
             bar_mask[where] = source.frame != TICK
@@ -218,7 +235,7 @@ class Tape:
 
     def _gather(
         self,
-        order: _Order,
+        order: Order,
         start: int,
         source_of: np.ndarray,
         delivered: np.ndarray,
@@ -241,7 +258,7 @@ class Tape:
                 series[where] = source.delivered
                 for name in names:
                     if name in source.columns:
-                        values[name][position[where]] = source.column(name)[row : row + len(where)]
+                        values[name][position[where]] = source.part(name, slice(row, row + len(where)))
             columns.append(values)
         named = series[delivered] if self._names_series else None
         return EventColumns(np.ascontiguousarray(events["time_ns"][delivered]), named, columns[0], columns[1])
@@ -253,66 +270,44 @@ class Tape:
         return [*TICK_VALUES, *self._tick_extra]
 
 
-def fill_quotes(events: np.ndarray, source: Source, rows: slice) -> None:
-    """Write rows of a source into QUOTE records, all fields but `seq`."""
-    events["instrument"] = source.instrument
-    executes = source.executes if isinstance(source.executes, bool) else source.executes[rows]
-    events["execution"] = executes
-    if source.frame == TICK:
-        times = source.column("time_ns")[rows]
-        events["time_ns"] = times
-        events["open_ns"] = times
-        events["tick"] = 1
-    else:
-        opens = source.column("open_ns")[rows]
-        events["time_ns"] = opens + source.frame_ns
-        events["open_ns"] = opens
-    if source.executes is False:
-        return
-    if source.hours is not None:
-        events["closed"] = ~source.hours.hold(events["open_ns"])
-    if "volume" in source.columns:
-        events["volume"] = source.column("volume")[rows]
-    spread = source.spread
-    if isinstance(spread, np.ndarray):
-        spread = spread[hour_of_week(events["open_ns"])]
-    for point in ("open", "high", "low", "close"):
-        bid = source.column("bid" if source.frame == TICK else point)[rows]
-        events[f"bid_{point}"] = bid
-        if spread is None:
-            events[f"ask_{point}"] = source.column("ask" if source.frame == TICK else f"ask_{point}")[rows]
-        else:
-            events[f"ask_{point}"] = ask_over(bid, spread, source.tick_size)
+def _fill(events: np.ndarray, times_ns: Integers, source: Source, rows: slice, first_seq: int) -> None:
+    """Write rows of a source into QUOTE records, numbered from `first_seq`, and their availability into times_ns."""
+    tick = source.frame == TICK
+    opens = source.part("time_ns" if tick else "open_ns", rows)
+    points = ("bid",) * 4 if tick else BAR_VALUES[:4]
+    ask_points = ("ask",) * 4 if tick else ASK_VALUES
+    # Prices of a series that does not execute are not read, so it needs no ask.
+    quoted = source.spread is None and source.executes is not False
+    fill_quotes(
+        events,
+        times_ns,
+        first_seq=first_seq,
+        instrument=source.instrument,
+        frame_ns=source.frame_ns,
+        opens_ns=opens,
+        executes=source.executes if isinstance(source.executes, bool) else source.executes[rows],
+        bids=_four(source, points, rows),
+        asks=_four(source, ask_points, rows) if quoted else None,
+        spread=0.0 if source.spread is None else source.spread,
+        tick_size=source.tick_size,
+        volume=source.part("volume", rows) if "volume" in source.columns else None,
+        closed=None if source.hours is None else ~source.hours.hold(opens),
+    )
 
 
-def hour_of_week(times_ns: Integers) -> Integers:
-    """Return the hour of the week (UTC) of each time, 0 for Monday 00:00 to 01:00."""
-    hours: Integers = (times_ns // HOUR_NS + 72) % 168  # 1970-01-01 was a Thursday
-    return hours
-
-
-def ask_over(bid: Floats, spread: float | Floats, tick_size: Fraction) -> Floats:
-    """Return bid + spread, or the grid price that the sum misses by no more than rounding; shape as bid.
-
-    spread: one for all, or one for each.
-    Two decimals rarely add to the double of their sum; an ask beside the grid would not be touched by an equal limit.
-    """
-    if isinstance(spread, float) and spread == 0.0:
-        return bid
-    total = bid + spread
-    num, den = tick_size.as_integer_ratio()
-    nearest: Floats = np.rint(total * den / num) * num / den
-    return np.where(np.abs(total - nearest) <= total * 2**-40, nearest, total)
+def _four(source: Source, names: Sequence[str], rows: slice) -> tuple[Floats, Floats, Floats, Floats]:
+    one, two, three, four = (source.part(name, rows) for name in names)
+    return one, two, three, four
 
 
 def _views(source: Source, rows: slice, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Return rows of the columns without a copy; NaN for a column that only other series of the session have."""
     nothing = np.full(rows.stop - rows.start, np.nan)
-    return {name: source.column(name)[rows] if name in source.columns else nothing for name in names}
+    return {name: source.part(name, rows) if name in source.columns else nothing for name in names}
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class Order:
     """The merge: per event its source, row within the source and number; per moment the delivered events before it."""
 
     source: np.ndarray
@@ -325,7 +320,7 @@ class _Order:
     events: int
 
 
-def _merge(sources: Sequence[Source]) -> _Order:
+def _merge(sources: Sequence[Source]) -> Order:
     lengths = [len(source) for source in sources]
     number = np.repeat(np.arange(len(sources), dtype=np.int16), lengths)
     row = np.concatenate([np.arange(n, dtype=np.int32) for n in lengths]) if lengths else np.empty(0, np.int32)
@@ -352,7 +347,7 @@ def _merge(sources: Sequence[Source]) -> _Order:
     moment_of = np.repeat(np.arange(wanted), np.diff(moment_start))
     # An event that is not delivered becomes known with the first delivered one of its moment or of the next.
     seq = np.where(delivered, before[:-1], before[moment_start[moment_of]])
-    return _Order(
+    return Order(
         number[:end],
         row[:end],
         seq,

@@ -21,6 +21,7 @@ from boxgate_engine.signal_intake import RAW_SIGNAL
 from boxgate_engine.tape import Chunk
 from boxgate_proto.strategy.v1.signal_pb2 import OrderIntent, Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse, OpenStream
+from boxgate_server.sessions._signal_rows import read_signal_rows
 
 MESSAGE_BYTES_MAX: Final = 4 << 20
 """Largest message of the contract."""
@@ -29,6 +30,7 @@ _BAR_FIELDS: Final = (
     "open_ns", "open", "high", "low", "close", "volume", "ask_open", "ask_high", "ask_low", "ask_close",
 )  # fmt: skip
 _TICK_FIELDS: Final = ("bid", "ask", "last", "volume")
+_NO_RAW_INTENTS: Final = RawIntents(np.zeros(0, RAW_INTENT), [], [])
 
 
 def open_message(session_id: str) -> bytes:
@@ -134,6 +136,8 @@ def read_answer(
     unfinished.
     Raises DecodeError for bytes that are no such message, RunFailed for one that breaks the contract.
     """
+    if not orders and (usual := read_signal_rows(raw)) is not None:
+        return Answer(*usual, _NO_RAW_INTENTS, False, [None] * len(usual.signals) if keep_meta else None)
     response = OnEventResponse.FromString(raw)
     if not response.HasField("signals"):
         raise protocol_error("PROTO_DECODE", "the answer has no signals field", seq=seq, expected="a SignalWindow")

@@ -281,8 +281,7 @@ class Delivery:
             return self._nothing
         events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
         index = chunk.quote_index[events]
-        moment = np.searchsorted(chunk.quotes.moment_start, index, side="right")
-        seq = chunk.quotes.events["seq"][index]
+        moment = chunk.moment[index]
         simulation = self.simulation
         if self.orders is not None:
             return self._keep(
@@ -291,7 +290,7 @@ class Delivery:
                     self.orders,
                     simulation.specs,
                     simulation.instruments,
-                    seq=seq,
+                    seq=chunk.quotes.events["seq"][index],
                     moment=moment,
                     time_ns=chunk.quotes.events["time_ns"][index],
                     day_end=self.day_end,
@@ -301,6 +300,8 @@ class Delivery:
                 answer,
                 index,
             )
+        first_seq = chunk.first_seq + events.start
+        seq = range(first_seq, first_seq + len(index))
         signals, rounded, order = take_signals(
             answer.signals, simulation.specs, simulation.instruments, seq=seq, moment=moment
         )
