@@ -26,14 +26,16 @@ from boxgate_server.bands import compute_bands
 from boxgate_server.ending import Ending
 from boxgate_server.folders import check_folders
 from boxgate_server.history.handles import CAPABILITY, offered_handles
-from boxgate_server.outcome import Attachment, Finished, Watcher
+from boxgate_server.outcome import Finished, Watcher
 from boxgate_server.publication import Publication, reused
 from boxgate_server.sessions.delivery import Delivery
 from boxgate_server.sessions.opening import HEDGING, ORDERS, Described, describe, init_request, open_session
 from boxgate_server.sessions.recording import Recorder
-from boxgate_server.sidecars import CONTRACT_VERSIONS, Sidecar, SidecarHost, SidecarLimits
+from boxgate_server.sidecars import CONTRACT_VERSIONS, Lease, Sidecar
+from boxgate_server.starting import Starter
 from boxgate_server.stock import Stock
 from boxgate_server.stopwatch import Stopwatch
+from boxgate_server.strategy_files import StrategyFiles
 from boxgate_server.warmup import HISTORY_ATTEMPTS_MAX, extended_counts, warmup_counts
 
 ENGINE_VERSION: Final = importlib.metadata.version("boxgate-engine")
@@ -49,8 +51,8 @@ class Course:
         *,
         folder: Path,
         stock: Stock,
-        host: SidecarHost,
-        attachment: Attachment | None,
+        files: StrategyFiles,
+        starter: Starter,
         watcher: Watcher,
         store: Path,
         recorder: Recorder | None,
@@ -60,21 +62,15 @@ class Course:
         self.config = config
         self.folder = folder
         self.stock = stock
-        self.attachment = attachment
+        self.files = files
+        self.starter = starter
+        self.attachment = starter.attachment
         self.watcher = watcher
-        self.host = host
         self.store = store
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
         self.session_id: str | None = None
         self.clock = Stopwatch()
-        limits = config.limits
-        self.limits = SidecarLimits(
-            handshake_s=limits.handshake_s,
-            reply_base_s=limits.reply_base_s,
-            reply_per_event_s=limits.reply_per_event_s,
-            stop_s=limits.stop_grace_s,
-        )
 
     def execute(self, reuse: bool) -> Finished:
         """Compute and publish the run. reuse: return a complete run of the same identity, if there is one."""
@@ -87,7 +83,8 @@ class Course:
             self.watcher.stage("compiling the engine (once, about a minute)")
             compile_kernel()
         self.watcher.stage("starting the strategy")
-        self.sidecar = self._start()
+        self.digest = digest
+        self.sidecar = self._start(digest)
         try:
             described = describe(self.sidecar.connection, self.config)
             if self.attachment is not None:
@@ -125,7 +122,7 @@ class Course:
                 bands=bands,
                 events=self.tape.events,
                 round_trips=delivery.round_trips,
-                containment=self.host.containment,
+                containment=self.starter.host.containment,
                 ending=self.ending,
                 log=self.log,
                 clock=self.clock,
@@ -140,7 +137,7 @@ class Course:
     def _strategy_digest(self) -> tuple[str, bool]:
         if self.attachment is not None:
             return "", False
-        return self.stock.strategy_digest(self.config, self.store), True
+        return self.files.digest(self.config, self.store), True
 
     def _check_strategy_unchanged(self, digest: str, identified: bool) -> None:
         """Raise RunFailed if the files that the run is identified by are not those of its beginning."""
@@ -153,13 +150,12 @@ class Course:
                 remedy="run again; if the strategy writes into its own folder, name its files in strategy.sources",
             )
 
-    def _start(self) -> Sidecar:
-        mode = self.config.mode
+    def _start(self, digest: str) -> Sidecar | Lease:
         with self.clock.measure("start"):
-            if self.attachment is not None:
-                return self.host.attach(self.attachment.address, self.attachment.cookie, mode=mode, limits=self.limits)
-            command = list(self.config.strategy.command)
-            return self.host.start(command, cwd=self.folder, mode=mode, limits=self.limits)
+            sidecar = self.starter.start(digest)
+        for note in sidecar.notes if isinstance(sidecar, Lease) else ():
+            self.log.write("sidecar_note", note)
+        return sidecar
 
     def _identify(self, market: Market, dataset: Dataset, described: Described, digest: str) -> None:
         """Resolve window and warm-up, and with them who this run is."""
@@ -205,6 +201,7 @@ class Course:
                 market.instruments,
                 rules,
                 start_ns=self.start_ns,
+                moments=tape.moments,
                 orders=orders,
                 hedging=HEDGING in described.granted,
             )
@@ -229,14 +226,14 @@ class Course:
             )
             if self.attachment is None:
                 self.sidecar.stop()
-                self.sidecar = self._start()
+                self.sidecar = self._start(self.digest)
         self.session_id = session_id
         self.log.write("sidecar_ready", "session open", fields={"name": described.name, "version": described.version})
         stream = self.sidecar.connection.open_stream(session_id)
         names = OrderNames()
         delivery = Delivery(
             stream=stream if self.recorder is None else self.recorder.over(stream),
-            reply_deadline_s=self.limits.reply_deadline_s,
+            reply_deadline_s=self.starter.limits.reply_deadline_s,
             simulation=simulation,
             window_events=config.execution.window_events,
             lockstep=config.execution.delivery == "lockstep",
@@ -344,20 +341,20 @@ class Course:
             config,
             folder=self.folder,
             stock=self.stock,
-            host=self.host,
-            attachment=self.attachment,
+            files=self.files,
+            starter=self.starter,
             watcher=Watcher(),
             store=self.store,
             recorder=None,
         )
         variant.start_ns, variant.end_ns, variant.warmups = self.start_ns, self.end_ns, self.warmups
-        variant.seed, variant.run_id = self.seed, self.run_id
+        variant.seed, variant.run_id, variant.digest = self.seed, self.run_id, self.digest
         return variant
 
     def play_for_band(self, dataset: Dataset) -> dict[str, Any]:
         """Run a variant of another run, of which it has window, warm-up and seed; return its metrics."""
         market = self.stock.market(self.config, dataset)
-        self.sidecar = self._start()
+        self.sidecar = self._start(self.digest)
         try:
             described = describe(self.sidecar.connection, self.config)
             results, _, restarts = self._play(market, dataset, described)

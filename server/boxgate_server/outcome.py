@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxgate_engine.artefacts import BANDS_FILE
-
 
 @dataclass(frozen=True, kw_only=True)
 class Attachment:
@@ -48,6 +46,8 @@ class Finished:
     @property
     def bands(self) -> Mapping[str, Any] | None:
         """Content of bands.json, None if no band was asked for."""
+        from boxgate_engine.artefacts import BANDS_FILE  # who only names an outcome does without the engine
+
         file = self.folder / BANDS_FILE
         return dict(json.loads(file.read_bytes())) if file.exists() else None
 

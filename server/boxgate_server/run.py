@@ -27,5 +27,5 @@ def run_config(
     store: where the run is published, default `artifacts` of the config. record: file for a recording of the session.
     Raises BoxgateError; nothing of a failed run is published.
     """
-    with Runner(folder=folder, host=host) as runner:
+    with Runner(folder=folder, host=host, pooled=False) as runner:
         return runner.run(config, attachment=attachment, reuse=reuse, watcher=watcher, store=store, record=record)

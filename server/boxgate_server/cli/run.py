@@ -8,11 +8,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from boxgate_engine.artefacts.tags import check_tag
 from boxgate_engine.config import config_document, load_config, locate_problems
 from boxgate_engine.errors import ConfigInvalid, DataRefused, Problem, UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, line
-from boxgate_server.cli.data_problems import with_data_problems
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import nothing_traded, show_rows, summary_rows
 from boxgate_server.errors import BundleExec
@@ -56,8 +54,13 @@ def run(
         try:
             loaded = load_config(config, overrides, attached=attachment is not None)
         except ConfigInvalid as error:
+            from boxgate_server.cli.data_problems import with_data_problems
+
             raise with_data_problems(error, config, overrides) from None
-        loaded = loaded.model_copy(update={"tags": (*loaded.tags, *map(check_tag, tags))})
+        if tags:
+            from boxgate_engine.artefacts.tags import check_tag
+
+            loaded = loaded.model_copy(update={"tags": (*loaded.tags, *map(check_tag, tags))})
         try:
             with watching(known) as watcher:
                 done = run_config(

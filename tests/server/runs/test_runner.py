@@ -13,6 +13,8 @@ from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import BoxgateError
 from boxgate_server.run import run_config
 from boxgate_server.runner import Runner
+from boxgate_server.sidecars import Fresh
+from boxgate_server.starting import Starter
 
 Configs = Callable[..., RunConfig]
 
@@ -29,7 +31,8 @@ def content(run: Path) -> dict[str, Any]:
     return files
 
 
-def test_runs_of_one_runner_equal_runs_alone(folder: Path, config_of: Configs) -> None:
+@pytest.mark.parametrize("fresh", [None, "forked", "process"])
+def test_runs_of_one_runner_equal_runs_alone(folder: Path, config_of: Configs, fresh: Fresh | None) -> None:
     variants = [
         config_of("strategy.params.every=7"),
         config_of("strategy.params.every=9", "mode=prod"),
@@ -37,7 +40,7 @@ def test_runs_of_one_runner_equal_runs_alone(folder: Path, config_of: Configs) -
         config_of("strategy.params.every=7", "account.cash=50000"),
     ]
     with Runner(folder=folder) as runner:
-        together = [runner.run(config, store=folder / "together") for config in [*variants, *variants]]
+        together = [runner.run(config, store=folder / "together", fresh=fresh) for config in [*variants, *variants]]
     for config, first, again in zip(variants, together[:4], together[4:], strict=True):
         alone = run_config(config, folder=folder, store=folder / "alone")
         assert alone.run_id == first.run_id == again.run_id
@@ -63,3 +66,22 @@ def test_a_finished_run_is_found_again(folder: Path, config_of: Configs) -> None
         first = runner.run(config_of())
         again = runner.run(config_of(), reuse=True)
     assert (again.published, again.result_digest) == ("reused", first.result_digest)
+
+
+def test_what_was_changed_during_the_start_is_started_again(
+    folder: Path, config_of: Configs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = folder / "strategies" / "crossing.py"
+    before = run_config(config_of(), folder=folder)
+    begin = Starter.begin
+
+    def begun_then_changed(self: Starter, digest: str) -> None:
+        begin(self, digest)
+        script.write_text(script.read_text().replace("IntParameter(20,", "IntParameter(25,"))
+
+    monkeypatch.setattr(Starter, "begin", begun_then_changed)
+    changed = run_config(config_of(), folder=folder)
+    monkeypatch.undo()
+    assert changed.run_id != before.run_id
+    assert run_config(config_of(), folder=folder).result_digest == changed.result_digest
+    assert changed.metrics["counts"] != before.metrics["counts"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import pytest
 
 from boxgate_engine.config import RunConfig
 from boxgate_engine.datasets import Dataset
-from boxgate_engine.errors import ConfigInvalid, DataRefused
-from boxgate_engine.identity import strategy_digest
-from boxgate_server import stock as stock_module
+from boxgate_engine.errors import DataRefused
+from boxgate_server import strategy_files
 from boxgate_server.outcome import Watcher
 from boxgate_server.stock import Stock
 
@@ -29,7 +27,7 @@ def stock(folder: Path) -> Stock:
 @pytest.fixture
 def settled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every file of now count as written long ago."""
-    monkeypatch.setattr(stock_module, "_SETTLED_NS", -(10**12))
+    monkeypatch.setattr(strategy_files, "SETTLED_NS", -(10**12))
 
 
 def opened(stock: Stock, config: RunConfig) -> Dataset:
@@ -96,45 +94,3 @@ def test_a_market_is_shared_by_runs_that_differ_in_the_strategy_alone(stock: Sto
     for cash in range(10):
         stock.market(config_of(f"account.cash={cash + 1}"), dataset)
     assert stock.market(config, dataset) is not market
-
-
-def test_a_digest_follows_every_change_of_the_files(
-    folder: Path, stock: Stock, config_of: Configs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = folder / "strategies" / "crossing.py"
-    config = config_of()
-    store = folder / "artifacts" / "runs"
-
-    def digest() -> str:
-        found = stock.strategy_digest(config, store)
-        assert found == strategy_digest(config.strategy.command, folder=folder)
-        return found
-
-    text = script.read_text()
-    seen = {digest(), digest()}
-    script.write_text(text.replace("seen", "done"))  # of the same size, within one tick of the clock
-    seen.add(digest())
-    (folder / "strategies" / "more.py").write_text("x = 1\n")
-    seen.add(digest())
-    (folder / "strategies" / "more.py").rename(folder / "strategies" / "less.py")
-    seen.add(digest())
-    assert len(seen) == 4
-    monkeypatch.setattr(stock_module, "_SETTLED_NS", -(10**12))
-    before = digest()
-    read: list[Path] = []
-
-    def noted(path: Path) -> bytes:
-        read.append(path)
-        return b""
-
-    monkeypatch.setattr(Path, "read_bytes", noted)
-    assert stock.strategy_digest(config, store) == before
-    assert read == [], "files that did not change are not read again"
-    time.sleep(0.02)
-    os.utime(script)
-    stock.strategy_digest(config, store)
-    assert script in read
-    script.unlink()
-    (folder / "strategies" / "less.py").unlink()
-    with pytest.raises(ConfigInvalid, match=r"crossing\.py"):
-        stock.strategy_digest(config, store)
