@@ -61,13 +61,8 @@ test-slow: setup ## The thousands of cases that are too many for every change
 fuzz: setup ## 10,000 random runs: ledger, limits and numbers hold in each
 	@$(BIN)/python tests/fuzz/fuzz.py --runs 10000 --jobs 2
 
-bench: setup ## Measure the kernel, imports, mapping, runs end to end, Flight and indicators
-	@$(BIN)/python tests/bench/kernel.py
-	@$(BIN)/python tests/bench/importing.py --rows 5000000
-	@$(BIN)/python tests/bench/mapping.py
-	@$(BIN)/python tests/bench/end_to_end.py
-	@$(BIN)/python tests/bench/flight.py
-	@$(BIN)/python tests/bench/indicators.py
+bench: peers ## Measure Boxgate beside other systems in one sitting: ARGS="--only vector", see docs/benchmarks.md
+	@$(BIN)/python tests/bench/suite $(ARGS)
 
 peers: setup ## Install the independent systems that Boxgate is compared with, each below .venv-peers
 	@.ci/peers

@@ -76,6 +76,7 @@ def _measure(bars: int, rounds: int, every: int) -> dict[str, Any]:
         "bare_ns_per_bar": round(bare / bars * 1e9, 1),
         "kernel_ns_per_bar": round(kernel / bars * 1e9, 1),
         "ratio": round(kernel / bare, 2),
+        "speed_ratios": [round(b / k, 3) for b, k in zip(bare_s, kernel_s, strict=True)],
     }
 
 

@@ -1,0 +1,88 @@
+"""The strategies in Boxgate: `play_boxgate.py FOLDER vector|bar|ticks`.
+
+A repeat is a whole run: from opening the dataset to the renamed artefacts, with a sidecar that is there already. Where
+one has to be started, the start of its process is taken off and told beside it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pipe import Outcome, serve
+
+from boxgate_engine.config import RunConfig
+from boxgate_server.run import run_config
+from boxgate_server.sidecars import SidecarHost
+
+STRATEGIES = Path(__file__).parent / "strategies"
+WINDOW_EVENTS = 16_384
+
+
+def main() -> None:
+    folder, form = sys.argv[1:]
+    place = Path(folder).resolve()
+    config = run_config_of(place, form)
+    with SidecarHost() as host, tempfile.TemporaryDirectory(dir=place) as store:
+
+        def repeat() -> Outcome:
+            return play(config, place, host, Path(store))
+
+        repeat()
+        names = ("boxgate", "numba", "numpy", "grpcio")
+        serve(repeat, {"python": sys.version.split()[0], **{name: version(name) for name in names}})
+
+
+def play(config: RunConfig, folder: Path, host: SidecarHost, store: Path) -> dict[str, Any]:
+    """Run once, and leave nothing in the store."""
+    started = time.perf_counter()
+    finished = run_config(config, folder=folder, host=host, store=store)
+    seconds = time.perf_counter() - started
+    start_s = finished.timing_s["start"]
+    outcome = {
+        "seconds": seconds - start_s,
+        "start_s": start_s,
+        "phases_s": dict(finished.timing_s),
+        "events": finished.metrics["counts"]["events"],
+        "fills": finished.fills,
+        "trades": finished.metrics["trades"]["count"],
+        "equity_final": finished.metrics["equity"]["final"],
+        "result_digest": finished.result_digest,
+    }
+    shutil.rmtree(finished.folder)
+    return outcome
+
+
+def run_config_of(folder: Path, form: str, **execution: Any) -> RunConfig:
+    """Return the config of a run on a prepared folder: no spread and no slippage, fees of a tenth of a basis point."""
+    ticks = form == "ticks"
+    strategy = STRATEGIES / ("swing.py" if ticks else "cross.py")
+    return RunConfig.model_validate(
+        {
+            "strategy": {
+                "command": ["python", str(strategy)],
+                "params": {} if ticks else {"form": form},
+            },
+            "dataset": "bench",
+            "instruments": ["EURUSD" if ticks else "BENCH"],
+            "frames": ["tick" if ticks else "M1"],
+            "window": {"start": "first", "end": "last"},
+            "account": {"currency": "USD", "cash": 1_000_000, "leverage": 30},
+            "costs": {"fees_bps": 0.1, "spread": "data" if ticks else "none"},
+            "execution": {"window_events": WINDOW_EVENTS, **execution},
+            "report": {"html": False},
+            "data_provider": {
+                "root": str(folder / "datasets"),
+                "cache": {"local_dir": str(folder / "cache")},
+            },
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
