@@ -8,52 +8,53 @@ not on how many came before or where a window was cut (a running sum, add the ne
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import fsum, nan, sqrt
+from typing import Any
+
+from boxgate_sdk._block_sums import Sums, begin_sums, state_of
 
 
-class RollingSum:
-    """The sum of the last n values; NaN until there are n. O(log n) additions per value."""
+class _Rolling:
+    """Sums or means of the last n values."""
 
-    __slots__ = ("_blocks", "_levels", "_newest", "_older", "_place", "n")
+    __slots__ = {"_sums": None, "n": "Values that are summed.", "push": "Take the next value, a float."}
+    _mean: bool
+
+    push: Callable[[float], float]
 
     def __init__(self, n: int) -> None:
         if n < 1:
             raise ValueError(f"a rolling sum needs n >= 1, got {n}")
+        self._begin(n, None)
+
+    def _begin(self, n: int, state: tuple[Any, ...] | None) -> None:
         self.n = n
-        self._place = -1
-        # _blocks[k] is a ring: at place i the sum of the 2^k values up to i, NaN where there are fewer.
-        self._blocks = [[nan] * n for _ in range(n.bit_length())]
-        self._levels = [(1 << k, self._blocks[k], self._blocks[k + 1]) for k in range(n.bit_length() - 1)]
-        (_, self._newest), *self._older = [(offset, self._blocks[k]) for offset, k in block_offsets(n)]
+        self._sums: Sums = begin_sums(n, mean=self._mean, state=state)
+        self.push = self._sums.send
 
-    def push(self, value: float) -> float:
-        """Take the next value and return the sum of the last n."""
-        n = self.n
-        place = self._place + 1
-        if place == n:
-            place = 0
-        self._place = place
-        self._blocks[0][place] = value
-        for half, smaller, larger in self._levels:
-            # A negative index wraps round the ring by itself.
-            larger[place] = smaller[place - half] + smaller[place]
-        total = self._newest[place]
-        for offset, block in self._older:
-            total = block[place - offset] + total
-        return total
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.n, state_of(self._sums)
+
+    def __setstate__(self, state: tuple[int, tuple[Any, ...]]) -> None:
+        self._begin(*state)
 
 
-class RollingMean:
-    """The mean of the last n values; NaN until there are n."""
+class RollingSum(_Rolling):
+    """The sum of the last n values; NaN until there are n. O(log n) additions per value.
 
-    __slots__ = ("_sum",)
+    push(value) takes the next value and returns the sum. What is no number is a TypeError, and ends it.
+    """
 
-    def __init__(self, n: int) -> None:
-        self._sum = RollingSum(n)
+    __slots__ = ()
+    _mean = False
 
-    def push(self, value: float) -> float:
-        """Take the next value and return the mean of the last n."""
-        return self._sum.push(value) / self._sum.n
+
+class RollingMean(_Rolling):
+    """The mean of the last n values; NaN until there are n. push as in RollingSum."""
+
+    __slots__ = ()
+    _mean = True
 
 
 class RollingDeviation:
@@ -79,14 +80,3 @@ class RollingDeviation:
             return nan, nan
         mean = fsum(values) / n
         return mean, sqrt(fsum([(v - mean) * (v - mean) for v in values]) / n)
-
-
-def block_offsets(n: int) -> list[tuple[int, int]]:
-    """Return (offset, k) for each block of 2^k values that makes up n; the newest value has offset 0."""
-    offsets = []
-    offset = 0
-    for k in range(n.bit_length()):
-        if n >> k & 1:
-            offsets.append((offset, k))
-            offset += 1 << k
-    return offsets

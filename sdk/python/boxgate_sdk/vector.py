@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from boxgate_sdk._block_sums import block_offsets
 from boxgate_sdk._extras import extra_missing
-from boxgate_sdk.rolling import block_offsets
 
 try:
     import numpy as np

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from math import nan
 
+from boxgate_sdk._block_sums import block_offsets
 from boxgate_sdk.errors import IndicatorLengthInvalid
 from boxgate_sdk.indicators.inputs import OfValues, length
 from boxgate_sdk.indicators.readings import MacdLines
 from boxgate_sdk.indicators.smoothing import exponential
-from boxgate_sdk.rolling import RollingMean, block_offsets
+from boxgate_sdk.rolling import RollingMean
 
 
 class Sma(OfValues[float]):
@@ -20,6 +21,14 @@ class Sma(OfValues[float]):
         self.n = length("Sma", "n", n, 1)
         super().__init__(nan, self.n)
         self._mean = RollingMean(self.n)
+
+    def push(self, value: float) -> float:
+        """As OfValues; the usual case by itself, because this is the indicator that most strategies push most."""
+        if type(value) is float and value - value == 0.0:
+            self._begun = True
+            self.value = mean = self._mean.push(value + 0.0)
+            return mean
+        return super().push(value)
 
     def _next(self, value: float) -> float:
         return self._mean.push(value)

@@ -52,7 +52,8 @@ class OfValues(ABC, Generic[R]):
     def push(self, value: float) -> R:
         """Take the next value and return the indicator. Raises IndicatorInputInvalid."""
         try:
-            number = float(value) + 0.0  # −0.0 becomes 0.0: which of the two an extreme is must not depend on the form
+            # −0.0 becomes 0.0: which of the two an extreme is must not depend on the form
+            number = (value if type(value) is float else float(value)) + 0.0
         except (TypeError, ValueError):
             raise IndicatorInputInvalid(type(self).__name__, repr(value)) from None
         if number - number != 0.0:  # NaN or ±inf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import nan
 
-from boxgate_sdk.rolling import block_offsets
+from boxgate_sdk._block_sums import block_offsets
 
 
 class Moments:
