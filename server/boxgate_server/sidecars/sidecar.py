@@ -12,7 +12,7 @@ from boxgate_server.sidecars.endpoint import PinnedSocket
 from boxgate_server.sidecars.limits import SidecarLimits
 from boxgate_server.sidecars.process import Exit, SidecarProcess
 
-_POLL_S = 0.002
+_POLL_S = 0.001
 _GONE_TIMEOUT_S = 5.0
 _SIGTERM, _SIGKILL = 15, 9
 

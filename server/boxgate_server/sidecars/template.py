@@ -35,6 +35,10 @@ else:
     _spec.loader.exec_module(guard)
 
 
+_SERVING = ("grpc._utilities", "grpc._interceptor", "grpc._server")
+"""What gRPC imports when the first server is made."""
+
+
 class Become(guard.Become):
     """Carries the arguments behind the interpreter up to the top of this file."""
 
@@ -46,7 +50,7 @@ class Become(guard.Become):
 def main(modules: str, control_fd: str, gateway_pid: str, parent_folder: str, containment: str) -> None:
     """Import, then serve as a guard does. Raises Become in the processes that are to be sidecars."""
     importlib.import_module("boxgate_sdk")
-    for name in filter(None, modules.split(",")):
+    for name in filter(None, [*_SERVING, *modules.split(",")]):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # a collection in a fork then leaves the shared pages alone
@@ -72,19 +76,23 @@ def launch(request: dict[str, Any], fds: list[int], failure: int) -> NoReturn:
     raise Become(arguments)
 
 
-def prepare(arguments: list[str]) -> tuple[types.CodeType | None, dict[str, Any]]:
-    """Make `__main__` and the first folder of sys.path; return the script's code and its globals, no code for -m."""
+def run(arguments: list[str]) -> None:
+    """Make `__main__` and the first folder of sys.path, and run what the arguments name: FILE, or -m MODULE."""
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     vars(module).update(__builtins__=sys.modules["builtins"], __annotations__={})
     if arguments[0] == "-m":
         sys.path.insert(0, str(Path.cwd()))
-        return None, vars(module)
+        runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]
+        return
     path = str(Path.cwd() / arguments[0])
     module.__file__ = path
     vars(module)["__cached__"] = None
     module.__loader__ = SourceFileLoader("__main__", path)
     sys.path.insert(0, os.path.dirname(os.path.realpath(path)))  # noqa: PTH120
-    return compile(Path(path).read_bytes(), path, "exec", dont_inherit=True), vars(module)
+    code = compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+    scope = vars(module)
+    del module  # at the end of the interpreter nothing here may hold it
+    exec(code, scope)
 
 
 if __name__ == "__main__":
@@ -95,12 +103,10 @@ if __name__ == "__main__":
         script = become.arguments
     if script:
         try:
-            code, scope = prepare(script)
-            if code is None:
-                runpy._run_module_as_main(script[1])  # type: ignore[attr-defined]
-            else:
-                exec(code, scope)
+            run(script)
         except Exception as error:
-            trace = error.__traceback__ and error.__traceback__.tb_next  # without the frame of this file
+            trace = error.__traceback__
+            while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+                trace = trace.tb_next
             sys.excepthook(type(error), error.with_traceback(trace), trace)
             sys.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from trials import Starter, own_resources, processes_of, until_empty
 
-from boxgate_server.sidecars import SidecarHost
+from boxgate_server.sidecars import SidecarHost, guard
 
 
 @pytest.fixture
@@ -35,3 +36,16 @@ def host(runtime_folder: Path) -> Iterator[SidecarHost]:
 @pytest.fixture
 def sidecars(host: SidecarHost) -> Starter:
     return Starter(host)
+
+
+@pytest.fixture(params=[guard.PID_NAMESPACE, guard.USER_PID_NAMESPACE, guard.PROCESS_TREE])
+def containment(request: pytest.FixtureRequest) -> str:
+    """Each way to hold a tree together that this host grants."""
+    name = str(request.param)
+    if name != guard.PROCESS_TREE:
+        pid = os.fork()
+        if pid == 0:
+            guard._in_child(lambda: guard._try_pid_namespace(guard._NAMESPACES[name]))
+        if os.waitpid(pid, 0)[1] != 0:
+            pytest.skip(f"this host grants no {name}")
+    return name

@@ -10,25 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from trials import HERE, IMPATIENT, Starter, exchange, processes_of, until_empty
+from trials import HERE, IMPATIENT, Starter, exchange, parents, processes_of, until_empty
 
 from boxgate_engine.errors import BoxgateError
 from boxgate_server.sidecars import SidecarHost, guard
-
-CONTAINMENTS = [guard.PID_NAMESPACE, guard.USER_PID_NAMESPACE, guard.PROCESS_TREE]
-
-
-@pytest.fixture(params=CONTAINMENTS)
-def containment(request: pytest.FixtureRequest) -> str:
-    """Each way to hold a tree together that this host grants."""
-    name = str(request.param)
-    if name != guard.PROCESS_TREE:
-        pid = os.fork()
-        if pid == 0:
-            guard._in_child(lambda: guard._try_pid_namespace(guard._NAMESPACES[name]))
-        if os.waitpid(pid, 0)[1] != 0:
-            pytest.skip(f"this host grants no {name}")
-    return name
 
 
 def start_gateway(runtime_folder: Path, containment: str, *, forked: bool = False) -> subprocess.Popen[str]:
@@ -110,14 +95,6 @@ def test_a_tree_ends_in_every_containment(runtime_folder: Path, containment: str
         assert daemons(runtime_folder) == []
 
 
-def parents(pid: int) -> list[int]:
-    found = []
-    while pid > 1:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        found.append(pid)
-    return found
-
-
 def test_a_keeper_that_is_killed_takes_its_tree_along_and_no_other(runtime_folder: Path, containment: str) -> None:
     with SidecarHost(runtime_folder=runtime_folder, containment=containment) as host:
         starter = Starter(host)
@@ -155,7 +132,7 @@ def test_a_guard_that_is_killed_is_named_and_leaves_nothing(runtime_folder: Path
 def test_the_best_containment_is_found_by_doing(runtime_folder: Path) -> None:
     with SidecarHost(runtime_folder=runtime_folder) as host:
         Starter(host).start()
-        assert host.containment in CONTAINMENTS
+        assert host.containment in (guard.PID_NAMESPACE, guard.USER_PID_NAMESPACE, guard.PROCESS_TREE)
 
 
 def test_the_guard_imports_no_module_that_is_slow_to_start() -> None:

@@ -26,11 +26,13 @@ class Starter:
 
     host: SidecarHost
     limits: SidecarLimits = field(default_factory=lambda: IMPATIENT)
+    forked: bool = False
 
     def start(self, name: str = "", *arguments: str, mode: str = "debug", **limits: float) -> Sidecar:
         script = "misbehaving.py" if name else "raw_sidecar.py"
         command = ["python", str(HERE / script), *([name] if name else []), *arguments]
-        return self.host.start(command, cwd=HERE, mode=mode, limits=replace(self.limits, **limits))  # type: ignore[arg-type]
+        changed = replace(self.limits, **limits)  # type: ignore[arg-type]
+        return self.host.start(command, cwd=HERE, mode=mode, limits=changed, forked=self.forked)
 
     def open(
         self, name: str = "", *arguments: str, mode: str = "debug", **limits: float
@@ -51,6 +53,15 @@ class Starter:
         sidecar.connection.on_stop(strategy_pb2.OnStopRequest(session_id="session"))
         sidecar.stop()
         return sidecar
+
+
+def parents(pid: int) -> list[int]:
+    """Return the parent of a process, its parent, and so on."""
+    found = []
+    while pid > 1:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        found.append(pid)
+    return found
 
 
 def window(seq: int, count: int = 1) -> bytes:
