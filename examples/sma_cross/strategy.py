@@ -58,13 +58,14 @@ class SmaCross(Strategy):
         self.means = [(rolling.RollingMean(self.fast), rolling.RollingMean(self.slow)) for _ in self.side]
 
     def on_event(self, event: Bar) -> Signal | None:
-        fast, slow = self.means[event.series]
-        difference = fast.push(event.close) - slow.push(event.close)
+        series, close = event.series, event.close
+        fast, slow = self.means[series]
+        difference = fast.push(close) - slow.push(close)
         side = 1 if difference > 0.0 else -1 if difference < 0.0 else 0
-        if side == 0 or side == self.side[event.series]:
+        if side == 0 or side == self.side[series]:
             return None
-        self.side[event.series] = side
-        qty = self.notional / event.close if self.notional else self.qty
+        self.side[series] = side
+        qty = self.notional / close if self.notional else self.qty
         return Signal.buy(qty) if side > 0 else Signal.sell(qty)
 
     def on_window(self, columns: Columns) -> Signals | None:
@@ -75,7 +76,8 @@ class SmaCross(Strategy):
             fast, slow = self.means_of_columns[bars.series]
             # NaN while an average is not whole: its sign is NaN too and no decision.
             side = np.sign(fast.push(bars.close) - slow.push(bars.close))
-            decided = np.flatnonzero((side == 1.0) | (side == -1.0))
+            moved = np.concatenate(([0], np.flatnonzero(side[1:] != side[:-1]) + 1))
+            decided = moved[np.abs(side[moved]) == 1.0]
             if not len(decided):
                 continue
             chosen = side[decided]

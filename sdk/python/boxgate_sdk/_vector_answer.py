@@ -27,39 +27,47 @@ def encode_answer(
     rows = len(event_index)
     if not rows:
         return b""
-    if answer.instrument is None:
-        instrument = np.asarray(instrument_of_series, dtype=np.int64)[columns.series[event_index]]
-    else:
+    if answer.instrument is not None:
         instrument = _column(answer, "instrument", np.int64, rows, 0, instruments_count - 1)
-    fields = (
+    elif len(instrument_of_series) == 1:
+        instrument = np.full(rows, instrument_of_series[0])
+    else:
+        instrument = np.asarray(instrument_of_series, dtype=np.int64)[columns.series[event_index]]
+    side = _column(answer, "side", np.int64, rows, 1, 3)
+    qty = _column(answer, "qty", np.float64, rows)
+    fields: tuple[NDArray[Any] | None, ...] = (
         event_index,
         instrument,
-        _column(answer, "side", np.int64, rows, 1, 3),
-        _column(answer, "qty", np.float64, rows),
-        _column(answer, "price", np.float64, rows),
-        _column(answer, "sl", np.float64, rows),
-        _column(answer, "tp", np.float64, rows),
-        _column(answer, "trail", np.float64, rows),
-        _column(answer, "valid_until_ns", np.int64, rows),
-        _column(answer, "adjust_only", np.bool_, rows),
+        side,
+        qty,
+        _optional(answer, "price", np.float64, rows),
+        _optional(answer, "sl", np.float64, rows),
+        _optional(answer, "tp", np.float64, rows),
+        _optional(answer, "trail", np.float64, rows),
+        _optional(answer, "valid_until_ns", np.int64, rows),
+        _optional(answer, "adjust_only", np.bool_, rows),
     )
-    if np.any(event_index[1:] < event_index[:-1]):
+    if (event_index[1:] < event_index[:-1]).any():
         order = np.argsort(event_index, kind="stable")
-        fields = tuple(field[order] for field in fields)  # type: ignore[assignment]  # same fields, same order
-    return encode_signal_rows(*fields)
+        fields = tuple(None if field is None else field[order] for field in fields)
+    return encode_signal_rows(*fields)  # type: ignore[arg-type]  # the first four are there
+
+
+def _optional(answer: Signals, name: str, dtype: Any, rows: int) -> NDArray[Any] | None:
+    return None if getattr(answer, name) is None else _column(answer, name, dtype, rows)
 
 
 def _column(
     answer: Signals, name: str, dtype: Any, rows: int | None, low: int | None = None, high: int | None = None
 ) -> NDArray[Any]:
-    """Return one field as shape (rows,), one value repeated, absence as NaN, 0 or False."""
+    """Return one field as shape (rows,), one value repeated, a missing qty as NaN."""
     value = getattr(answer, name)
     if value is None:
         value = np.nan if dtype is np.float64 else 0
     array = np.asarray(value)
     if dtype is np.int64 and array.size and array.dtype.kind not in "iu":
         raise AnswerMistyped(f"Signals.{name}", value, "whole numbers")
-    array = array.astype(dtype)
+    array = array.astype(dtype, copy=False)
     if rows is not None and array.shape != (rows,):
         if array.ndim:
             raise AnswerMistyped(f"Signals.{name}", value, f"one value or {rows} values, as event_index has")

@@ -1,18 +1,40 @@
-"""Signals of the vector form, written to bytes column by column."""
+"""Signals of the vector form, written to bytes column by column.
+
+Rows that have the same fields are of one length, so they are laid out as an array of records and filled by column.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Bytes = NDArray[np.uint8]
     Mask = NDArray[np.bool_]
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
+
+_FIELDS = (
+    ("event_index", 0x0D, "<u4"),
+    ("instrument", 0x15, "<u4"),
+    ("side", 0x18, "u1"),
+    ("qty", 0x21, "<f8"),
+    ("price", 0x29, "<f8"),
+    ("risk", 0x32, "u1"),
+    ("sl", 0x09, "<f8"),
+    ("tp", 0x11, "<f8"),
+    ("trail", 0x19, "<f8"),
+    ("valid_until_ns", 0x39, "<i8"),
+    ("adjust_only", 0x40, "u1"),
+)
+"""Name, tag and type of each field, in the order of the wire. The value of `risk` is the length of sl, tp and trail."""
+
+_BITS = {name: 1 << bit for bit, (name, _, _) in enumerate(_FIELDS)}
+_RISK = _BITS["sl"] | _BITS["tp"] | _BITS["trail"]
+_FLAT = 3
 
 
 def encode_signal_rows(
@@ -20,61 +42,76 @@ def encode_signal_rows(
     instrument: Ints,
     side: Ints,
     qty: Floats,
-    price: Floats,
-    sl: Floats,
-    tp: Floats,
-    trail: Floats,
-    valid_until_ns: Ints,
-    adjust_only: Mask,
+    price: Floats | None,
+    sl: Floats | None,
+    tp: Floats | None,
+    trail: Floats | None,
+    valid_until_ns: Ints | None,
+    adjust_only: Mask | None,
 ) -> bytes:
     """Write entries of SignalWindow.signals, equal to encode_signal row by row.
 
-    All of shape (n,). NaN in price, sl, tp and trail and 0 in valid_until_ns mean absent; qty is left out for FLAT
-    (side 3).
+    All of shape (n,), None where no row has the field. NaN in price, sl, tp and trail and 0 in valid_until_ns mean
+    absent; qty is left out for FLAT (side 3).
     """
-    rows = len(event_index)
-    has_sl, has_tp, has_trail = ~np.isnan(sl), ~np.isnan(tp), ~np.isnan(trail)
-    has_risk = has_sl | has_tp | has_trail
-    risk_length = 9 * has_sl.astype(np.int64) + 9 * has_tp + 9 * has_trail
-    everywhere = np.ones(rows, dtype=np.bool_)
-    fields = [
-        (event_index != 0, _tagged(0x0D, event_index.astype("<u4"))),
-        (instrument != 0, _tagged(0x15, instrument.astype("<u4"))),
-        (everywhere, _tagged(0x18, side.astype("u1"))),
-        (side != 3, _tagged(0x21, qty.astype("<f8"))),
-        (~np.isnan(price), _tagged(0x29, price.astype("<f8"))),
-        (has_risk, _tagged(0x32, risk_length.astype("u1"))),
-        (has_sl, _tagged(0x09, sl.astype("<f8"))),
-        (has_tp, _tagged(0x11, tp.astype("<f8"))),
-        (has_trail, _tagged(0x19, trail.astype("<f8"))),
-        (valid_until_ns != 0, _tagged(0x39, valid_until_ns.astype("<i8"))),
-        (adjust_only, _tagged(0x40, everywhere.astype("u1"))),
-    ]
-    lengths = np.zeros(rows, dtype=np.int64)
-    for present, cells in fields:
-        lengths += present * cells.shape[1]
-    # A row without meta has at most 68 bytes, so its length is always one byte.
-    begins = np.concatenate(([0], np.cumsum(lengths + 2)))
-    out = np.zeros(int(begins[-1]), dtype=np.uint8)
-    position = begins[:-1].copy()
-    _scatter(out, position, everywhere, _tagged(0x1A, lengths.astype("u1")))
-    for present, cells in fields:
-        _scatter(out, position, present, cells)
+    has = np.full(len(event_index), _BITS["side"])
+    has += (event_index != 0) * _BITS["event_index"]
+    has += (instrument != 0) * _BITS["instrument"]
+    has += (side != _FLAT) * _BITS["qty"]
+    columns: dict[str, NDArray[Any]] = {
+        "event_index": event_index,
+        "instrument": instrument,
+        "side": side,
+        "qty": qty,
+    }
+    for name, prices in (("price", price), ("sl", sl), ("tp", tp), ("trail", trail)):
+        if prices is not None:
+            columns[name] = prices
+            has += ~np.isnan(prices) * _BITS[name]
+    if valid_until_ns is not None:
+        columns["valid_until_ns"] = valid_until_ns
+        has += (valid_until_ns != 0) * _BITS["valid_until_ns"]
+    if adjust_only is not None:
+        columns["adjust_only"] = adjust_only
+        has += adjust_only * _BITS["adjust_only"]
+    has |= ((has & _RISK) != 0) * _BITS["risk"]
+    if not len(has) or (has == has[0]).all():
+        return _records(int(has[0]), columns) if len(has) else b""
+    kinds, kind_of_row = np.unique(has, return_inverse=True)
+    lengths = np.array([len(_layout(int(kind))[1]) for kind in kinds])[kind_of_row]
+    begins = np.cumsum(lengths) - lengths
+    out = np.empty(int(lengths.sum()), dtype=np.uint8)
+    for kind in kinds:
+        rows = np.flatnonzero(has == kind)
+        written = np.frombuffer(_records(int(kind), {name: column[rows] for name, column in columns.items()}), np.uint8)
+        length = len(written) // len(rows)
+        out[begins[rows, None] + np.arange(length)] = written.reshape(len(rows), length)
     return out.tobytes()
 
 
-def _tagged(tag: int, values: NDArray[np.generic]) -> Bytes:
-    """Return shape (n, 1 + itemsize): the tag, then the little-endian bytes of each value."""
-    size = values.dtype.itemsize
-    cells = np.empty((len(values), 1 + size), dtype=np.uint8)
-    cells[:, 0] = tag
-    cells[:, 1:] = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), size)
-    return cells
+def _records(kind: int, columns: dict[str, NDArray[Any]]) -> bytes:
+    """Write rows that all have the same fields. kind: the bits of these."""
+    layout, blank, names = _layout(kind)
+    data = bytearray(blank * len(columns["side"]))
+    records = np.frombuffer(data, layout)
+    for name in names:
+        records[name] = columns[name]
+    return bytes(data)
 
 
-def _scatter(out: Bytes, position: Ints, present: Mask, cells: Bytes) -> None:
-    """Put the cells of the rows in which the field is present at their positions and move these on."""
-    width = cells.shape[1]
-    where = position[present]
-    out[where[:, None] + np.arange(width)] = cells[present]
-    position[present] += width
+@lru_cache(maxsize=1 << len(_FIELDS))
+def _layout(kind: int) -> tuple[np.dtype[Any], bytes, list[str]]:
+    """Return the type of a record, one with its tags and lengths but no values, and the names of these."""
+    present = [field for field in _FIELDS if kind & _BITS[field[0]]]
+    parts: list[tuple[str, str]] = [("tag", "u1"), ("length", "u1")]
+    for name, _, form in present:
+        parts += [(f"{name}_tag", "u1"), (name, form)]
+    layout = np.dtype(parts)
+    blank = np.zeros(1, layout)
+    # A record without meta has at most 68 bytes, so its length is always one byte.
+    blank["tag"], blank["length"] = 0x1A, layout.itemsize - 2
+    for name, tag, _ in present:
+        blank[f"{name}_tag"] = tag
+    if kind & _RISK:
+        blank["risk"] = 9 * (kind & _RISK).bit_count()
+    return layout, blank.tobytes(), [name for name, _, _ in present if name != "risk"]

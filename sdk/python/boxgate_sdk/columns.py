@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,5 +110,11 @@ class Columns:
 def _array(column: memoryview, rows: int) -> NDArray[Any]:
     """Return a view of a column, NaN where the window leaves it out."""
     if len(column) != rows:
-        return np.broadcast_to(np.float64(np.nan), (rows,))
+        return _absent(rows)
     return np.frombuffer(column, dtype=np.int64 if column.format == "q" else np.float64)
+
+
+@lru_cache(maxsize=16)
+def _absent(rows: int) -> Floats:
+    """Return a read-only column of NaN, all of which are one number in memory."""
+    return np.broadcast_to(np.float64(np.nan), (rows,))

@@ -30,29 +30,24 @@ class RollingSum:
         if n < 1:
             raise ValueError(f"a rolling sum needs n >= 1, got {n}")
         self.n = n
-        self._offsets = block_offsets(n)
+        self._offsets = {k: offset for offset, k in block_offsets(n)}
         self._tail: Floats = np.full(n - 1, np.nan)
 
     def push(self, values: Floats) -> Floats:
         """Take the next values, shape (m,), and return the sum up to each, shape (m,)."""
-        n = self.n
-        rows = len(values)
+        n, rows = self.n, len(values)
         block = np.concatenate((self._tail, values))
         self._tail = block[rows:].copy()
-        # block[i] becomes the sum of 2^k values up to i; the first ones of each are not whole and not read.
+        # block[i] becomes the sum of 2^k values from i on; the last one of each level ends with the last value.
         total: Floats | None = None
-        offsets = {k: offset for offset, k in self._offsets}
         for k in range(n.bit_length()):
-            if k in offsets:
-                end = len(block) - offsets[k]
+            if k in self._offsets:
+                end = len(block) - self._offsets[k]
                 part = block[end - rows : end]
                 total = part if total is None else part + total
             if k + 1 < n.bit_length():
                 half = 1 << k
-                larger = np.empty_like(block)
-                larger[:half] = np.nan
-                np.add(block[:-half], block[half:], out=larger[half:])
-                block = larger
+                block = block[:-half] + block[half:]
         assert total is not None
         return total
 
@@ -65,4 +60,6 @@ class RollingMean:
 
     def push(self, values: Floats) -> Floats:
         """Take the next values, shape (m,), and return the mean up to each, shape (m,)."""
-        return self._sum.push(values) / self._sum.n
+        total = self._sum.push(values)
+        total /= self._sum.n
+        return total
