@@ -54,44 +54,44 @@ def encode_signal_rows(
     All of shape (n,), None where no row has the field. NaN in price, sl, tp and trail and 0 in valid_until_ns mean
     absent; qty is left out for FLAT (side 3).
     """
-    has = np.full(len(event_index), _BITS["side"])
-    has += (event_index != 0) * _BITS["event_index"]
-    has += (instrument != 0) * _BITS["instrument"]
-    has += (side != _FLAT) * _BITS["qty"]
-    columns: dict[str, NDArray[Any]] = {
-        "event_index": event_index,
-        "instrument": instrument,
-        "side": side,
-        "qty": qty,
-    }
+    columns: dict[str, NDArray[Any]] = {"event_index": event_index, "instrument": instrument, "side": side, "qty": qty}
+    masks: dict[str, Mask] = {"event_index": event_index != 0, "instrument": instrument != 0, "qty": side != _FLAT}
     for name, prices in (("price", price), ("sl", sl), ("tp", tp), ("trail", trail)):
         if prices is not None:
-            columns[name] = prices
-            has += ~np.isnan(prices) * _BITS[name]
+            columns[name], masks[name] = prices, ~np.isnan(prices)
     if valid_until_ns is not None:
-        columns["valid_until_ns"] = valid_until_ns
-        has += (valid_until_ns != 0) * _BITS["valid_until_ns"]
+        columns["valid_until_ns"], masks["valid_until_ns"] = valid_until_ns, valid_until_ns != 0
     if adjust_only is not None:
-        columns["adjust_only"] = adjust_only
-        has += adjust_only * _BITS["adjust_only"]
-    has |= ((has & _RISK) != 0) * _BITS["risk"]
-    if not len(has) or (has == has[0]).all():
-        return _records(int(has[0]), columns) if len(has) else b""
+        columns["adjust_only"] = masks["adjust_only"] = adjust_only
+    everywhere = _BITS["side"]
+    somewhere = {}
+    for name, mask in masks.items():
+        if mask.all():
+            everywhere |= _BITS[name]
+        elif mask.any():
+            somewhere[name] = mask
+    if not somewhere:
+        return _records(everywhere, columns)
+    has = np.full(len(event_index), everywhere)
+    for name, mask in somewhere.items():
+        has += mask * _BITS[name]
     kinds, kind_of_row = np.unique(has, return_inverse=True)
-    lengths = np.array([len(_layout(int(kind))[1]) for kind in kinds])[kind_of_row]
-    begins = np.cumsum(lengths) - lengths
-    out = np.empty(int(lengths.sum()), dtype=np.uint8)
-    for kind in kinds:
-        rows = np.flatnonzero(has == kind)
-        written = np.frombuffer(_records(int(kind), {name: column[rows] for name, column in columns.items()}), np.uint8)
-        length = len(written) // len(rows)
-        out[begins[rows, None] + np.arange(length)] = written.reshape(len(rows), length)
+    rows_of_kind = [np.flatnonzero(kind_of_row == number) for number in range(len(kinds))]
+    written = [
+        np.frombuffer(_records(int(kind), {name: column[rows] for name, column in columns.items()}), np.uint8)
+        for kind, rows in zip(kinds, rows_of_kind, strict=True)
+    ]
+    lengths = np.array([len(part) // len(rows) for part, rows in zip(written, rows_of_kind, strict=True)])
+    ends = np.cumsum(lengths[kind_of_row])
+    out = np.empty(int(ends[-1]), dtype=np.uint8)
+    for part, rows, length in zip(written, rows_of_kind, lengths, strict=True):
+        out[(ends[rows] - length)[:, None] + np.arange(length)] = part.reshape(len(rows), length)
     return out.tobytes()
 
 
 def _records(kind: int, columns: dict[str, NDArray[Any]]) -> bytes:
     """Write rows that all have the same fields. kind: the bits of these."""
-    layout, blank, names = _layout(kind)
+    layout, blank, names = _layout(kind | _BITS["risk"] if kind & _RISK else kind)
     data = bytearray(blank * len(columns["side"]))
     records = np.frombuffer(data, layout)
     for name in names:
