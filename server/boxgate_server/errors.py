@@ -24,7 +24,8 @@ BoxgateError
     ├── MessageTooLarge         MSG_TOO_LARGE: a message above the limit
     ├── UndecodableMessage      PROTO_DECODE: bytes that are no message of the contract
     ├── StreamBroken            STREAM_BROKEN: the event stream ended while the process lives
-    └── GuardLost               GUARD_LOST: the process that holds the sidecars ended
+    ├── GuardLost               GUARD_LOST: the process that holds the sidecars ended
+    └── StateBleed              STATE_BLEED: a strategy that declares RESET remembers earlier runs
 
 No message of a prod run carries a text that the sidecar chose.
 """
@@ -167,3 +168,9 @@ class GuardLost(RunFailed):
     """The guard, the process that holds the sidecars, ended; every sidecar ended with it."""
 
     code = "GUARD_LOST"
+
+
+class StateBleed(RunFailed):
+    """A strategy that declares RESET answers otherwise in a process that served other runs."""
+
+    code = "STATE_BLEED"
