@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
@@ -11,6 +12,9 @@ from google.protobuf.message import DecodeError
 from boxgate_proto.strategy.v1 import account_pb2, order_pb2
 from boxgate_sdk.errors import WindowMalformed
 from boxgate_sdk.signals import Side
+
+
+_SIDES = {side.value: side for side in Side}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,20 +142,10 @@ def read_account(data: bytes, symbols: Sequence[str]) -> Account:
         message = account_pb2.Account.FromString(data)
     except DecodeError as failure:
         raise WindowMalformed("the account of a window cannot be parsed", "a serialised Account") from failure
-    targets = {symbol: flat_target(symbol) for symbol in symbols}
-    for t in message.targets:
-        symbol = symbols[t.instrument]
-        targets[symbol] = Target(
-            symbol=symbol,
-            side=Side(t.side),
-            qty_requested=t.qty_requested,
-            qty_granted=t.qty_granted,
-            price=t.price if t.HasField("price") else None,
-            sl=t.sl if t.HasField("sl") else None,
-            tp=t.tp if t.HasField("tp") else None,
-            trail=t.trail if t.HasField("trail") else None,
-            valid_until_ns=t.valid_until_ns if t.HasField("valid_until_ns") else None,
-        )
+    stated = {symbols[t.instrument]: t for t in message.targets}
+    targets = {
+        symbol: _target(stated[symbol], symbol) if symbol in stated else flat_target(symbol) for symbol in symbols
+    }
     positions = [_position(p, symbols) for p in message.positions]
     return Account(
         version=message.version,
@@ -178,11 +172,25 @@ def flat_target(symbol: str) -> Target:
     )
 
 
+def _target(t: account_pb2.Target, symbol: str) -> Target:
+    return Target(
+        symbol=symbol,
+        side=_side(t.side),
+        qty_requested=t.qty_requested,
+        qty_granted=t.qty_granted,
+        price=t.price if t.HasField("price") else None,
+        sl=t.sl if t.HasField("sl") else None,
+        tp=t.tp if t.HasField("tp") else None,
+        trail=t.trail if t.HasField("trail") else None,
+        valid_until_ns=t.valid_until_ns if t.HasField("valid_until_ns") else None,
+    )
+
+
 def _position(p: account_pb2.Position, symbols: Sequence[str]) -> Position:
     return Position(
         position_id=p.position_id,
         symbol=symbols[p.instrument],
-        side=Side(p.side),
+        side=_side(p.side),
         qty=p.qty,
         entry_price=p.entry_price,
         sl=p.sl if p.HasField("sl") else None,
@@ -196,7 +204,7 @@ def _order(o: account_pb2.Order, symbols: Sequence[str]) -> Order:
     return Order(
         client_id=o.client_id,
         symbol=symbols[o.instrument],
-        side=Side(o.side),
+        side=_side(o.side),
         qty=o.qty,
         price=o.price if o.HasField("price") else None,
         valid_until_ns=o.valid_until_ns if o.HasField("valid_until_ns") else None,
@@ -224,7 +232,7 @@ def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
         symbol=symbols[u.instrument],
         seq=u.seq,
         time_ns=u.time_ns,
-        side=Side(u.side) if u.side else None,
+        side=_side(u.side) if u.side else None,
         qty=u.qty,
         price=u.price,
         fee=u.fee,
@@ -238,6 +246,11 @@ def _update(u: account_pb2.AccountUpdate, symbols: Sequence[str]) -> Update:
     )
 
 
+def _side(number: int) -> Side:
+    return _SIDES.get(number) or Side(number)
+
+
+@lru_cache(maxsize=256)
 def _name(enum: object, number: int, prefix: str) -> str | None:
     """Return the name of an enum value without its prefix, None for 0, the number for one that is newer than this."""
     if not number:
