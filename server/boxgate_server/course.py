@@ -9,22 +9,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine import identity as identities
-from boxgate_engine.artefacts import LEDGER_FILE, RunLog, StoredRun, prepare_store, read_run
+from boxgate_engine.artefacts import LEDGER_FILE, RunLog, StoredRun, read_run
 from boxgate_engine.benchmark import Held, benchmark_metrics, benchmarks
 from boxgate_engine.config import RunConfig, Variant
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
 from boxgate_engine.intent_intake import OrderNames
-from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market, told_need, warmup_events
 from boxgate_engine.metrics import Counts, compute_metrics
 from boxgate_engine.results import Results, finish
-from boxgate_engine.simulation import Simulation, compile_kernel
+from boxgate_engine.simulation import Simulation
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.bands import compute_bands
 from boxgate_server.ending import Ending
-from boxgate_server.folders import check_folders
 from boxgate_server.history.handles import CAPABILITY, offered_handles
 from boxgate_server.outcome import Finished, Watcher
 from boxgate_server.publication import Publication, reused
@@ -74,14 +72,11 @@ class Course:
 
     def execute(self, reuse: bool) -> Finished:
         """Compute and publish the run. reuse: return a complete run of the same identity, if there is one."""
-        check_folders(self.config, self.folder)
-        prepare_store(self.store)
+        self.stock.check_folders(self.config, self.store)
         dataset = self.stock.dataset(self.config, self.watcher)
         market = self.stock.market(self.config, dataset)
         digest, identified = self._strategy_digest()
-        if not is_compiled():
-            self.watcher.stage("compiling the engine (once, about a minute)")
-            compile_kernel()
+        self.stock.compile_engine(self.watcher)
         self.watcher.stage("starting the strategy")
         self.digest = digest
         self.sidecar = self._start(digest)

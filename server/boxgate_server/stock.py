@@ -6,12 +6,16 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from boxgate_engine.artefacts import prepare_store
 from boxgate_engine.config import RunConfig
 from boxgate_engine.datasets import Dataset, is_remote
 from boxgate_engine.datasets.catalogue import FILE_NAME
 from boxgate_engine.datasets.names import hash_in
 from boxgate_engine.errors import DataDamaged
+from boxgate_engine.kernel import is_compiled
 from boxgate_engine.market import Market
+from boxgate_engine.simulation import compile_kernel
+from boxgate_server.folders import check_folders
 from boxgate_server.outcome import Watcher
 from boxgate_server.run_dataset import run_dataset
 from boxgate_server.strategy_files import file_facts, is_settled
@@ -21,7 +25,7 @@ _MARKETS_MAX: Final = 8
 
 
 class Stock:
-    """Datasets and markets, each opened by the first run that needs it.
+    """Datasets and markets, each opened by the first run that needs it, and what needs no second look.
 
     Nothing here is a result: a dataset is what its hash says, a market what config and dataset say.
     """
@@ -29,8 +33,26 @@ class Stock:
     def __init__(self, folder: Path) -> None:
         """Begin empty. folder: where relative paths start."""
         self._folder = folder
+        self._checked: set[Any] = set()
+        self._is_compiled = False
         self._datasets: dict[Any, Dataset] = {}
         self._markets: list[tuple[Dataset, tuple[Any, ...], Market]] = []
+
+    def check_folders(self, config: RunConfig, store: Path) -> None:
+        """Check the folders of a config and make its store, once. Raises ConfigInvalid or StoreFailed."""
+        data = config.data_provider
+        folders = (store, config.artifacts, data.root, data.cache.local_dir)
+        if folders not in self._checked:
+            check_folders(config, self._folder)
+            prepare_store(store)
+            self._checked.add(folders)
+
+    def compile_engine(self, watcher: Watcher) -> None:
+        """Compile the engine if that was not done."""
+        if not self._is_compiled and not is_compiled():
+            watcher.stage("compiling the engine (once, about a minute)")
+            compile_kernel()
+        self._is_compiled = True
 
     def dataset(self, config: RunConfig, watcher: Watcher) -> Dataset:
         """Return the dataset that a config names, opened: none of its mapped files has changed."""
