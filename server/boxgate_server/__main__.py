@@ -67,7 +67,7 @@ def _usage_mistake(error: TyperException) -> UserMistake | None:
     )
 
 
-COMMANDS = frozenset({"run", "rerun", "report", "compare", "runs", "data", "new", "strategies", "doctor"})
+COMMANDS = frozenset({"run", "rerun", "report", "compare", "runs", "data", "new", "strategies", "doctor", "matrix"})
 """First words that have a JSON schema of their own."""
 
 

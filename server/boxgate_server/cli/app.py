@@ -334,30 +334,53 @@ def runs_tag_command(
     tag_command(run, tags or (), remove or (), store, as_json=as_json, debug=debug)
 
 
-class _DataCommands(PlainFlags):
-    """The commands of `boxgate data`, imported when one of them is called: they need the data libraries."""
+class _Later(PlainFlags):
+    """A group of commands that is imported when one of them is called: they need libraries that others do not."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return _data_group().list_commands(ctx)
+        return self._group().list_commands(ctx)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        return _data_group().get_command(ctx, cmd_name)
+        return self._group().get_command(ctx, cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        self.commands = _data_group().commands
+        self.commands = self._group().commands
         return super().resolve_command(ctx, args)
 
+    def _group(self) -> TyperGroup:
+        group = typer.main.get_command(self._imported())
+        assert isinstance(group, TyperGroup)
+        return group
 
-def _data_group() -> TyperGroup:
-    from boxgate_server.cli.data import data_app
+    def _imported(self) -> typer.Typer:
+        raise AssertionError("each group says what it imports")
 
-    group = typer.main.get_command(data_app)
-    assert isinstance(group, TyperGroup)
-    return group
+
+class _DataCommands(_Later):
+    """The commands of `boxgate data`."""
+
+    def _imported(self) -> typer.Typer:
+        from boxgate_server.cli.data import data_app
+
+        return data_app
+
+
+class _MatrixCommands(_Later):
+    """The commands of `boxgate matrix`."""
+
+    def _imported(self) -> typer.Typer:
+        from boxgate_server.cli.matrix import matrix_app
+
+        return matrix_app
 
 
 app.add_typer(
     typer.Typer(cls=_DataCommands, no_args_is_help=True),
     name="data",
     help="Import, make, list, show and check datasets.",
+)
+app.add_typer(
+    typer.Typer(cls=_MatrixCommands, no_args_is_help=True),
+    name="matrix",
+    help="Plan and compute many runs: instruments, windows, parameters, costs.",
 )

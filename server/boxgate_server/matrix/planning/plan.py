@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.identity import canonical_json
 from boxgate_server.matrix.planning.sampling import draw
-from boxgate_server.matrix.planning.setting import Setting
+from boxgate_server.matrix.planning.setting import Setting, Versions
 from boxgate_server.matrix.planning.space import ParamSpace
 
 RUNS_MAX: Final = 10_000_000
@@ -38,6 +38,7 @@ class Plan:
     trials: parameter sets drawn from the space, None for all. target_runs: cap of all runs. seed: of both draws.
     """
 
+    versions: Versions
     blocks: Sequence[Sequence[Setting]]
     space: ParamSpace
     seed: int
@@ -98,6 +99,14 @@ class Plan:
     def check(self) -> None:
         """Raise UserMistake for a matrix without runs, or with more than can be kept. Nothing is expanded for it."""
         check_count(self._most)
+        if self.space.size >= 2**62:
+            raise UserMistake(
+                f"the parameters have {self.space.size:,} sets",
+                code="MATRIX_TOO_LARGE",
+                where="matrix.params",
+                expected="less than 2^62",
+                remedy="take fewer values or larger steps",
+            )
         if self.capped and self._units == 0:
             largest = max(map(len, self.blocks))
             raise UserMistake(

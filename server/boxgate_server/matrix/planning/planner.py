@@ -13,11 +13,13 @@ from boxgate_server.course import ENGINE_VERSION
 from boxgate_server.folders import check_folders
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.planning.plan import Plan, check_count
-from boxgate_server.matrix.planning.settings import Versions, matrix_settings
+from boxgate_server.matrix.planning.setting import Versions
+from boxgate_server.matrix.planning.settings import matrix_settings
 from boxgate_server.matrix.planning.space import axis_size, param_space
 from boxgate_server.outcome import Watcher
 from boxgate_server.sidecars import CONTRACT_VERSIONS, SidecarHost, SidecarLimits
 from boxgate_server.stock import Stock
+from boxgate_server.strategy_files import StrategyFiles
 
 SETTINGS_MAX: Final = 100_000
 """Most combinations of instruments, windows and costs of one matrix; each is checked against the data."""
@@ -35,7 +37,7 @@ def make_plan(file: MatrixFile, *, folder: Path, watcher: Watcher | None = None)
     check_folders(base, folder)
     stock = Stock(folder)
     dataset = stock.dataset(base, watcher)
-    digest = stock.strategy_digest(base, folder / base.artifacts)
+    digest = StrategyFiles(folder).digest(base, folder / base.artifacts)
     watcher.stage("asking the strategy for its parameters")
     schema = ask_schema(base, folder)
     problems: list[Problem] = []
@@ -57,7 +59,14 @@ def make_plan(file: MatrixFile, *, folder: Path, watcher: Watcher | None = None)
         raise ConfigInvalid(problems)
     assert space is not None
     seed = base.determinism.master_seed if matrix.search.seed is None else matrix.search.seed
-    plan = Plan(blocks=blocks, space=space, seed=seed, trials=matrix.search.trials, target_runs=matrix.target_runs)
+    plan = Plan(
+        versions=versions,
+        blocks=blocks,
+        space=space,
+        seed=seed,
+        trials=matrix.search.trials,
+        target_runs=matrix.target_runs,
+    )
     plan.check()
     return plan
 

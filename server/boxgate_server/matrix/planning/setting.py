@@ -12,6 +12,16 @@ from boxgate_server.matrix.planning.template import Template
 Segment = Literal["train", "test", "full"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Versions:
+    """What the identity of every run of a matrix has in common. strategy: digest of its files. dataset: hash."""
+
+    contract: str
+    engine: str
+    strategy: str
+    dataset: str
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """What a setting is for: the train or the test of a fold, or a whole window. window: number of it in the file."""

@@ -16,23 +16,13 @@ from boxgate_engine.timestamps import format_utc
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.config.spans import span_text
 from boxgate_server.matrix.planning.folds import walk
-from boxgate_server.matrix.planning.setting import Role, Setting
+from boxgate_server.matrix.planning.setting import Role, Setting, Versions
 from boxgate_server.matrix.planning.template import Template
 
 PROBLEMS_MAX = 50
 """Most problems that are told at once."""
 
 OpenMarket = Callable[[RunConfig, Dataset], Market]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Versions:
-    """What the identity of every run of a matrix has in common. strategy: digest of its files. dataset: hash."""
-
-    contract: str
-    engine: str
-    strategy: str
-    dataset: str
 
 
 @dataclass

@@ -1,0 +1,43 @@
+"""The execution inside this process: one run after another, none while the driver does something else."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from boxgate_engine.config import RunConfig
+from boxgate_server.matrix.execution.compute import compute
+from boxgate_server.matrix.execution.work import Group, Outcome, Task
+from boxgate_server.runner import Runner
+
+
+class InProcess:
+    """Computes with a runner of its own, which keeps datasets, markets and sidecars between runs."""
+
+    def __init__(self, *, folder: Path, store: Path) -> None:
+        """Prepare; nothing is started yet. folder: where relative paths start. store: where runs are published."""
+        self._runner = Runner(folder=folder)
+        self._store = store
+        self._waiting: deque[tuple[RunConfig, Task]] = deque()
+
+    @property
+    def room(self) -> int:
+        """One group while nothing waits."""
+        return 0 if self._waiting else 1
+
+    def submit(self, group: Group) -> None:
+        """Take a group; its runs are computed when their outcomes are asked for."""
+        self._waiting += [(group.config, task) for task in group.tasks]
+
+    def outcomes(self, timeout_s: float) -> Sequence[Outcome]:
+        """Compute the next run, however long it takes, and return its outcome; nothing if none waits."""
+        if not self._waiting:
+            return ()
+        config, task = self._waiting.popleft()
+        return (compute(self._runner, config, task, self._store),)
+
+    def close(self) -> None:
+        """Forget what waits and end the sidecars."""
+        self._waiting.clear()
+        self._runner.close()
