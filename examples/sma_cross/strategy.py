@@ -21,7 +21,6 @@ from boxgate_sdk import (
     errors,
     rolling,
     serve,
-    vector,
 )
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ class SmaCross(Strategy):
     def on_init(self, ctx: object) -> None:
         self.side = [0] * len(self.ctx.series)
         if self.form == "vector":
+            from boxgate_sdk import vector
+
             self.means_of_columns = [(vector.RollingMean(self.fast), vector.RollingMean(self.slow)) for _ in self.side]
         self.means = [(rolling.RollingMean(self.fast), rolling.RollingMean(self.slow)) for _ in self.side]
 

@@ -13,7 +13,6 @@ from boxgate_proto.strategy.v1 import account_pb2, order_pb2
 from boxgate_sdk.errors import WindowMalformed
 from boxgate_sdk.signals import Side
 
-
 _SIDES = {side.value: side for side in Side}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -224,6 +223,8 @@ class Context:
         """Write one line to stderr in debug runs: the message, the number of the event, the fields as JSON."""
         if self.mode != "debug":
             return
+        import json
+
         seq = "" if self.seq is None else f" seq={self.seq}"
         extra = f" {json.dumps(fields, sort_keys=True, default=str)}" if fields else ""
         sys.stderr.write(f"{message}{seq}{extra}\n")

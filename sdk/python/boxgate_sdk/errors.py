@@ -46,7 +46,6 @@ SdkError                        names what happened, where, what was expected an
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -104,6 +103,8 @@ class ParameterUnknown(ParameterError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
+        import difflib  # 20 ms that a session without a mistake does not need
+
         close = difflib.get_close_matches(name, names, n=1)
         remedy = f"did you mean {close[0]!r}?" if close else "remove it from strategy.params"
         super().__init__(
