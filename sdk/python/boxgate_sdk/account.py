@@ -171,7 +171,7 @@ def flat_target(symbol: str) -> Target:
     )
 
 
-def _target(t: account_pb2.Target, symbol: str) -> Target:
+def _target(t: account_pb2.StandingTarget, symbol: str) -> Target:
     return Target(
         symbol=symbol,
         side=_side(t.side),
