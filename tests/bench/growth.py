@@ -54,7 +54,10 @@ def _size(folder: Path, bars: int, repeats: int) -> dict[str, Any]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as gateway:
         peaks = _watch(gateway)
         assert gateway.stdout is not None
-        answer = json.loads(gateway.stdout.read())
+        told = gateway.stdout.read()
+    if gateway.returncode:
+        raise SystemExit(f"bench: the runs of {bars} bars failed")
+    answer = json.loads(told)
     limit = BASE_BYTES + 3 * answer["row_bytes"]
     own, others = peaks.pop(gateway.pid), max(peaks.values(), default=0)
     return {
@@ -62,7 +65,6 @@ def _size(folder: Path, bars: int, repeats: int) -> dict[str, Any]:
         "fills": answer["fills"],
         "ns_per_bar": round(median(answer["seconds"]) / bars * 1e9, 2),
         "seconds": answer["seconds"],
-        "start_s": answer["start_s"],
         "limit_mb": round(limit / 1e6, 1),
         "gateway_peak_mb": round(own / 1e6, 1),
         "sidecar_peak_mb": round(others / 1e6, 1),
@@ -76,11 +78,11 @@ def _runs(folder: Path, repeats: int) -> dict[str, Any]:
     from play_boxgate import play, run_config_of
 
     from boxgate_engine.kernel.records import EQUITY_ROW, FILL_ROW, SIGNAL_ROW, TRADE_ROW
-    from boxgate_server.sidecars import SidecarHost
+    from boxgate_server.runner import Runner
 
     config = run_config_of(folder, "vector")
-    with SidecarHost() as host, tempfile.TemporaryDirectory(dir=folder) as store:
-        outcomes = [play(config, folder, host, Path(store)) for _ in range(repeats + 1)]
+    with Runner(folder=folder) as runner, tempfile.TemporaryDirectory(dir=folder) as store:
+        outcomes = [play(config, runner, Path(store)) for _ in range(repeats + 1)]
     last = outcomes[-1]
     row_bytes = (
         (last["events"] + 1) * EQUITY_ROW.itemsize
@@ -89,7 +91,6 @@ def _runs(folder: Path, repeats: int) -> dict[str, Any]:
     )
     return {
         "seconds": [round(outcome["seconds"], 4) for outcome in outcomes[1:]],
-        "start_s": [round(outcome["start_s"], 4) for outcome in outcomes[1:]],
         "fills": last["fills"],
         "row_bytes": row_bytes,
     }

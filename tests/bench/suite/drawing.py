@@ -38,15 +38,19 @@ def _speeds(axes: Any, speeds: list[dict[str, Any]]) -> None:
     labels = [f"{speed['duel']}: {speed['system']}" for speed in speeds]
     values = [speed["events_per_s"] for speed in speeds]
     colors = [OURS if speed["system"] == "Boxgate" else THEIRS for speed in speeds]
-    axes.barh(range(len(speeds)), values, color=colors)
-    for at, value in enumerate(values):
-        axes.annotate(f" {value:,.0f}", (value, at), va="center", fontsize=8)
+    for at, (speed, color) in enumerate(zip(speeds, colors, strict=True)):
+        least, most = (speed["events"] / seconds for seconds in speed["seconds"][:0:-1])
+        axes.plot([least, most], [at, at], color=color, linewidth=3, alpha=0.35, solid_capstyle="round")
+        axes.plot(values[at], at, "o", color=color)
+        axes.annotate(f"{values[at]:,.0f}", (most, at), (8, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(speeds)), labels, fontsize=8)
     axes.invert_yaxis()
     if values:
         axes.set_xscale("log")
-        axes.set_xlim(min(values) / 3, max(values) * 8)
-    axes.set_title("Events per second, median", fontsize=10)
+        axes.set_xlim(min(values) / 2, max(values) * 6)
+        axes.grid(axis="x", color="#e5e7eb")
+        axes.set_axisbelow(True)
+    axes.set_title("Events per second: median, least and most", fontsize=10)
     _plain(axes)
 
 
@@ -57,6 +61,8 @@ def _targets(axes: Any, rows: list[dict[str, Any]]) -> None:
         axes.plot(sorted(points[1:]), [at, at], color=color, linewidth=3, alpha=0.35, solid_capstyle="round")
         axes.plot(points[0], at, "o", color=color)
     axes.axvline(1.0, color="#444", linewidth=1)
+    axes.grid(axis="x", color="#e5e7eb")
+    axes.set_axisbelow(True)
     axes.set_yticks(range(len(rows)), [row["title"] for row in rows], fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")

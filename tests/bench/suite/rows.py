@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from duel import Duel, Spread, System, ratios
 
+SIDECAR_STARTS: Final = 30
+
 
 @dataclass(frozen=True)
 class Row:
@@ -126,6 +128,35 @@ def _cold_run(content: Any) -> list[Row]:
     return [Row("cold_run", "cold boxgate run of 370,000 bars with its page", value, "s", 3.0, at_least=False)]
 
 
+def _fixed_cost(content: Any) -> list[Row]:
+    return [
+        Row(
+            f"fixed_cost_{kind}",
+            f"run of 1,000 bars among many, {told}",
+            _spread(content["ms"][kind]["wall"], content["runs"]),
+            "ms",
+            target,
+            at_least=False,
+        )
+        for kind, told, target in (
+            ("reused", "reused sidecar", 15.0),
+            ("forked", "fresh sidecar, forked", 60.0),
+            ("process", "fresh sidecar, a process started for it", None),
+        )
+    ]
+
+
+def _sidecar_start(content: Any) -> list[Row]:
+    rows = []
+    for kind, told in (("reused", "reused"), ("forked", "forked"), ("process", "process")):
+        least, middle, most = content[kind]["open_ms"]
+        value = Spread(middle, least, most, SIDECAR_STARTS)
+        rows.append(
+            Row(f"sidecar_{kind}", f"sidecar until its session is open, {told}", value, "ms", None, at_least=False)
+        )
+    return rows
+
+
 def _growth(content: Any) -> list[Row]:
     bars = content["sizes"]
     rise = Spread.of([content["rise"]])
@@ -139,6 +170,14 @@ def _growth(content: Any) -> list[Row]:
 SCRIPTS: Final = (
     Script("kernel", "kernel", "kernel.py", _kernel, pairs="--rounds"),
     Script("lockstep", "lockstep", "lockstep.py", _lockstep, pairs="--pairs"),
+    Script("fixed_cost", "fixed cost", "fixed_cost.py", _fixed_cost),
+    Script(
+        "sidecar_start",
+        "start of sidecars",
+        "sidecar_start.py",
+        _sidecar_start,
+        arguments=("--repeats", str(SIDECAR_STARTS)),
+    ),
     Script("growth", "growth", "growth.py", _growth),
-    Script("cold_run", "cold run", "cold_run.py", _cold_run),
+    Script("cold_run", "cold run", "cold_run.py", _cold_run, pairs="--repeats"),
 )
