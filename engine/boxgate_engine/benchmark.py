@@ -16,12 +16,14 @@ from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import NO_EXPIRY, QUOTE, SIGNAL_ROW, Floats, Integers, Quotes, Records
 from boxgate_engine.metrics.arrays import DAY_NS, floats, integers
 from boxgate_engine.metrics.benchmark import BENCHMARK, benchmark_figures
-from boxgate_engine.metrics.returns import daily_marks
+from boxgate_engine.metrics.returns import daily_marks, last_of_each
 from boxgate_engine.rules import AccountRules, MarginRules
 from boxgate_engine.signal_intake import STEPS_MAX
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Tape
+from boxgate_engine.thinned_tape import day_cuts, stamp_cuts, thinned
 
+_FIRST_CHUNK_EVENTS: Final = 64
 _CHUNK_EVENTS: Final = 16_384
 _TRIES_MAX: Final = 64
 _NOTHING: Final = np.zeros(0, SIGNAL_ROW)
@@ -31,7 +33,7 @@ _NO_LIMIT: Final = 1e9
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Held:
-    """One instrument, bought once and held. times_ns, equity: shape (n,), every mark, the first is the start.
+    """One instrument, bought once and held. times_ns, equity: shape (n,), the start and the last mark of each UTC day.
 
     fees to swap: account currency, positive = paid. qty: base units. entry_time_ns: as of the table of fills.
     """
@@ -89,12 +91,10 @@ def benchmark_table(held: Sequence[Held]) -> pa.Table:
     """Return the content of benchmark.parquet."""
     parts = []
     for one in held:
-        days = one.times_ns // DAY_NS
-        last = np.union1d([0], np.append(np.flatnonzero(np.diff(days)), len(days) - 1))
         columns: dict[str, Any] = {
-            "time": pa.array(one.times_ns[last]).cast(BENCHMARK.field("time").type),
-            "instrument": pa.array([one.instrument] * len(last), pa.string()),
-            "equity": pa.array(one.equity[last]),
+            "time": pa.array(one.times_ns).cast(BENCHMARK.field("time").type),
+            "instrument": pa.array([one.instrument] * len(one.equity), pa.string()),
+            "equity": pa.array(one.equity),
         }
         parts.append(pa.table(columns, schema=BENCHMARK))
     return pa.concat_tables(parts) if parts else BENCHMARK.empty_table()
@@ -103,12 +103,10 @@ def benchmark_table(held: Sequence[Held]) -> pa.Table:
 def _hold(
     instruments: Sequence[Instrument], rules: AccountRules, tape: Tape, index: int, start_ns: int, close_at_end: bool
 ) -> Held | None:
-    lots = _affordable(instruments, rules, tape, index, start_ns)
-    if lots is None:
+    purchase = _affordable(instruments, rules, tape, index, start_ns)
+    if purchase is None:
         return None
-    purchase = _Purchase(instruments, rules, tape, index, start_ns)
-    purchase.order(lots)
-    purchase.play(to_fill=False)
+    purchase.hold()
     simulation = purchase.simulation
     rows = int(simulation.sim.account["equity_rows"][0])
     if close_at_end:
@@ -116,6 +114,7 @@ def _hold(
     account, equity = simulation.sim.account[0], simulation.sim.equity[:rows]
     fills = simulation.sim.fills[: int(account["fills"])]
     bought = fills[fills["direction"] > 0]
+    shown = np.union1d([0], last_of_each(equity["time_ns"], DAY_NS))
     return Held(
         instrument=instruments[index].symbol,
         qty=float(bought["qty"].sum()),
@@ -126,15 +125,15 @@ def _hold(
         spread=float(account["spread_sum"]),
         funding=-float(account["funding_sum"]) + 0.0,
         swap=-float(account["swap_sum"]) + 0.0,
-        times_ns=equity["time_ns"].copy(),
-        equity=equity["equity"].copy(),
+        times_ns=equity["time_ns"][shown],
+        equity=equity["equity"][shown],
     )
 
 
 def _affordable(
     instruments: Sequence[Instrument], rules: AccountRules, tape: Tape, index: int, start_ns: int
-) -> int | None:
-    """Return how many lots the cash pays with their fee, None if it pays for none or nothing could be bought.
+) -> _Purchase | None:
+    """Return the purchase of as many lots as the cash pays with their fee, None if it pays for none or none was filled.
 
     Found by buying, since slippage and fee may depend on the size: first one lot, then as many as its price allows,
     then less until the fee fits too.
@@ -143,7 +142,7 @@ def _affordable(
     for _ in range(_TRIES_MAX):
         purchase = _Purchase(instruments, rules, tape, index, start_ns)
         purchase.order(lots)
-        purchase.play(to_fill=True)
+        purchase.play()
         paid = purchase.paid()
         if paid is None:
             return None
@@ -151,7 +150,7 @@ def _affordable(
         if ceiling is None:
             ceiling = lots = min(int(rules.cash / notional), STEPS_MAX - 1)
         elif notional + fee <= rules.cash:
-            return lots
+            return purchase
         else:
             lots = min(lots - 1, int(lots * (rules.cash / (notional + fee))))
         if lots < 1:
@@ -168,6 +167,7 @@ class _Purchase:
         self.simulation = Simulation(instruments, rules, start_ns=start_ns)
         self.tape, self.index, self.start_ns = tape, index, start_ns
         self.lots, self.unit = 0, 0.0
+        self.settled = 0
 
     def order(self, lots: int) -> None:
         """Decide at the start, before the first event, unless a rate is not known yet."""
@@ -181,11 +181,11 @@ class _Purchase:
             moment = Quotes(event, np.array([0, 1]), np.zeros(1, np.uint8))
             self.simulation.advance(moment, self._signal(0), 0, 1)
 
-    def play(self, *, to_fill: bool) -> None:
-        """Settle the tape, to_fill: only until the purchase is filled or rejected."""
-        start = 0
-        while start < self.tape.merged_events:
-            quotes = self.tape.chunk(start, _CHUNK_EVENTS).quotes
+    def play(self) -> None:
+        """Settle the tape until the purchase is filled, or to its end."""
+        events_max = _FIRST_CHUNK_EVENTS
+        while self.settled < self.tape.merged_events and self.paid() is None:
+            quotes = self.tape.chunk(self.settled, events_max).quotes
             first, end = 0, len(quotes.delivered)
             while not self.unit and first < end:
                 first += 1
@@ -195,9 +195,25 @@ class _Purchase:
                     decision = self._signal(int(quotes.moment_start[first]) - 1)
                     self.simulation.advance(quotes, decision, first - 1, first, settled=1)
             self.simulation.advance(quotes, _NOTHING, first, end)
-            if to_fill and self.paid() is not None:
-                return
-            start += len(quotes.events)
+            self.settled += len(quotes.events)
+            events_max = min(2 * events_max, _CHUNK_EVENTS)
+
+    def hold(self) -> None:
+        """Settle what decides the last mark of each day, and when and on what the position pays funding and swap."""
+        sim = self.simulation.sim
+        book, spec = sim.book[self.index], sim.specs[self.index]
+        assert book["lots"] == self.lots, "a market order fills whole"
+        stamps = [
+            sim.funding["time_ns"][int(book["next_funding"]) : int(spec["funding_end"])],
+            sim.swap["time_ns"][int(book["next_swap"]) : int(spec["swap_end"])],
+        ]
+        cuts = np.union1d(day_cuts(self.tape), stamp_cuts(self.tape, self.index, np.concatenate(stamps)))
+        rest = thinned(self.tape, self.settled, cuts)
+        done = 0
+        while done < rest.merged_events:
+            quotes = rest.chunk(done, _CHUNK_EVENTS).quotes
+            self.simulation.advance(quotes, _NOTHING, 0, len(quotes.delivered))
+            done += len(quotes.events)
 
     def paid(self) -> tuple[float, float] | None:
         """Return (notional, fee) of what was bought, account currency by the rate of the decision; None if nothing."""

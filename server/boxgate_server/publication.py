@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, publish_run
+from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, publish_run, table_files
 from boxgate_engine.artefacts.tags import change_tags
 from boxgate_engine.benchmark import Held, benchmark_table
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import Dataset
-from boxgate_engine.digest import result_digest
 from boxgate_engine.market import Market
 from boxgate_engine.results import Results
 from boxgate_engine.tables import Tables
@@ -32,6 +32,7 @@ class Publication:
     """A computed run. folder: where relative paths start. identified: its strategy is known by its files.
 
     events: of the tape. round_trips: of the session. containment: how the sidecar is held, None if it is attached.
+    durable: whether the run is on the disk when it is published, see `publish_run`.
     """
 
     config: RunConfig
@@ -56,12 +57,21 @@ class Publication:
     ending: Ending
     log: RunLog
     clock: Stopwatch
+    durable: bool = True
 
     def publish(self) -> Finished:
         """Write the folder of the run, with all that became known to the end of its sidecar."""
         config, tables = self.config, self.results.tables
         with self.clock.measure("artefacts"):
-            digest = result_digest(tables)
+            # What does not need the digest comes first: it is still being computed.
+            files = table_files(
+                tables,
+                mode=config.mode,
+                equity=config.report.equity,
+                ledger=self.results.ledger,
+                benchmark=benchmark_table(self.held),
+            )
+            digest = self.results.digest.value()
             self._note_rejections(tables)
             self.ending.note()
             self.log.write("run_completed", "run completed", fields={"result_digest": digest})
@@ -86,16 +96,15 @@ class Publication:
                     resolved=semantic_keys(resolved),
                     params=self.described.params,
                     metrics=self.metrics,
-                    tables=tables,
+                    tables=files,
                     result_digest=digest,
                     log=self.log.ndjson(),
                     environment=self._environment(),
-                    ledger=self.results.ledger,
-                    benchmark=benchmark_table(self.held),
                     bands=self.bands,
                     render=page,
                 ),
                 self.store,
+                durable=self.durable,
             )
             change_tags(published.folder, add=config.tags)
         timing = self.clock.report()
@@ -139,8 +148,8 @@ class Publication:
             "schema": "boxgate.environment/1",
             "host": {"machine": platform.machine(), "system": platform.system(), "release": platform.release()},
             "python": platform.python_version(),
-            "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
-            "boxgate": importlib.metadata.version("boxgate"),
+            "libraries": {name: _version(name) for name in _LIBRARIES},
+            "boxgate": _version("boxgate"),
             "sandbox": {"level": "none", "containment": self.containment},
             "strategy_identified": self.identified,
             "strategy": {"name": self.described.name, "version": self.described.version},
@@ -148,6 +157,12 @@ class Publication:
             "delivery": self._delivery(),
             "timing_s": self.clock.report(),
         }
+
+
+@functools.cache
+def _version(name: str) -> str:
+    """Return the version of an installed distribution; it is read from its files, so once a process."""
+    return importlib.metadata.version(name)
 
 
 def reused(stored: StoredRun, config: RunConfig, *, seed: int, clock: Stopwatch) -> Finished:

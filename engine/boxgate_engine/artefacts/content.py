@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from boxgate_engine.artefacts.curve import CURVE_FILE, stored_curve
 from boxgate_engine.artefacts.stored import ORDERS_FILE
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.metrics.benchmark import BENCHMARK_FILE
@@ -33,6 +33,10 @@ LEDGER_FILE: Final = "ledger.parquet"
 ROW_GROUP_ROWS: Final = 1 << 17
 """Rows in one row group of a Parquet file."""
 
+_PLAIN: Final = frozenset({bool, int, str})
+_MANY_ROWS: Final = 4_096
+"""Trades from which on equal numbers are looked for."""
+
 _SAFE_TEXT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#/-]*", re.ASCII)
 
 
@@ -41,10 +45,9 @@ class RunArtefacts:
     """Everything that a finished run leaves behind.
 
     identity: as `build_identity` gives it, run_id its hash. resolved: as `semantic_keys` gives it for the resolved
-    config. params: normalised. metrics: as `compute_metrics` gives them. tables: complete, equity at full resolution.
-    result_digest: of these tables. log: content of logs.ndjson. environment: host, versions, sandbox level, delivery
-    and times, outside every digest. ledger: as `build_ledger` gives it, outside the digest, or None. render: gets the
-    folder with all other files and returns the page, or None.
+    config. params: normalised. metrics: as `compute_metrics` gives them. tables: as `table_files` gives them for this
+    mode. result_digest: of the tables. log: content of logs.ndjson. environment: host, versions, sandbox level,
+    delivery and times, outside every digest. render: gets the folder with all other files, returns the page; or None.
     """
 
     run_id: str
@@ -52,12 +55,10 @@ class RunArtefacts:
     resolved: Mapping[str, Any]
     params: Mapping[str, Any]
     metrics: Mapping[str, Any]
-    tables: Tables
+    tables: Mapping[str, bytes]
     result_digest: str
     log: bytes
     environment: Mapping[str, Any]
-    ledger: pa.Table | None = None
-    benchmark: pa.Table | None = None
     bands: Mapping[str, Any] | None = None
     render: Callable[[Path], str] | None = None
 
@@ -67,39 +68,49 @@ class RunArtefacts:
         return str(self.identity["mode"])
 
     def files(self) -> dict[str, bytes]:
-        """Return name → content of all files but report.html and manifest.json.
-
-        In prod there is no column of debug. Raises RunFailed for text that a spreadsheet could take for a formula.
-        """
+        """Return name → content of all files but report.html and manifest.json."""
         assert self.mode != "prod" or b'"source": "sidecar"' not in self.log, "the log was made for debug"
-        shown = self.tables.public if self.mode == "prod" else self.tables.table
-        tables = {
-            "equity_curve.parquet": self.tables.equity,
-            "fills.parquet": self.tables.fills,
-            "signals.parquet": shown("signals"),
-        }
-        if self.tables.orders is not None:
-            tables[ORDERS_FILE] = shown("orders")
-        if self.benchmark is not None:
-            tables[BENCHMARK_FILE] = self.benchmark
-        if self.ledger is not None:
-            tables[LEDGER_FILE] = self.ledger
-        # The encoder leaves the interpreter alone, so the tables and the text beside them are encoded at once.
-        with ThreadPoolExecutor(max_workers=len(tables)) as pool:
-            encoded = {name: pool.submit(table_bytes, table) for name, table in tables.items()}
-            trades = trades_csv(self.tables.trades)
         return {
             "config.json": json_bytes(
                 {"schema": "boxgate.config/1", "identity": self.identity, "resolved": self.resolved}
             ),
             "params.json": json_bytes(self.params),
             "metrics.json": json_bytes(self.metrics),
-            "trades.csv": trades,
-            **{name: future.result() for name, future in encoded.items()},
+            **self.tables,
             **({} if self.bands is None else {BANDS_FILE: json_bytes(self.bands)}),
             "logs.ndjson": self.log,
             "environment.json": json_bytes(self.environment),
         }
+
+
+def table_files(
+    tables: Tables,
+    *,
+    mode: str,
+    equity: str = "auto",
+    ledger: pa.Table | None = None,
+    benchmark: pa.Table | None = None,
+) -> dict[str, bytes]:
+    """Return name → content of the files of the tables; in prod without the columns of debug.
+
+    tables: complete, equity at full resolution. equity: the resolution that is stored, see `stored_curve`. ledger: as
+    `build_ledger` gives it, outside the digest. benchmark: as `benchmark_table` gives it.
+    Raises RunFailed for text that a spreadsheet could take for a formula.
+    """
+    shown = tables.public if mode == "prod" else tables.table
+    files = {
+        "trades.csv": trades_csv(tables.trades),
+        CURVE_FILE: table_bytes(stored_curve(tables.equity, equity)),
+        "fills.parquet": table_bytes(tables.fills),
+        "signals.parquet": table_bytes(shown("signals")),
+    }
+    if tables.orders is not None:
+        files[ORDERS_FILE] = table_bytes(shown("orders"))
+    if benchmark is not None:
+        files[BENCHMARK_FILE] = table_bytes(benchmark)
+    if ledger is not None:
+        files[LEDGER_FILE] = table_bytes(ledger)
+    return files
 
 
 def json_bytes(value: Any) -> bytes:
@@ -109,6 +120,8 @@ def json_bytes(value: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """Return a value made of JSON types alone. Numbers of NumPy become Python's, tuples lists, NaN None, -0.0 0.0."""
+    if value is None or type(value) in _PLAIN:  # most are; asking for an abstract class takes long
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, np.generic):
@@ -119,7 +132,7 @@ def plain(value: Any) -> Any:
         return value + 0.0 if math.isfinite(value) else None
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [plain(entry) for entry in value]
-    assert value is None or isinstance(value, (bool, int, str)), type(value)
+    assert isinstance(value, (bool, int, str)), type(value)
     return value
 
 
@@ -154,13 +167,21 @@ def trades_csv(trades: pa.Table) -> bytes:
         if pa.types.is_string(field.type):
             _check_names(column, field.name)
         elif pa.types.is_floating(field.type):
-            column = pa.chunked_array([pa.array(column.to_numpy() + 0.0)])  # -0.0 + 0.0 is 0.0
+            values = pa.array(column.to_numpy() + 0.0)  # -0.0 + 0.0 is 0.0
+            column = values if len(values) < _MANY_ROWS else _as_text(values)
         columns.append(column)
     sink = pa.BufferOutputStream()
     sink.write((",".join(TRADES.names) + "\n").encode())
     options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
     pa.csv.write_csv(pa.table(columns, names=TRADES.names), sink, options)
     return bytes(sink.getvalue())
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    """Return numbers as text, each different one made once: many columns of trades hold few."""
+    coded = values.dictionary_encode()
+    texts = coded.dictionary.cast(pa.string())
+    return pa.DictionaryArray.from_arrays(coded.indices, texts).cast(pa.string())
 
 
 def _check_names(column: pa.ChunkedArray, name: str) -> None:

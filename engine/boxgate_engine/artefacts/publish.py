@@ -7,6 +7,7 @@ Source: docs/spec/artefacts.md, section 5.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -44,8 +45,19 @@ def _nothing(step: str) -> None:
     """Stand in for a test that dies between two steps."""
 
 
-def publish_run(artefacts: RunArtefacts, store: Path, *, between_steps: Callable[[str], None] = _nothing) -> Published:
+def publish_run(
+    artefacts: RunArtefacts,
+    store: Path,
+    *,
+    durable: bool = True,
+    between_steps: Callable[[str], None] = _nothing,
+) -> Published:
     """Write the folder of a run under `store` and return where it is.
+
+    durable: when this returns the run outlasts a crash of the machine. Otherwise it outlasts that of the process alone,
+    until `sync_store` was called: after a crash of the machine before that, a folder may lack content, which readers
+    find by the manifest, and the next run of the same identity sets it aside. For the many runs of a matrix: the disk
+    is asked once for all of them, before they are noted as done, instead of a dozen times for each.
 
     An existing folder with an equal result digest is kept; it gets the page and the ledger if it had none. A damaged
     one is set aside as `<run_id>.damaged-<n>`. between_steps is called after each step with its name.
@@ -56,9 +68,13 @@ def publish_run(artefacts: RunArtefacts, store: Path, *, between_steps: Callable
     with _store_errors(store), _folder_aside(store) as aside:
         between_steps("folder")
         _write_files(artefacts, aside, between_steps)
+        if durable:
+            _sync_files(aside)
+        between_steps("sync")
         if _rename(aside, target):
             between_steps("rename")
-            _sync_folder(store)
+            if durable:
+                _sync_folder(store)
             return Published(folder=target, published="new")
         try:
             existing = read_run(target)
@@ -66,7 +82,8 @@ def publish_run(artefacts: RunArtefacts, store: Path, *, between_steps: Callable
             _rename_free(target, f"{target}.damaged-")
             if not _rename(aside, target):
                 raise  # another writer was faster and left damage again
-            _sync_folder(store)
+            if durable:
+                _sync_folder(store)
             return Published(folder=target, published="new")
         if existing.result_digest != artefacts.result_digest:
             other = store / f"{artefacts.run_id}.conflict-{artefacts.result_digest.removeprefix('sha256:')[:8]}"
@@ -89,6 +106,19 @@ def put_report(run: StoredRun, render: Callable[[Path], str]) -> Path:
     with _store_errors(run.folder):
         _replace_file(run, REPORT, render(run.folder).encode())
     return run.folder / REPORT
+
+
+def sync_store(store: Path) -> None:
+    """Wait until all runs that were published under `store` are on the disk. Raises StoreFailed."""
+    with _store_errors(store):
+        descriptor = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            # Python has no call of its own for the one file system that matters.
+            if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+                code = ctypes.get_errno()
+                raise OSError(code, os.strerror(code))
+        finally:
+            os.close(descriptor)
 
 
 def prepare_store(store: Path) -> None:
@@ -124,11 +154,13 @@ def _write_files(artefacts: RunArtefacts, aside: Path, between_steps: Callable[[
     }
     (aside / MANIFEST).write_bytes(json_bytes(manifest))
     between_steps(MANIFEST)
+
+
+def _sync_files(folder: Path) -> None:
     # All are written before the first is synced: the disk then has one queue to drain, not one per file.
-    for path in sorted(aside.iterdir()):
+    for path in sorted(folder.iterdir()):
         _sync_file(path)
-    _sync_folder(aside)
-    between_steps("sync")
+    _sync_folder(folder)
 
 
 def _facts(content: bytes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from boxgate_engine.artefacts.curve import CURVE_FILE, full_curve
 from boxgate_engine.errors import RunAmbiguous, RunDamaged, RunNotFound
 from boxgate_engine.tables import TRADES, Tables, stored_table
 
@@ -26,7 +27,7 @@ REQUIRED: Final = frozenset(
         "config.json",
         "params.json",
         "metrics.json",
-        "equity_curve.parquet",
+        CURVE_FILE,
         "trades.csv",
         "fills.parquet",
         "signals.parquet",
@@ -73,8 +74,14 @@ class StoredRun:
         path = self.folder / "logs.ndjson"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
+    @property
+    def equity_resolution(self) -> str:
+        """Which marks the equity curve has: `bar` for all, `hour` or `day` for the last of each."""
+        full = full_curve(pq.read_schema(self.folder / CURVE_FILE).metadata)
+        return "bar" if full is None else full.resolution
+
     def tables(self) -> Tables:
-        """Return the tables. Their digest is that of the manifest."""
+        """Return the tables. Their digest is that of the manifest where the equity curve has all its marks."""
 
         def read(name: str, file: str) -> pa.Table:
             return stored_table(name, pq.read_table(self.folder / file))
@@ -83,7 +90,7 @@ class StoredRun:
             signals=read("signals", "signals.parquet"),
             fills=read("fills", "fills.parquet"),
             trades=read_trades(self.folder / "trades.csv"),
-            equity=read("equity", "equity_curve.parquet"),
+            equity=read("equity", CURVE_FILE),
             orders=read("orders", ORDERS_FILE) if ORDERS_FILE in self.files else None,
         )
 

@@ -147,10 +147,12 @@ class DataProviderConfig(Section):
 class ReportConfig(Section):
     """The page of the run. assets: its script inside the page, or one file beside the runs.
 
-    ledger: ledger.parquet with both sides of every booking.
+    ledger: ledger.parquet with both sides of every booking. equity: which marks of the equity curve are stored: each,
+    or the last of each UTC hour or day; auto = each as long as they are not very many.
     """
 
     html: bool = True
+    equity: Literal["auto", "bar", "hour", "day"] = "auto"
     ledger: bool = False
     assets: Literal["inline", "shared"] = "inline"
 

@@ -73,7 +73,7 @@ def compute_metrics(
     periods = 365 if all_weekend else 252
     daily = daily_marks(times_ns, equity)
     growth = growth_figures(daily.returns, periods, trials=_TRIALS)
-    falls = drawdown_figures(times_ns, equity, daily.marks)
+    falls, deepest_money = drawdown_figures(times_ns, equity, daily.marks)
     final = float(equity[-1])
     profit, deepest, cagr = final - initial_cash, falls["max_drawdown_daily"], growth["cagr"]
     ulcer = falls["ulcer_index"]
@@ -101,7 +101,7 @@ def compute_metrics(
             "trials": _TRIALS,
             "mar": None if cagr is None or deepest is None else ratio(cagr, deepest),
             "martin": None if cagr is None or ulcer is None else ratio(cagr, ulcer),
-            "recovery_factor": _recovery(profit, tables),
+            "recovery_factor": ratio(profit, deepest_money),
         },
         "trades": trade_figures(tables.trades),
         "exposure": exposure_figures(tables.equity, tables.fills, notional),
@@ -116,9 +116,3 @@ def compute_metrics(
         "open_positions": [dict(position) for position in open_positions],
         "equity": {"initial": float(initial_cash), "final": final},
     }
-
-
-def _recovery(profit: float, tables: Tables) -> float | None:
-    """Return the net profit over the deepest fall in money, None where there was none."""
-    equity = floats(tables.equity["equity"])
-    return ratio(profit, float((np.maximum.accumulate(equity) - equity).max()))

@@ -34,48 +34,97 @@ def drawdown(equity: Float64Array) -> Float64Array:
     equity: shape (n,), account currency, n >= 1, the first value > 0, oldest first. Returns shape (n,), a fraction in
     [0, 1]: 0.0 at each new peak, 1.0 where nothing or less is left.
     """
-    peak = np.maximum.accumulate(equity)
-    return np.clip(1.0 - equity / peak, 0.0, 1.0)
+    return _below(equity, np.maximum.accumulate(equity))
 
 
 def drawdowns(times_ns: Int64Array, equity: Float64Array) -> list[Drawdown]:
     """Return every time below a peak, oldest first. times_ns, equity: shape (n,), n >= 1, oldest first."""
+    peak = np.maximum.accumulate(equity)
+    return _falls(equity, peak).listed(times_ns, equity, _below(equity, peak))
+
+
+def deepest_drawdowns(times_ns: Int64Array, equity: Float64Array, most: int) -> tuple[int, list[Drawdown]]:
+    """Return how many times below a peak there were, and the deepest of them, deepest first, then the earlier."""
+    peak = np.maximum.accumulate(equity)
+    shares = _below(equity, peak)
+    falls = _falls(equity, peak)
+    order = np.lexsort((falls.starts, -falls.depths(shares)))[:most]
+    chosen = _Falls(starts=falls.starts[order], ends=falls.ends[order])
+    return len(falls.starts), chosen.listed(times_ns, equity, shares)
+
+
+def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64Array) -> tuple[Figures, float]:
+    """Return the metrics of the drawdowns over all marks and those over the daily marks; and the deepest in money.
+
+    daily: shape (days,).
+    """
+    peak = np.maximum.accumulate(equity)
+    falls = _falls(equity, peak)
+    shares = _below(equity, peak)
+    depths, lengths_ns = falls.depths(shares), times_ns[falls.ends] - times_ns[falls.starts]
+    daily_falls = drawdown(daily) if daily[0] > 0 else None
+    figures: Figures = {
+        "max_drawdown": float(shares.max()),
+        "max_drawdown_daily": None if daily_falls is None else float(daily_falls.max()),
+        "max_drawdown_length_ns": int(lengths_ns.max(initial=0)),
+        "average_drawdown": mean(depths),
+        "average_drawdown_length_ns": _mean_ns(lengths_ns),
+        "drawdowns": len(depths),
+        "ulcer_index": None
+        if daily_falls is None
+        else finite(math.sqrt(math.fsum((daily_falls * daily_falls).tolist()) / len(daily_falls))),
+    }
+    return figures, float(np.subtract(peak, equity, out=peak).max())
+
+
+def _below(equity: Float64Array, peak: Float64Array) -> Float64Array:
+    shares = equity / peak
+    np.subtract(1.0, shares, out=shares)
+    return np.clip(shares, 0.0, 1.0, out=shares)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Falls:
+    """Times below a peak. starts, ends: shape (m,), indices of the last mark at the peak and the first at it again."""
+
+    starts: Int64Array
+    ends: Int64Array
+
+    def depths(self, shares: Float64Array) -> Float64Array:
+        """Return how deep each was. shares: of the curve, see `drawdown`."""
+        if not len(self.starts):
+            return np.zeros(0)
+        # The stretches between the falls, which are every other one, are looked at for nothing.
+        bounds = np.column_stack([self.starts, self.ends]).ravel()
+        return np.maximum(np.maximum.reduceat(shares, bounds)[::2], shares[self.ends])
+
+    def listed(self, times_ns: Int64Array, equity: Float64Array, shares: Float64Array) -> list[Drawdown]:
+        """Return them in their order."""
+        found = []
+        for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
+            lowest = start + int(np.argmax(shares[start : end + 1]))
+            found.append(
+                Drawdown(
+                    depth=float(shares[lowest]),
+                    from_ns=int(times_ns[start]),
+                    deepest_ns=int(times_ns[lowest]),
+                    to_ns=int(times_ns[end]),
+                    recovered=bool(equity[end] >= equity[start]),
+                )
+            )
+        return found
+
+
+def _falls(equity: Float64Array, peak: Float64Array) -> _Falls:
     # Compared, not divided: a fall by one unit in the last place is a fall.
-    at_peak = np.flatnonzero(equity == np.maximum.accumulate(equity))
+    at_peak = np.flatnonzero(equity == peak)
     ends = np.append(at_peak[1:], len(equity) - 1)
     below = ends - at_peak > 1
     below[-1] = ends[-1] > at_peak[-1]
-    falls = drawdown(equity)
-    found = []
-    for start, end in zip(at_peak[below].tolist(), ends[below].tolist(), strict=True):
-        lowest = start + int(np.argmax(falls[start : end + 1]))
-        found.append(
-            Drawdown(
-                depth=float(falls[lowest]),
-                from_ns=int(times_ns[start]),
-                deepest_ns=int(times_ns[lowest]),
-                to_ns=int(times_ns[end]),
-                recovered=bool(equity[end] >= equity[start]),
-            )
-        )
-    return found
+    return _Falls(starts=at_peak[below], ends=ends[below])
 
 
-def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64Array) -> Figures:
-    """Return the metrics of the drawdowns over all marks, and those over the daily marks. daily: shape (days,)."""
-    found = drawdowns(times_ns, equity)
-    falls = drawdown(daily) if daily[0] > 0 else None
-    return {
-        "max_drawdown": float(drawdown(equity).max()),
-        "max_drawdown_daily": None if falls is None else float(falls.max()),
-        "max_drawdown_length_ns": max((one.length_ns for one in found), default=0),
-        "average_drawdown": mean([one.depth for one in found]),
-        "average_drawdown_length_ns": _mean_ns([one.length_ns for one in found]),
-        "drawdowns": len(found),
-        "ulcer_index": None if falls is None else finite(math.sqrt(math.fsum(falls * falls) / len(falls))),
-    }
-
-
-def _mean_ns(lengths_ns: list[int]) -> int | None:
+def _mean_ns(lengths_ns: Int64Array) -> int | None:
     """Return the mean, rounded to the nearest nanosecond, halves up."""
-    return (2 * sum(lengths_ns) + len(lengths_ns)) // (2 * len(lengths_ns)) if lengths_ns else None
+    count = len(lengths_ns)
+    return (2 * sum(lengths_ns.tolist()) + count) // (2 * count) if count else None

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from boxgate_engine.metrics.arrays import Figures, Float64Array, correlation, finite, floats, integers, mean, ratio
+from boxgate_engine.metrics.arrays import (
+    Figures,
+    Float64Array,
+    correlation,
+    exact_sum,
+    finite,
+    floats,
+    integers,
+    mean,
+    ratio,
+)
 
 _NAMES = (
     "win_rate", "payoff", "profit_factor", "expectancy", "best", "worst", "winner_mean", "loser_mean", "sqn",
@@ -24,9 +35,9 @@ def trade_figures(trades: pa.Table) -> Figures:
         return {"count": 0, **dict.fromkeys(_NAMES)}
     net, mae, mfe = (floats(trades[name]) for name in ("net_pnl", "mae", "mfe"))
     wins, losses = net[net > 0], net[net < 0]
-    won, lost = math.fsum(wins), -math.fsum(losses)
+    won, lost = exact_sum(wins), -exact_sum(losses)
     holding_ns = integers(trades["exit_time_ns"]) - integers(trades["entry_time_ns"])
-    longs = sum(side == "LONG" for side in trades["side"].to_pylist())
+    longs = int(pc.sum(pc.equal(trades["side"], "LONG")).as_py())
     return {
         "count": count,
         "win_rate": len(wins) / count,
@@ -57,9 +68,11 @@ def _quality(net: Float64Array) -> float | None:
     n = len(net)
     if n < 2 or float(net.min()) == float(net.max()):
         return None
-    middle = math.fsum(net) / n
-    return ratio(math.sqrt(n) * middle, math.sqrt(math.fsum((net - middle) ** 2) / (n - 1)))
+    middle = exact_sum(net) / n
+    return ratio(math.sqrt(n) * middle, math.sqrt(exact_sum((net - middle) ** 2) / (n - 1)))
 
 
-def _streak(hits: np.ndarray) -> int:
-    return max((sum(1 for _ in run) for hit, run in groupby(hits.tolist()) if hit), default=0)
+def _streak(hits: npt.NDArray[np.bool_]) -> int:
+    """Return how many hits came in a row at most."""
+    edges = np.flatnonzero(np.diff(hits, prepend=False, append=False))
+    return int(np.diff(edges)[::2].max(initial=0))

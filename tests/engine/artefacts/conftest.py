@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from boxgate_engine.artefacts import RunArtefacts
+from boxgate_engine.artefacts import RunArtefacts, table_files
 from boxgate_engine.digest import result_digest
 from boxgate_engine.tables import Tables, build_table
 
@@ -85,7 +86,9 @@ def small_tables(*, equity_end: float = 1005.0, meta: bool = True) -> Tables:
     )
 
 
-def small_run(*, tables: Tables | None = None, mode: str = "debug", **changes: Any) -> RunArtefacts:
+def small_run(
+    *, tables: Tables | None = None, mode: str = "debug", ledger: pa.Table | None = None, **changes: Any
+) -> RunArtefacts:
     """A run with an identity of the right shape."""
     tables = tables or small_tables()
     facts: dict[str, Any] = {
@@ -94,7 +97,7 @@ def small_run(*, tables: Tables | None = None, mode: str = "debug", **changes: A
         "resolved": {"strategy": {"command": ["python", "s.py"]}},
         "params": {"n": np.int64(3), "x": np.float64(0.1), "on": np.bool_(True)},
         "metrics": {"ratio": {"sharpe": float("nan"), "mar": -0.0}, "list": (1, 2)},
-        "tables": tables,
+        "tables": table_files(tables, mode=mode, ledger=ledger),
         "result_digest": result_digest(tables),
         "log": b'{"event": "run_started"}\n',
         "environment": {"host": "here"},

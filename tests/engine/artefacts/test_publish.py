@@ -163,12 +163,14 @@ def test_debug_and_prod_have_one_result_digest(make_run: MakeRun, make_tables: M
     assert make_run(mode="prod").result_digest == result_digest(make_tables(meta=False))
 
 
-def test_the_tables_are_read_back_with_the_digest_of_the_manifest(tmp_path: Path, make_run: MakeRun) -> None:
+def test_the_tables_are_read_back_with_the_digest_of_the_manifest(
+    tmp_path: Path, make_run: MakeRun, make_tables: MakeTables
+) -> None:
     run = make_run()
     stored = read_run(publish_run(run, tmp_path).folder)
     assert stored.run_id == run.run_id
     assert result_digest(stored.tables()) == stored.result_digest == run.result_digest
-    assert stored.tables().fills.equals(run.tables.fills)
+    assert stored.tables().fills.equals(make_tables().fills)
     assert stored.json("params.json") == {"n": 3, "x": 0.1, "on": True}
     assert stored.json("config.json")["schema"] == "boxgate.config/1"
     assert stored.log() == [{"event": "run_started"}]
