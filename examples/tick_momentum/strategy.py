@@ -74,33 +74,37 @@ class TickMomentum(Strategy):
         self.fill_ns = round(self.fill_seconds * SECOND_NS)
 
     def on_event(self, tick: Tick | Bar) -> Signal | None:
-        if isinstance(tick, Bar) or not tick.ask >= tick.bid:  # NaN, or crossed: no quote
+        if isinstance(tick, Bar):
+            return None
+        bid, ask, now_ns = tick.bid, tick.ask, tick.time_ns
+        if not ask >= bid:  # NaN, or crossed: no quote
             return None
         state = self.states[tick.series]
-        middle = (tick.bid + tick.ask) / 2.0
-        state.quotes.append((tick.time_ns, middle))
-        if len(state.quotes) <= self.length:
+        quotes = state.quotes
+        middle = (bid + ask) / 2.0
+        quotes.append((now_ns, middle))
+        if len(quotes) <= self.length:
             return None
-        begun_ns, begun = state.quotes[0]
+        begun_ns, begun = quotes[0]
         move_bps = (middle - begun) / begun * 1e4
         moved = abs(move_bps) >= self.entry_bps
         signal = None
         if state.side:
-            if tick.time_ns >= state.exit_ns:
+            if now_ns >= state.exit_ns:
                 state.side = 0
                 signal = Signal.flat()
         elif (
             moved
             and state.armed
-            and tick.time_ns - begun_ns <= self.span_ns
-            and (tick.ask - tick.bid) / middle * 1e4 <= self.spread_max_bps
+            and now_ns - begun_ns <= self.span_ns
+            and (ask - bid) / middle * 1e4 <= self.spread_max_bps
             and not tick.warmup
         ):
             signal = self.entry(tick, state, 1 if move_bps > 0.0 else -1)
         if not moved:
             state.armed = True
         if signal is not None and self.ctx.mode == "debug":
-            signal.meta = {"indicators": {"move_bps": move_bps, "spread_bps": (tick.ask - tick.bid) / middle * 1e4}}
+            signal.meta = {"indicators": {"move_bps": move_bps, "spread_bps": (ask - bid) / middle * 1e4}}
         return signal
 
     def entry(self, tick: Tick, state: State, side: int) -> Signal:

@@ -308,7 +308,9 @@ class IntentContext(Context):
 
     def take_intents(self) -> list[Intent]:
         """Return what was ordered at the event and not sent yet. The IntentStrategy calls it."""
-        intents, self._intents = self._intents, []
+        intents = self._intents
+        if intents:
+            self._intents = []
         return intents
 
     def take_news(self) -> Update | None:

@@ -43,12 +43,12 @@ class IntentStrategy(HandlerStrategy):
     def _needed(self) -> Sequence[str]:
         return ("ORDERS", "FEEDBACK", *(("HEDGING",) if self.hedging else ()))
 
-    def on_event(self, event: Bar | Tick) -> list[Intent]:
+    def on_event(self, event: Bar | Tick) -> list[Intent] | None:
         """Call on_order_update for what is new, then on_bar or on_tick, and answer what they ordered."""
         self._tell()
         self._handle(event)
         self._tell()
-        return self.ctx.take_intents()
+        return self.ctx.take_intents() or None
 
     def _tell(self) -> None:
         while (update := self.ctx.take_news()) is not None:

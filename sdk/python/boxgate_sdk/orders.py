@@ -167,19 +167,21 @@ class OrderContext(Context):
         """Profit since the start, open positions included, account currency."""
         return self.equity - self._cash_opening
 
-    def take_signals(self) -> list[Signal]:
-        """Return the targets that were asked for at the event. The OrderStrategy calls it."""
+    def take_signals(self) -> list[Signal] | None:
+        """Return the targets that were asked for at the event, None for none. The OrderStrategy calls it."""
+        if not self._touched:
+            return None
         signals = [self._signal(self.instruments[symbol], self._plans[symbol]) for symbol in self._touched]
         self._touched = {}
         return signals
 
     def begin_event(self, event: Bar | Tick) -> None:
         """Begin an event; plans last for a moment: bars of one instant, or one tick. The OrderStrategy calls it."""
-        before = self._handled
-        if isinstance(event, Tick) or before is None or isinstance(before, Tick) or before.time_ns != event.time_ns:
+        before, self._handled = self._handled, event
+        if self._plans and (
+            isinstance(event, Tick) or before is None or isinstance(before, Tick) or before.time_ns != event.time_ns
+        ):
             self._plans = {}
-        self._touched = {}
-        self._handled = event
 
     def _order(
         self,
@@ -293,7 +295,7 @@ class OrderStrategy(HandlerStrategy):
     context_class = OrderContext
     _ordering = "self.ctx.buy and self.ctx.sell"
 
-    def on_event(self, event: Bar | Tick) -> list[Signal]:
+    def on_event(self, event: Bar | Tick) -> list[Signal] | None:
         """Call on_bar or on_tick and answer what they ordered."""
         self.ctx.begin_event(event)
         self._handle(event)
