@@ -15,9 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-import grpc
-
 from boxgate_proto.strategy.v1 import strategy_pb2
+from boxgate_proto.transport import grpc
 from boxgate_sdk import _contract, errors
 from boxgate_sdk._meta import to_struct
 from boxgate_sdk._session import Session

@@ -8,7 +8,7 @@ signal, or the first intent. Both give the same results (docs/spec/strategy-prot
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -22,6 +22,7 @@ from boxgate_engine.kernel.records import SIGNAL_ROW, Marks, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Chunk, Tape
+from boxgate_server.sessions._moment_rows import lockstep_messages
 from boxgate_server.sessions._wire import (
     Answer,
     continuation_message,
@@ -36,6 +37,8 @@ WINDOWS_IN_FLIGHT_MAX: Final = 4
 CONTINUATIONS_MAX: Final = 1_000
 """Answers marked `more` at one moment."""
 _CHUNK_EVENTS: Final = 16_384
+_SETTLED_TOGETHER: Final = 256
+"""Moments that are settled at a time in lockstep without FEEDBACK."""
 _EVENT_BYTES_MAX: Final = 8 * 12
 _WINDOW_BYTES_MAX: Final = 3 << 20
 
@@ -48,6 +51,11 @@ class Stream(Protocol):
 
     def receive(self, deadline_s: float, *, seq: int) -> bytes:
         """Return the next OnEventResponse, or raise. seq: first event of the window that it answers."""
+
+    def drive(self, steps: Iterator[bytes]) -> None:
+        """Send each message that the steps yield; they receive its answer before they go on. Raises what they raise."""
+        for payload in steps:
+            self.send(payload)
 
     def unsolicited(self) -> BoxgateError | None:
         """Return the error of a sidecar that sent more answers than it was asked for, if it did."""
@@ -85,10 +93,13 @@ class Delivery:
 
     def warm_up(self, tape: Tape) -> None:
         """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
+        self.stream.drive(self._warm_up_steps(tape))
+
+    def _warm_up_steps(self, tape: Tape) -> Iterator[bytes]:
         start = 0
         while start < tape.merged_events:
             chunk = tape.chunk(start, self._events_max())
-            self.stream.send(window_message(chunk, 0, chunk.moments, warmup=True))
+            yield window_message(chunk, 0, chunk.moments, warmup=True)
             count = int(chunk.event_offset[-1])
             answer = self._receive(chunk.first_seq, count, warmup=True)
             self._expect_all(answer, chunk.first_seq, count)
@@ -98,17 +109,48 @@ class Delivery:
     def run(self, tape: Tape) -> None:
         """Deliver the tape and settle every moment of it."""
         if self.feedback:
-            self._run_feedback(tape)
+            self.stream.drive(self._feedback_steps(tape))
+        elif self.lockstep:
+            self.stream.drive(self._lockstep_steps(tape))
         else:
             self._run_plain(tape)
 
+    def _lockstep_steps(self, tape: Tape) -> Iterator[bytes]:
+        """Yield the message of each moment. What is not needed to write the next one is done while that is answered."""
+        start = 0
+        while start < tape.merged_events:
+            chunk = tape.chunk(start, _CHUNK_EVENTS)
+            taken: list[Records] = []
+            settled = first = 0
+            for last, payload in lockstep_messages(chunk):
+                yield payload
+                # The account is not shown, so settling may wait for several moments at once, as with windows.
+                if first - settled >= _SETTLED_TOGETHER:
+                    self._settle(chunk, taken, settled, first)
+                    settled = first
+                offset = int(chunk.event_offset[first])
+                seq, count = chunk.first_seq + offset, int(chunk.event_offset[last]) - offset
+                answer = self._receive(seq, count)
+                self._expect_all(answer, seq, count)
+                if len(answer.signals) or len(answer.intents):
+                    taken.append(self._take(answer, chunk, first, last))
+                first = last
+            self._settle(chunk, taken, settled, first)
+            start += len(chunk.quotes.events)
+
+    def _settle(self, chunk: Chunk, taken: list[Records], first: int, end: int) -> None:
+        """Settle moments [first, end) with what answered them; `taken` is empty afterwards."""
+        incoming = self._nothing if not taken else taken[0] if len(taken) == 1 else np.concatenate(taken)
+        taken.clear()
+        self.simulation.advance(chunk.quotes, incoming, first, end)
+        self.progress(chunk.first_seq + int(chunk.event_offset[end]))
+
     def _run_plain(self, tape: Tape) -> None:
         pending: deque[tuple[Chunk, int, int]] = deque()
-        in_flight_max = 1 if self.lockstep else WINDOWS_IN_FLIGHT_MAX
         for chunk, first, end in self._windows(tape):
             self.stream.send(window_message(chunk, first, end))
             pending.append((chunk, first, end))
-            if len(pending) == in_flight_max:
+            if len(pending) == WINDOWS_IN_FLIGHT_MAX:
                 self._settle_plain(*pending.popleft())
         while pending:
             self._settle_plain(*pending.popleft())
@@ -117,15 +159,8 @@ class Delivery:
         """Yield (chunk, first moment, end moment) of each window of a plain session."""
         start = 0
         while start < tape.merged_events:
-            chunk = tape.chunk(start, _CHUNK_EVENTS if self.lockstep else self._events_max())
-            if self.lockstep:
-                first = 0
-                for m in range(chunk.moments):
-                    if chunk.quotes.delivered[m]:
-                        yield chunk, first, m + 1
-                        first = m + 1
-            else:
-                yield chunk, 0, chunk.moments
+            chunk = tape.chunk(start, self._events_max())
+            yield chunk, 0, chunk.moments
             start += len(chunk.quotes.events)
 
     def _settle_plain(self, chunk: Chunk, first: int, end: int) -> None:
@@ -138,18 +173,18 @@ class Delivery:
         self.simulation.advance(chunk.quotes, incoming, first, end)
         self.progress(seq + count)
 
-    def _run_feedback(self, tape: Tape) -> None:
+    def _feedback_steps(self, tape: Tape) -> Iterator[bytes]:
         start = 0
         while start < tape.merged_events:
             chunk = tape.chunk(start, _CHUNK_EVENTS)
             marks = Marks.for_chunk(len(chunk.quotes.events), self.simulation.positions)
             m = 0
             while m < chunk.moments:
-                m = self._feedback_window(chunk, m, marks)
+                m = yield from self._feedback_window(chunk, m, marks)
             self.progress(chunk.first_seq + int(chunk.event_offset[-1]))
             start += len(chunk.quotes.events)
 
-    def _feedback_window(self, chunk: Chunk, m: int, marks: Marks) -> int:
+    def _feedback_window(self, chunk: Chunk, m: int, marks: Marks) -> Generator[bytes, None, int]:
         """Settle the next delivered moment, deliver it with what cannot change, return the next moment."""
         simulation = self.simulation
         quotes = chunk.quotes
@@ -167,7 +202,7 @@ class Delivery:
         end = simulation.plan(quotes, first + 1, limit, marks)
         account = self._account()
         levels = trail_levels(simulation.sim, marks, self.orders)
-        self.stream.send(window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels))
+        yield window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels)
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
@@ -177,12 +212,14 @@ class Delivery:
         if self.orders is not None:
             self._expect_last_moment(incoming, chunk, consumed_end, seq)
         if answer.more:
-            self._continue(answer, incoming, chunk, first, consumed_end, marks)
+            yield from self._continue(answer, incoming, chunk, first, consumed_end, marks)
         else:
             self._settle_feedback(chunk, incoming, first, consumed_end, seq)
         return consumed_end
 
-    def _continue(self, answer: Answer, incoming: Records, chunk: Chunk, first: int, end: int, marks: Marks) -> None:
+    def _continue(
+        self, answer: Answer, incoming: Records, chunk: Chunk, first: int, end: int, marks: Marks
+    ) -> Iterator[bytes]:
         """Settle moments [first, end), the first of which is settled, and go on in the last until its answer is whole.
 
         answer: to the window, marked `more`. incoming: its intents, of the last moment.
@@ -207,7 +244,7 @@ class Delivery:
             simulation.plan(quotes, end, end, marks)  # the marks as they are now
             at, held = int(quotes.moment_start[last]), held_positions(simulation.sim, self.orders)
             levels = trail_levels(simulation.sim, marks, self.orders)
-            self.stream.send(continuation_message(seq, self._account(), marks, at, held=held, levels=levels))
+            yield continuation_message(seq, self._account(), marks, at, held=held, levels=levels)
             answer = self._receive(seq, 0)
             if answer.consumed != consumed:
                 raise protocol_error(
@@ -346,7 +383,7 @@ class Delivery:
 
     def _expect_all(self, answer: Answer, seq: int, count: int) -> None:
         if answer.consumed != count:
-            raise protocol_error(
+            raise self.stream.unsolicited() or protocol_error(
                 "PROTO_SEQ", f"consumed is {answer.consumed}", seq=seq, expected=f"{count}, the whole window"
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, TypeVar
@@ -125,6 +125,14 @@ class _RecordedStream:
         answer = self._stream.receive(deadline_s, seq=seq)
         self._recorder.response(answer)
         return answer
+
+    def drive(self, steps: Iterator[bytes]) -> None:
+        self._stream.drive(self._noted(steps))
+
+    def _noted(self, steps: Iterator[bytes]) -> Iterator[bytes]:
+        for payload in steps:
+            self._sent.append(payload)
+            yield payload
 
     def unsolicited(self) -> BoxgateError | None:
         return self._stream.unsolicited()

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2
 
 from boxgate_engine.errors import BoxgateError
 from boxgate_proto.strategy.v1 import strategy_pb2
+from boxgate_proto.transport import grpc
 from boxgate_server.errors import HandshakeBad
 from boxgate_server.sidecars import faults
 from boxgate_server.sidecars.event_stream import EventStream

@@ -9,9 +9,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
-import grpc
-
 from boxgate_engine.errors import BoxgateError, RunFailed
+from boxgate_proto.transport import grpc
 from boxgate_server.errors import (
     CookieRefused,
     GuardLost,

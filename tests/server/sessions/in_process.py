@@ -17,10 +17,10 @@ from boxgate_sdk import Strategy
 from boxgate_sdk._contract import open_session
 from boxgate_sdk._session import Session
 from boxgate_sdk._wire import Window, decode_request
-from boxgate_server.sessions.delivery import Delivery
+from boxgate_server.sessions.delivery import Delivery, Stream
 
 
-class InProcessStream:
+class InProcessStream(Stream):
     """Answers each window by the SDK's session as soon as it is sent."""
 
     def __init__(self, session: Session) -> None:

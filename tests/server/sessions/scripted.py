@@ -19,7 +19,7 @@ from boxgate_engine.tape import Source, Tape
 from boxgate_proto.strategy.v1.signal_pb2 import Signal, SignalWindow
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest, OnEventResponse
 from boxgate_proto.strategy.v1.window_pb2 import EventWindow
-from boxgate_server.sessions.delivery import Delivery
+from boxgate_server.sessions.delivery import Delivery, Stream
 
 MINUTE_NS = 60_000_000_000
 START_NS = 1_704_067_200_000_000_000
@@ -56,7 +56,7 @@ class Way:
 WAYS = tuple(Way(lockstep=lockstep, feedback=feedback) for lockstep in (True, False) for feedback in (False, True))
 
 
-class ScriptedStream:
+class ScriptedStream(Stream):
     """Hands each window to the script and keeps it in `windows`."""
 
     def __init__(self, script: Answer) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -42,13 +42,18 @@ class Starter:
         sidecar.connection.on_init(strategy_pb2.OnInitRequest(session_id="session"))
         return sidecar, sidecar.connection.open_stream("session")
 
-    def run(self, name: str = "", *arguments: str, mode: str = "debug", **limits: float) -> Sidecar:
-        """Open a session, exchange six windows, stop; return the stopped sidecar."""
+    def run(
+        self, name: str = "", *arguments: str, mode: str = "debug", driven: bool = False, **limits: float
+    ) -> Sidecar:
+        """Open a session, exchange six windows, stop; return the stopped sidecar. driven: the windows are steps."""
         sidecar, stream = self.open(name, *arguments, mode=mode, **limits)
-        for seq in range(6):
-            answer = exchange(stream, seq, sidecar.limits.reply_deadline_s(1))
-            if answer.first_seq != seq:  # as a session does
-                raise stream.unsolicited() or AssertionError(answer)
+        if driven:
+            stream.drive(steps(stream, sidecar.limits.reply_deadline_s(1)))
+        else:
+            for seq in range(6):
+                answer = exchange(stream, seq, sidecar.limits.reply_deadline_s(1))
+                if answer.first_seq != seq:  # as a session does
+                    raise stream.unsolicited() or AssertionError(answer)
         stream.close()
         sidecar.connection.on_stop(strategy_pb2.OnStopRequest(session_id="session"))
         sidecar.stop()
@@ -72,6 +77,15 @@ def window(seq: int, count: int = 1) -> bytes:
 def exchange(stream: EventStream, seq: int, deadline_s: float = 2.0) -> signal_pb2.SignalWindow:
     stream.send(window(seq))
     return strategy_pb2.OnEventResponse.FromString(stream.receive(deadline_s, seq=seq)).signals
+
+
+def steps(stream: EventStream, deadline_s: float = 2.0, windows: int = 6) -> Iterator[bytes]:
+    """Exchange windows as driven steps do."""
+    for seq in range(windows):
+        yield window(seq)
+        answer = strategy_pb2.OnEventResponse.FromString(stream.receive(deadline_s, seq=seq)).signals
+        if answer.first_seq != seq:
+            raise stream.unsolicited() or AssertionError(answer)
 
 
 def processes_of(folder: Path) -> list[int]:
