@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from duel import Duel, Spread, System, check_equal, fight, ratios
 from market import prepare_bars, prepare_ticks, walk
-from pipe import Player
+from pipe import Failed, Player
 from play_boxgate import play, run_config_of
 from rows import DUELS, SCRIPTS, Row, rows_of_duel
 from table import BEGIN, END, markdown, text, write_between_markers
@@ -119,9 +119,9 @@ def test_a_ratio_is_taken_within_each_round() -> None:
 def test_systems_that_trade_differently_are_not_compared() -> None:
     ours: dict[str, Any] = {"seconds": 1.0, "fills": 10, "equity_final": 1_000.0}
     check_equal(DUEL, {"ours": [ours], "p": [{"seconds": 1.0, "fills": 10}]})
-    with pytest.raises(SystemExit, match="p made 11 fills, not 10"):
+    with pytest.raises(Failed, match="p made 11 fills, not 10"):
         check_equal(DUEL, {"ours": [ours], "p": [ours, {**ours, "fills": 11}]})
-    with pytest.raises(SystemExit, match=r"p ended with 1000\.1, not 1000\.0"):
+    with pytest.raises(Failed, match=r"p ended with 1000\.1, not 1000\.0"):
         check_equal(DUEL, {"ours": [ours], "p": [{**ours, "equity_final": 1_000.1}]})
 
 
@@ -189,14 +189,14 @@ def test_a_player_answers_each_request_and_its_end_is_told(repository: Path, tmp
     script = tmp_path / "player.py"
     script.write_text(
         f"import sys\nsys.path.insert(0, {str(repository / 'tests/bench/suite')!r})\nimport pipe\n"
-        "left = [2.0, 1.0]\n"
+        "left = [2.0, 1.0, 0.5]\n"
         "def repeat():\n    print('noise')\n    return {'seconds': left.pop(), 'fills': 0}\n"
         "pipe.serve(repeat, {'python': '3'})\n"
     )
     player = Player([sys.executable, str(script)], tmp_path / "log")
     assert player.versions == {"python": "3"}
     assert [player.repeat()["seconds"] for _ in range(2)] == [1.0, 2.0]
-    with pytest.raises(RuntimeError, match="pop from empty list"):
+    with pytest.raises(Failed, match="pop from empty list"):
         player.repeat()
     player.close()
 

@@ -2,7 +2,8 @@
 
     python tests/bench/suite [--pairs 9] [--only NAME…] [--json FILE] [--plot FILE] [--write-docs]
 
-Prints the ratios first, then the speeds behind them; writes all outcomes as JSON and a plot.
+Prints the ratios first, then the speeds behind them; writes all outcomes as JSON and a plot. A part that fails is told
+and left out, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from duel import REPOSITORY, SUITE, Duel, fight, seconds
 from market import prepare_bars, prepare_ticks
+from pipe import Failed
 from rows import DUELS, SCRIPTS, Row, Script, rows_of_duel
 from table import markdown, number, text, write_between_markers
 
@@ -35,17 +37,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     speeds: list[dict[str, Any]] = []
     report: dict[str, Any] = {"schema": "boxgate.bench/1", "machine": machine(), "pairs": arguments.pairs}
-    for duel in DUELS:
-        if duel.key in arguments.only:
-            found = _fight(duel, arguments)
-            if found is not None:
-                rows += rows_of_duel(duel, found["outcomes"])
-                speeds += speeds_of(duel, found["outcomes"])
-                report[duel.key] = found
-    for script in SCRIPTS:
-        if script.key in arguments.only:
-            report[script.key] = _run(script, arguments.pairs)
-            rows += script.rows(report[script.key])
+    failed = []
+    for part in [part for part in (*DUELS, *SCRIPTS) if part.key in arguments.only]:
+        try:
+            if isinstance(part, Script):
+                report[part.key] = _run(part, arguments.pairs)
+                rows += part.rows(report[part.key])
+            elif (found := _fight(part, arguments)) is not None:
+                rows += rows_of_duel(part, found["outcomes"])
+                speeds += speeds_of(part, found["outcomes"])
+                report[part.key] = found
+        except Failed as fault:
+            failed.append(part.key)
+            tell(str(fault))
     report["rows"], report["speeds"] = [row.report() for row in rows], speeds
     report["load_before"], report["load_after"] = load[0], os.getloadavg()[0]
     report["minutes"] = round((time.time() - began) / 60, 1)
@@ -60,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.write_docs:
         write_between_markers(DOCUMENT, f"{markdown(rows)}\n\n{speed_markdown(speeds)}\n\n{conditions(report)}")
         plot(arguments.json, DOCUMENT.parent / "images" / "benchmarks.png")
+    if failed:
+        sys.exit(f"bench: failed: {' '.join(failed)}")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -100,7 +106,7 @@ def _run(script: Script, pairs: int) -> Any:
         command += [script.pairs, str(pairs)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"bench: {script.file} failed")
+        raise Failed(f"{script.file} failed")
     return json.loads(done.stdout)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipe import Player
+from pipe import Failed, Player
 
 SUITE = Path(__file__).resolve().parent
 REPOSITORY = SUITE.parents[2]
@@ -91,10 +91,10 @@ def check_equal(duel: Duel, outcomes: Mapping[str, Sequence[Mapping[str, Any]]])
     for key, repeats in outcomes.items():
         for outcome in repeats:
             if outcome["fills"] != wanted["fills"]:
-                raise SystemExit(f"bench: {duel.title}: {key} made {outcome['fills']} fills, not {wanted['fills']}")
+                raise Failed(f"{duel.title}: {key} made {outcome['fills']} fills, not {wanted['fills']}")
             equity = outcome.get("equity_final")
             if equity is not None and not math.isclose(equity, wanted["equity_final"], rel_tol=1e-9):
-                raise SystemExit(f"bench: {duel.title}: {key} ended with {equity}, not {wanted['equity_final']}")
+                raise Failed(f"{duel.title}: {key} ended with {equity}, not {wanted['equity_final']}")
 
 
 def ratios(outcomes: Mapping[str, Sequence[Mapping[str, Any]]], ours: str, peer: str) -> Spread:

@@ -91,11 +91,12 @@ def _save(place: Path, columns: Mapping[str, NDArray[np.generic]]) -> None:
 
 
 def _prepared(folder: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """Return the folder of that name, made at first use; another version of this file makes another one."""
+    """Return the folder of that name, made at first use; another version of this file makes it anew."""
     place = folder / f"{name}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:8]}"
     if not place.exists():
+        for old in folder.glob(f"{name}-*"):
+            shutil.rmtree(old)
         beside = place.with_suffix(".new")
-        shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         make(beside)
         beside.rename(place)

@@ -19,13 +19,21 @@ Outcome = Mapping[str, Any]
 
 
 def serve(repeat: Callable[[], Outcome], versions: Mapping[str, str]) -> None:
-    """Answer requests until the pipe is closed. Each repeat begins after a full collection of garbage."""
+    """Answer requests until the pipe is closed, after one repeat that only warms.
+
+    Each repeat begins after a full collection of garbage.
+    """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a system prints is no answer
+    repeat()
     _tell(answers, versions)
     for _ in sys.stdin:
         gc.collect()
         _tell(answers, repeat())
+
+
+class Failed(Exception):
+    """A part of the benchmark that gave no result."""
 
 
 class Player:
@@ -54,7 +62,7 @@ class Player:
         if not line:
             self._process.wait()
             tail = "\n".join(self._log.read_text(encoding="utf-8").splitlines()[-15:])
-            raise RuntimeError(f"bench: a player ended: {' '.join(self.command)}\n{tail}")
+            raise Failed(f"a player ended: {' '.join(self.command)}\n{tail}")
         return dict(json.loads(line))
 
     def close(self) -> None:

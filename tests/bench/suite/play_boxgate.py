@@ -32,7 +32,6 @@ def main() -> None:
         def repeat() -> Outcome:
             return play(config, runner, Path(store))
 
-        repeat()
         names = ("boxgate", "numba", "numpy", "grpcio")
         serve(repeat, {"python": sys.version.split()[0], **{name: version(name) for name in names}})
 

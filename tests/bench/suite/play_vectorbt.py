@@ -48,7 +48,6 @@ def main() -> None:
             "equity_final": float(CASH * (1.0 + total_return)),
         }
 
-    repeat()
     names = ("vectorbt", "vectorbt-rust", "numba", "numpy", "pandas")
     serve(repeat, {"python": sys.version.split()[0], **{name: version(name) for name in names}})
 
