@@ -82,7 +82,7 @@ def report_failure(schema: str, error: BaseException, fields: JsonObject, *, as_
     if as_json:
         status = "refused" if isinstance(named, UserMistake) else "failed"
         told: JsonObject = dict(named.as_dict())
-        told["what"] = _told(named.what, debug)
+        told["what"] = without_frames(named.what, debug)
         if isinstance(named, ConfigInvalid):
             told["problems"] = [asdict(problem) for problem in named.problems]
         _print_json({**fields, "schema": schema, "status": status, "error": told})
@@ -101,7 +101,7 @@ def print_error(error: BoxgateError, *, debug: bool = False) -> None:
             rest = f"{code}{problem.what}; expected {problem.expected}; {problem.remedy}"
             line(console, Text.assemble(place, visible(rest)))
         return
-    line(console, Text.assemble(title, f"  {visible(_told(error.what, debug))}"))
+    line(console, Text.assemble(title, f"  {visible(without_frames(error.what, debug))}"))
     for name in ("where", "expected", "remedy"):
         line(console, Text.assemble((f"  {name:<9} ", "dim"), visible(getattr(error, name))))
 
@@ -124,7 +124,7 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)
 
 
-def _told(text: str, debug: bool) -> str:
+def without_frames(text: str, debug: bool) -> str:
     """Return a text without the frames of a strategy's traceback; what was raised, its last line, is told once."""
     if debug:
         return text
@@ -161,7 +161,7 @@ def _named(error: BaseException) -> BoxgateError:
             code="INTERRUPTED",
             where="boxgate",
             expected="to be left alone until the command is done",
-            remedy="nothing was published; repeat the command when you like",
+            remedy="nothing half done was published; repeat the command when you like",
         )
     detail = " ".join(str(error).split())
     return RunFailed(

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from boxgate_engine.config import locate_problems
 from boxgate_engine.errors import ConfigInvalid, UserMistake
-from boxgate_server.cli.answer import JsonObject, answer, line, visible
+from boxgate_server.cli.answer import JsonObject, answer, line, visible, without_frames
 from boxgate_server.cli.app import AsJson, Debug, PlainFlags
 from boxgate_server.cli.numerals import count, duration, rate
 from boxgate_server.cli.progress import watching
@@ -250,8 +250,9 @@ def _failures(ledger: Ledger) -> list[JsonObject]:
 
 def _failure(entry: Entry) -> JsonObject:
     assert entry.failure is not None
-    told = {name: getattr(entry.failure, name) for name in ("code", "what", "where", "expected", "remedy")}
-    return {"run_id": entry.run_id, "attempts": entry.attempts, **told}
+    told = {name: getattr(entry.failure, name) for name in ("code", "where", "expected", "remedy")}
+    what = without_frames(entry.failure.what, debug=False)
+    return {"run_id": entry.run_id, "attempts": entry.attempts, **told, "what": what}
 
 
 def _per_instrument(plan: Plan) -> dict[str, int]:
