@@ -6,8 +6,8 @@ import contextlib
 import re
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,18 +27,18 @@ _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\]):(\d{1,5})", re.A
 
 
 class SidecarHost:
-    """Owns one spawner thread and one guard process, both made with the first start. A context manager."""
+    """Owns spawner threads, a guard and a template, made when they are first needed. A context manager.
 
-    def __init__(
-        self, *, runtime_folder: Path | None = None, containment: str = "auto", preload: Sequence[str] = ("numpy",)
-    ) -> None:
+    Sidecars may be started from any thread.
+    """
+
+    def __init__(self, *, runtime_folder: Path | None = None, containment: str = "auto") -> None:
         """Prepare; nothing is started yet.
 
         runtime_folder: where private folders are made, default the folder for temporary files; must be short.
         containment: auto takes the best that the host grants: pid_namespace, user_pid_namespace, process_tree.
-        preload: modules that the template imports besides the SDK, where they are installed.
         """
-        self._preload = preload
+        self._lock = threading.Lock()
         self._template: Spawner | None = None
         self._templates_lost = 0
         self._runtime_folder = runtime_folder
@@ -72,20 +72,29 @@ class SidecarHost:
         after its tree was killed; GuardLost; PlatformUnsupported.
         """
         assert mode in ("debug", "prod")
+        if sys.platform != "linux":
+            raise PlatformUnsupported(
+                f"sidecars cannot be started on {sys.platform}",
+                where="sidecar host",
+                expected="Linux",
+                remedy="start the strategy yourself and use --attach, or run boxgate in a Linux container",
+            )
         limits = limits or SidecarLimits()
         argv = resolve(command, cwd)
         sidecar = note = None
         if forked and self._templates_lost < _TEMPLATES_MAX and can_be_forked(command, cwd):
+            template = self._running_template()
             with contextlib.suppress(GuardLost):
-                sidecar = self._start(self._running_template(), command[0], argv, cwd, mode, limits, connection)
+                sidecar = self._start(template, command[0], argv, cwd, mode, limits, connection)
                 sidecar.forked = True
             if sidecar is None:
-                self._lose_template()
+                self._lose_template(template)
                 note = "the template of sidecars was lost; this one was started normally"
         if sidecar is None:
             sidecar = self._start(self._running_spawner(), command[0], argv, cwd, mode, limits, connection)
             sidecar.start_note = note
-        self._started = [*(other for other in self._started if not other.stopped), sidecar]
+        with self._lock:
+            self._started = [*(other for other in self._started if not other.stopped), sidecar]
         return sidecar
 
     def attach(self, address: str, cookie: str, *, mode: str = "debug", limits: SidecarLimits | None = None) -> Sidecar:
@@ -156,31 +165,27 @@ class SidecarHost:
         return wait_ready(process, cookie, mode=mode, limits=limits, connection=connection)
 
     def _running_template(self) -> Spawner:
-        if self._template is None:
-            self._template = Spawner(
-                runtime_folder=self._runtime_folder,
-                containment=self.containment or self._containment,
-                program=(str(_TEMPLATE), ",".join(self._preload)),
-            )
-        return self._template
+        with self._lock:
+            if self._template is None:
+                self._template = Spawner(
+                    runtime_folder=self._runtime_folder,
+                    containment=self.containment or self._containment,
+                    program=(str(_TEMPLATE),),
+                )
+            return self._template
 
-    def _lose_template(self) -> None:
-        if self._template is not None:
-            self._template.close()
-            self._template = None
-            self._templates_lost += 1
+    def _lose_template(self, lost: Spawner) -> None:
+        with self._lock:
+            if self._template is lost:
+                self._template = None
+                self._templates_lost += 1
+        lost.close()
 
     def _running_spawner(self) -> Spawner:
-        if sys.platform != "linux":
-            raise PlatformUnsupported(
-                f"sidecars cannot be started on {sys.platform}",
-                where="sidecar host",
-                expected="Linux",
-                remedy="start the strategy yourself and use --attach, or run boxgate in a Linux container",
-            )
-        if self._spawner is None:
-            self._spawner = Spawner(runtime_folder=self._runtime_folder, containment=self._containment)
-        return self._spawner
+        with self._lock:
+            if self._spawner is None:
+                self._spawner = Spawner(runtime_folder=self._runtime_folder, containment=self._containment)
+            return self._spawner
 
 
 def _bad_address(address: str, fault: str) -> AttachAddress:

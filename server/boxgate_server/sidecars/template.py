@@ -1,12 +1,10 @@
 """The template: a guard that has imported what Python strategies need, and whose sidecars are forks of itself.
 
-Executed as `python template.py MODULES CONTROL_FD GATEWAY_PID PARENT_FOLDER CONTAINMENT`, with the interpreter, the
+Executed as `python template.py CONTROL_FD GATEWAY_PID PARENT_FOLDER CONTAINMENT`, with the interpreter, the
 flags and the empty environment of a strategy. It is a guard in all else: keepers, containment, limits and the end are
 those of guard.py, and what it imports is imported before any gRPC object or thread exists. A forked process sets its
 arguments, path, environment and `__main__` as a start of the interpreter does, unwinds to the top of this file and runs
 the script there: an exception, an exit, and the end of the interpreter are the ordinary ones.
-
-MODULES: names with commas between; one that cannot be imported is left out, boxgate_sdk cannot be.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ import sys
 
 sys.path.pop(0)  # the folder of this file is none that a strategy imports from
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -22,6 +21,7 @@ import importlib.util
 import os
 import runpy
 import signal
+import threading
 import types
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -35,10 +35,6 @@ else:
     _spec.loader.exec_module(guard)
 
 
-_SERVING = ("grpc._utilities", "grpc._interceptor", "grpc._server")
-"""What gRPC imports when the first server is made."""
-
-
 class Become(guard.Become):
     """Carries the arguments behind the interpreter up to the top of this file."""
 
@@ -47,12 +43,9 @@ class Become(guard.Become):
         self.arguments = arguments
 
 
-def main(modules: str, control_fd: str, gateway_pid: str, parent_folder: str, containment: str) -> None:
+def main(control_fd: str, gateway_pid: str, parent_folder: str, containment: str) -> None:
     """Import, then serve as a guard does. Raises Become in the processes that are to be sidecars."""
-    importlib.import_module("boxgate_sdk")
-    for name in filter(None, [*_SERVING, *modules.split(",")]):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    importlib.import_module("boxgate_sdk._preload").preload()
     gc.freeze()  # a collection in a fork then leaves the shared pages alone
     guard.main(int(control_fd), int(gateway_pid), parent_folder, containment, launch)
 
@@ -95,6 +88,19 @@ def run(arguments: list[str]) -> None:
     exec(code, scope)
 
 
+def leave() -> None:
+    """End as an interpreter does, but for the deletion of all that exists: it would copy every page that is shared.
+
+    Where a part of it fails, return: the ordinary end then says so.
+    """
+    with contextlib.suppress(Exception):
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        for output in (sys.stdout, sys.stderr):
+            output.flush()
+        os._exit(0)
+
+
 if __name__ == "__main__":
     script: list[str] = []
     try:
@@ -110,3 +116,4 @@ if __name__ == "__main__":
                 trace = trace.tb_next
             sys.excepthook(type(error), error.with_traceback(trace), trace)
             sys.exit(1)
+        leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,36 @@ def test_a_strategy_without_reset_may_remember_what_it_likes(folder: Path, confi
     script.write_text(script.read_text().replace('("RESET",)', "()"))
     with Runner(folder=folder) as runner:
         verify_reset([config_of(), config_of("strategy.params.every=9")], player(runner, folder))
+
+
+NOTING = """
+    def on_stop(self):
+        return {"late": sorted(set(sys.modules) - before)}
+"""
+ON_WINDOW = """
+    def on_window(self, columns):
+        return Signals(event_index=np.array([0]), side=np.array([Side.BUY]), qty=np.array([10_000.0]))
+
+
+serve(Crossing)
+"""
+
+
+@pytest.mark.parametrize("form", ["event", "window"])
+def test_a_forked_process_imports_nothing_more_during_a_session(folder: Path, config_of: Configs, form: str) -> None:
+    script = folder / "strategies" / "crossing.py"
+    text = f"import sys\nbefore = set(sys.modules)\n{script.read_text()}".replace("\n    every", f"{NOTING}\n    every")
+    if form == "window":
+        text = text[: text.index("    def on_event")].replace('("RESET",)', '("RESET", "VECTOR")') + ON_WINDOW
+        text = text.replace(
+            "from boxgate_sdk", "import numpy as np\nfrom boxgate_sdk import Side, Signals, vector\nfrom boxgate_sdk", 1
+        )
+    script.write_text(text)
+    with Runner(folder=folder) as runner:
+        run = runner.run(config_of(), fresh="forked")
+    logged = [json.loads(line) for line in (run.folder / "logs.ndjson").read_text().splitlines()]
+    (report,) = [line for line in logged if line["event"] == "stop_report"]
+    assert report["fields"]["report"] == {"late": []}
 
 
 def test_results_that_differ_between_fresh_processes_are_not_blamed_on_the_reuse(

@@ -97,7 +97,8 @@ def test_a_forked_script_finds_what_a_started_one_finds(
         "import no_such_module",
         "import atexit, threading, sys\natexit.register(print, 'at exit', file=sys.stderr)\n"
         "threading.Timer(0.1, print, ['of a thread'], {'file': sys.stderr}).start()",
-        "import sys\nclass Late:\n    def __del__(self, out=sys.stderr):\n        out.write('deleted')\nlate = Late()",
+        "import sys\nclass Late:\n    def __del__(self, out=sys.stderr):\n        out.write('deleted')\n"
+        "late = Late()\nraise SystemExit",
         "import sys\nsys.excepthook = lambda *found: sys.stderr.write(f'hook {found[0].__name__}')\nraise KeyError",
     ],
 )
