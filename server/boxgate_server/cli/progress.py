@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
 from boxgate_server.cli.answer import line, visible
 from boxgate_server.cli.numerals import count, duration, rate
 from boxgate_server.outcome import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _REDRAW_S: Final = 0.1
 _LINE_S: Final = 5.0
@@ -96,19 +98,20 @@ def _at_most_every(seconds: float, show: Callable[[int, int], None]) -> Callable
     return events
 
 
-class _FiguresColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        if task.total is None:
-            return Text("")
-        return Text(_figures(int(task.completed), int(task.total), task.elapsed or 0.0), "cyan")
-
-
 def _bar(console: Console) -> Progress:
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn  # for terminals only
+
+    class Figures(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            if task.total is None:
+                return Text("")
+            return Text(_figures(int(task.completed), int(task.total), task.elapsed or 0.0), "cyan")
+
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
-        _FiguresColumn(),
+        Figures(),
         console=console,
         transient=True,
     )

@@ -18,6 +18,7 @@ from boxgate_server.cli.progress import watching
 from boxgate_server.cli.published import config_of, open_published
 from boxgate_server.cli.run import attachment_of
 from boxgate_server.cli.summary import show_rows
+from boxgate_server.own_process import leave_pandas_out
 from boxgate_server.run import run_config
 
 SCHEMA: Final = "boxgate.rerun/1"
@@ -38,6 +39,7 @@ def rerun(
     known: JsonObject = {}
 
     def work() -> JsonObject:
+        leave_pandas_out()
         stored = open_published(run, store)
         known["run_id"] = stored.run_id
         config = config_of(stored, root=root, cache=cache)

@@ -15,6 +15,7 @@ from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import nothing_traded, show_rows, summary_rows
 from boxgate_server.errors import BundleExec
 from boxgate_server.outcome import Attachment, Finished
+from boxgate_server.own_process import leave_pandas_out
 from boxgate_server.run import run_config
 
 SCHEMA: Final = "boxgate.run/1"
@@ -61,6 +62,7 @@ def run(
             from boxgate_engine.artefacts.tags import check_tag
 
             loaded = loaded.model_copy(update={"tags": (*loaded.tags, *map(check_tag, tags))})
+        leave_pandas_out()
         try:
             with watching(known) as watcher:
                 done = run_config(

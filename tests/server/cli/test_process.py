@@ -57,6 +57,17 @@ def test_only_what_parses_text_loads_its_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_run_loads_nothing_that_a_run_does_not_need() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "boxgate_server", "run", "run.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert {"boxgate_engine.simulation", "boxgate_engine.report.page", "pyarrow.parquet"} <= loaded
+    needless = ("ray", "plotly", "pandas.core", "polars", "exchange_calendars", "matplotlib", "optuna", "rich.progress")
+    more = ("pyarrow.flight", "pyarrow.dataset", "boxgate_server.cli.data", "boxgate_server.matrix", "boxgate_sdk")
+    assert sorted(name for name in loaded if name in needless or name.startswith("pandas.")) == []
+
+
 def test_a_pipe_gets_plain_lines() -> None:
     done = subprocess.run([*COMMAND, "run", "run.yaml"], capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr
