@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from boxgate_engine.artefacts.curve import CURVE_FILE, FullCurve, full_curve
 from boxgate_engine.artefacts.stored import ORDERS_FILE
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.metrics.benchmark import BENCHMARK, BENCHMARK_FILE
@@ -29,8 +30,9 @@ _FILL_COLUMNS: Final = ["seq", "instrument", "reason", "signal_seq", "path_depen
 class RunFiles:
     """What a run folder holds. Tables have the columns of interfaces section 4, as far as the page reads them.
 
-    time_ns, equity, drawdown, exposure_gross, exposure_net: shape (m,), the equity curve, m >= 1 in a complete run.
-    benchmark: None in a run without one. orders: None in a run without orders of the strategy's own.
+    time_ns, equity, drawdown, exposure_gross, exposure_net: shape (m,), the stored marks of the equity curve, m >= 1 in
+    a complete run. full_curve: what is known of the full one where these are not all. benchmark: None in a run without
+    one. orders: None in a run without orders of the strategy's own.
     """
 
     config: dict[str, Any]
@@ -46,6 +48,7 @@ class RunFiles:
     signals: pa.Table
     benchmark: pa.Table | None = None
     orders: pa.Table | None = None
+    full_curve: FullCurve | None = None
 
     @property
     def currency(self) -> str:
@@ -59,7 +62,7 @@ class RunFiles:
 
 def read_run_files(folder: Path) -> RunFiles:
     """Return the files of a run folder. Raises UserMistake RUN_UNREADABLE with the file that is missing or damaged."""
-    curve = _read(folder / "equity_curve.parquet", lambda path: _parquet(path, EQUITY, _CURVE_COLUMNS))
+    curve = _read(folder / CURVE_FILE, lambda path: _parquet(path, EQUITY, _CURVE_COLUMNS))
     benchmark = folder / BENCHMARK_FILE
     orders = folder / ORDERS_FILE
     return RunFiles(
@@ -73,6 +76,7 @@ def read_run_files(folder: Path) -> RunFiles:
         signals=_read(folder / "signals.parquet", lambda path: _parquet(path, SIGNALS, _SIGNAL_COLUMNS)),
         benchmark=_read(benchmark, _benchmark) if benchmark.exists() else None,
         orders=_read(orders, lambda path: _parquet(path, ORDERS, _ORDER_COLUMNS)) if orders.exists() else None,
+        full_curve=_read(folder / CURVE_FILE, lambda path: full_curve(pyarrow.parquet.read_schema(path).metadata)),
     )
 
 

@@ -33,7 +33,7 @@ def config_of(stored: StoredRun, *, root: str, cache: Path) -> RunConfig:
     operational = {
         "data_provider": {"root": root, "cache": {"local_dir": str(cache)}},
         "artifacts": str(stored.folder.parent),
-        "report": {"html": False, "ledger": LEDGER_FILE in stored.files},
+        "report": {"html": False, "ledger": LEDGER_FILE in stored.files, "equity": stored.equity_resolution},
     }
     try:
         return RunConfig.model_validate({**resolved, **operational})

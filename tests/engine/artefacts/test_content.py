@@ -55,6 +55,19 @@ def test_trades_csv_is_plain_and_exact(make_tables: MakeTables) -> None:
     assert (row["side"], row["exit_reason"], row["entry_time_ns"]) == ("LONG", "SIGNAL", "86400000000000")
 
 
+def test_many_trades_are_written_as_few_are(make_tables: MakeTables) -> None:
+    random = np.random.Generator(np.random.Philox(key=3))
+    numbers = random.standard_normal(5000) * 10.0 ** random.integers(-12, 12, 5000)
+    trades = pa.concat_tables([make_tables().trades] * 5000).combine_chunks()
+    for name, values in (("mae", numbers), ("mfe", np.round(numbers)), ("swap", -np.zeros(5000))):
+        trades = trades.set_column(trades.schema.get_field_index(name), trades.field(name), pa.array(values))
+    head, *lines = trades_csv(trades).splitlines(keepends=True)
+    for start in range(0, 5000, 1000):
+        alone = trades_csv(trades.slice(start, 1000)).splitlines(keepends=True)
+        assert alone == [head, *lines[start : start + 1000]]
+    assert [float(line.split(b",")[TRADES.names.index("mae")]) for line in lines] == numbers.tolist()
+
+
 def test_trades_csv_without_trades_is_its_header(make_tables: MakeTables) -> None:
     assert trades_csv(make_tables().trades.slice(0, 0)) == (",".join(TRADES.names) + "\n").encode()
 

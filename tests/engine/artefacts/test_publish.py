@@ -19,7 +19,15 @@ from typing import Any, NoReturn
 import pyarrow.parquet as pq
 import pytest
 
-from boxgate_engine.artefacts import RunArtefacts, find_run, prepare_store, publish_run, put_report, read_run
+from boxgate_engine.artefacts import (
+    RunArtefacts,
+    find_run,
+    prepare_store,
+    publish_run,
+    put_report,
+    read_run,
+    sync_store,
+)
 from boxgate_engine.digest import result_digest
 from boxgate_engine.errors import NotDeterministic, RunAmbiguous, RunDamaged, RunNotFound, StoreFailed
 from boxgate_engine.ledger import LEDGER
@@ -333,6 +341,22 @@ def test_k06_what_the_disk_refuses_is_named_and_nothing_is_left(
     assert failed.value.exit_code == 1
     assert failed.value.where == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_a_matrix_are_synced_together(
+    tmp_path: Path, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    one = publish_run(make_run(), tmp_path / "one")
+    assert len(synced) == len(list(one.folder.iterdir())) + 2  # and the folder and the store
+    synced.clear()
+    other = publish_run(make_run(), tmp_path / "other", durable=False)
+    assert synced == []
+    assert read_run(other.folder).files == read_run(one.folder).files
+    sync_store(tmp_path / "other")
+    with pytest.raises(StoreFailed):
+        sync_store(tmp_path / "nowhere")
 
 
 def test_a_store_that_is_a_file_is_refused_before_the_run(tmp_path: Path) -> None:

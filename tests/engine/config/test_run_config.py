@@ -97,7 +97,7 @@ def test_what_is_left_out_has_the_documented_default() -> None:
     assert config.data_provider.root == "datasets"
     assert config.data_provider.cache.local_dir == ".cache/datasets"
     assert config.artifacts == "artifacts/runs"
-    assert config.report.model_dump() == {"html": True, "ledger": False, "assets": "inline"}
+    assert config.report.model_dump() == {"html": True, "equity": "auto", "ledger": False, "assets": "inline"}
 
 
 def test_a_config_is_frozen() -> None:

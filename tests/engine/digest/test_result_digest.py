@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxgate_engine.digest import result_digest
+from boxgate_engine.digest import DigestBeside, result_digest
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.tables import ALL_SCHEMAS, SCHEMAS, SIGNALS_DEBUG, Tables, build_table, empty_table
 
@@ -203,3 +203,45 @@ def test_long_columns_are_encoded_like_short_ones() -> None:
     empty = {n: empty_table(n) for n in ("signals", "fills", "trades")}
     tables = Tables(equity=build_table("equity", {"time": times, **numbers}), **empty)
     assert result_digest(tables) == _slow_digest(columns)
+
+
+def test_long_columns_are_laid_out_in_blocks_as_short_ones_are() -> None:
+    random = np.random.Generator(np.random.Philox(key=4))
+    rows = 70_000
+    columns: dict[str, dict[str, list[Any]]] = {}
+    for name, schema in SCHEMAS.items():
+        count = rows if name in ("signals", "equity") else 200
+        columns[name] = {}
+        for field in schema:
+            values: Any = random.integers(-1000, 1000, count).tolist()
+            if pa.types.is_floating(field.type):
+                values = [-0.0 if value == 0 else value / 7 for value in values]
+            elif pa.types.is_boolean(field.type):
+                values = [value > 0 for value in values]
+            elif pa.types.is_string(field.type):
+                names = _ENUMERATED.get((name, field.name), ["EURUSD", "ä", ""])
+                values = [names[value % len(names)] for value in values]
+            if field.nullable:
+                values = [None if value is None or k % 3 == 0 else value for k, value in enumerate(values)]
+            columns[name][field.name] = values
+    tables = Tables(**{name: build_table(name, values) for name, values in columns.items()})
+    assert result_digest(tables) == _slow_digest(columns)
+    beside = DigestBeside(rows)
+    for name in tables.names:
+        beside.add(name, tables.table(name))
+    beside.finish()
+    assert beside.value() == beside.value() == _slow_digest(columns)
+
+
+def test_the_digest_beside_raises_where_it_is_asked_for() -> None:
+    for rows in (1, 100_000):
+        equity = dict.fromkeys(SCHEMAS["equity"].names, np.zeros(rows)) | {"time": np.zeros(rows, np.int64)}
+        equity["cash"] = np.append(np.zeros(rows - 1), math.nan)
+        beside = DigestBeside(rows)
+        for name in SCHEMAS:
+            beside.add(name, build_table(name, equity) if name == "equity" else empty_table(name))
+        beside.finish()
+        with pytest.raises(RunFailed) as failed:
+            beside.value()
+        assert f"row {rows - 1}" in failed.value.what
+        assert failed.value.where == "equity.cash"

@@ -48,7 +48,7 @@ def build_figures(
         "params": files.params,
         "metrics": metrics,
         "summary": contributions.summary(metrics),
-        "equity": over_time.curve(files.time_ns, files.equity, places),
+        "equity": over_time.equity(files, places),
         "drawdown": over_time.curve(files.time_ns, files.drawdown, 8),
         "drawdowns": over_time.deepest_drawdowns(files),
         "benchmark": over_time.benchmark_curves(files, places),

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from boxgate_engine.metrics.drawdowns import drawdowns
+from boxgate_engine.artefacts.curve import DEEPEST_KEPT
+from boxgate_engine.metrics.drawdowns import deepest_drawdowns as deepest_of
 from boxgate_engine.metrics.returns import daily_marks
 from boxgate_engine.report.extremes import Floats, Integers, thin, time_steps
 from boxgate_engine.report.run_files import RunFiles
@@ -20,7 +21,6 @@ ROLLING_WINDOW: Final = 63
 """Daily returns in a rolling Sharpe ratio: a quarter of a year of trading days."""
 ROLLING_SHORT: Final = 21
 """The window of runs that are too short for the longer one to say something: fewer than twice as many returns."""
-DRAWDOWNS_MAX: Final = 10
 _DAY_NS: Final = 86_400_000_000_000
 _DECIMALS: Final = 8
 
@@ -29,6 +29,16 @@ def curve(time_ns: Integers, values: Floats, decimals: int) -> dict[str, Any]:
     """Return {rows, time, value}, thinned. time_ns, values: shape (n,)."""
     kept = thin(time_ns, values, CURVE_BUCKETS)
     return {"rows": len(time_ns), "time": time_steps(time_ns[kept]), "value": np.round(values[kept], decimals).tolist()}
+
+
+def equity(files: RunFiles, decimals: int) -> dict[str, Any]:
+    """Return the curve of the equity, and besides {resolution, marks}: which marks are stored of how many."""
+    full = files.full_curve
+    return {
+        **curve(files.time_ns, files.equity, decimals),
+        "resolution": "bar" if full is None else full.resolution,
+        "marks": len(files.time_ns) if full is None else full.marks,
+    }
 
 
 def exposure(files: RunFiles) -> dict[str, Any]:
@@ -66,11 +76,16 @@ def rolling_sharpe(files: RunFiles) -> dict[str, Any]:
 
 
 def deepest_drawdowns(files: RunFiles) -> dict[str, Any]:
-    """Return {count, deepest}: how many times below a peak there were, and the deepest of them, deepest first."""
-    found = drawdowns(files.time_ns, files.equity)
-    chosen = sorted(found, key=lambda one: (-one.depth, one.from_ns))[:DRAWDOWNS_MAX]
+    """Return {count, deepest}: how many times below a peak there were, and the deepest of them, deepest first.
+
+    Both of the full curve, also where not all its marks are stored.
+    """
+    full = files.full_curve
+    count, chosen = (
+        deepest_of(files.time_ns, files.equity, DEEPEST_KEPT) if full is None else (full.drawdowns, full.deepest)
+    )
     return {
-        "count": len(found),
+        "count": count,
         "deepest": [
             {
                 "start_ns": one.from_ns,

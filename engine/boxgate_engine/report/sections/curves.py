@@ -18,7 +18,7 @@ def equity(figures: Figures) -> str:
     if len(curve["value"]) < 2:
         note = empty("The run has a single mark, so the curve is one point.")
         return section("equity", TITLES["equity"], note + chart("equity", "Equity, a single mark"))
-    lead = f"One mark per moment, {count(curve['rows'])} in all; the dotted line is the opening cash of {initial}."
+    lead = f"{_marks(curve)}; the dotted line is the opening cash of {initial}."
     if figures["benchmark"]:
         names = ", ".join(one["instrument"] for one in figures["benchmark"])
         lead += f" Beside it what buying and holding gave ({names}), by daily marks."
@@ -30,6 +30,11 @@ def drawdown(figures: Figures) -> str:
     """Return the place of the underwater curve, and the deepest drawdowns."""
     deepest, falls = percent(figures["metrics"]["risk"]["max_drawdown"]), figures["drawdowns"]
     lead = f"Fall from the highest equity so far; the deepest was {deepest}."
+    if figures["equity"]["resolution"] != "bar":
+        lead += (
+            f" Drawn at the last mark of each UTC {figures['equity']['resolution']}: a deeper fall between two of them "
+            "does not show. All figures are those of all marks."
+        )
     rows: list[list[Cell]] = [
         [
             str(number),
@@ -48,6 +53,13 @@ def drawdown(figures: Figures) -> str:
         if falls["count"] > len(rows):
             body += f'<p class="note">The {len(rows)} deepest of {count(falls["count"])}. Times are UTC.</p>'
     return section("drawdown", TITLES["drawdown"], body, lead=lead)
+
+
+def _marks(curve: Figures) -> str:
+    """Return a clause on which marks the curve shows."""
+    if curve["resolution"] == "bar":
+        return f"One mark per moment, {count(curve['rows'])} in all"
+    return f"The last mark of each UTC {curve['resolution']}, {count(curve['rows'])} of {count(curve['marks'])} in all"
 
 
 def exposure(figures: Figures) -> str:
