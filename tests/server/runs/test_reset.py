@@ -27,7 +27,11 @@ FAULTS = {
     "module": ("total = 0\n", "        global total; total += 1\n        self.seen = total - 1\n"),
     "class": ("", "        self.kept.append(self.every)\n        self.seen = len(self.kept) - 1\n"),
     "random": ("import random\nrandom.seed(1)\n", "        self.seen = random.randrange(self.every)\n"),
-    "clock": ("import time\n", "        self.seen = time.time_ns() % 997\n"),
+    "process": (
+        "from pathlib import Path\ncount = Path('count')\nstarts = len(count.read_text()) if count.exists() else 0\n"
+        "count.write_text('x' * (starts + 1))\n",
+        "        self.seen = starts\n",
+    ),
     "first": ("first = None\n", "        global first; first = first or self.every\n        self.every = first\n"),
 }
 """What each strategy has before its class, and does in on_init instead of `self.seen = 0`."""
@@ -177,7 +181,7 @@ def test_a_forked_process_imports_nothing_more_during_a_session(folder: Path, co
 def test_results_that_differ_between_fresh_processes_are_not_blamed_on_the_reuse(
     folder: Path, config_of: Configs
 ) -> None:
-    plant(folder, "clock")
+    plant(folder, "process")
     with Runner(folder=folder) as runner, pytest.raises(BoxgateError) as caught:
         verify_reset([config_of("strategy.params.every=7")], player(runner, folder))
     assert caught.value.error_code == "NONDETERMINISM"
