@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from boxgate_proto.strategy.v1 import strategy_pb2, window_pb2
 from boxgate_sdk import Bar, Signal, Strategy, Tick
-from boxgate_sdk._events import Events
+from boxgate_sdk._events import Events, Roster
 from boxgate_sdk._wire import Window, decode_request
 from boxgate_sdk.context import Series
 from boxgate_sdk.testing import InProcess, bars
@@ -53,7 +53,7 @@ def test_the_place_in_a_window_is_known_at_each_event(
 ) -> None:
     of = data.draw(st.lists(st.integers(0, len(frames) - 1), min_size=1, max_size=400))
     series = _series(frames)
-    events = Events(_window(first_seq, of, frames, named=len(frames) > 1), series)
+    events = Events(_window(first_seq, of, frames, named=len(frames) > 1), Roster(series))
     assert events.index == -1
     seen = 0
     for i, event in enumerate(events):

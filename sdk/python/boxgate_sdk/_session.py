@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from boxgate_sdk._conversation import Conversation
-from boxgate_sdk._events import Events
+from boxgate_sdk._events import Events, Roster
 from boxgate_sdk._extras import extra_missing
 from boxgate_sdk._meta import encode_meta
 from boxgate_sdk._wire import Window, encode_intent, encode_response, encode_signal
@@ -51,6 +51,7 @@ class Session:
         if self._vector:
             ctx.enter_vector_form()
         self._keep = ctx.keep
+        self._roster = Roster(ctx.series)
         self._instruments = tuple(ctx.instruments.values())
         self._instrument_of_series = [s.instrument for s in ctx.series]
         self._meta = ctx.mode == "debug"
@@ -118,8 +119,8 @@ class Session:
     def _check(self, window: Window) -> None:
         if self._next_seq is not None and window.first_seq != self._next_seq:
             raise WindowOutOfOrder(window.first_seq, self._next_seq)
-        if len(window.series) and max(window.series) >= len(self.ctx.series):
-            raise WindowMalformed(f"series {max(window.series)} is unknown", f"an index below {len(self.ctx.series)}")
+        if len(window.series) and (index := max(window.series.tolist())) >= len(self.ctx.series):
+            raise WindowMalformed(f"series {index} is unknown", f"an index below {len(self.ctx.series)}")
         if not window.count:
             raise WindowMalformed("a window has no events", "at least one, but behind an answer marked `more`")
         if not len(window.series) and len(self.ctx.series) > 1:
@@ -129,7 +130,7 @@ class Session:
 
     def _event_answers(self, window: Window) -> tuple[int, bytes]:
         """Hand the events to on_event. Returns the number consumed and the signals or intents as bytes."""
-        events = self._events = Events(window, self.ctx.series)
+        events = self._events = Events(window, self._roster)
         self._out = []
         if self._feedback and not window.warmup:
             self.ctx.enter_window(events, window.account, window.marks)

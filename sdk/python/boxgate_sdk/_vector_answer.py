@@ -47,7 +47,7 @@ def encode_answer(
         _optional(answer, "valid_until_ns", np.int64, rows),
         _optional(answer, "adjust_only", np.bool_, rows),
     )
-    if (event_index[1:] < event_index[:-1]).any():
+    if np.count_nonzero(event_index[1:] < event_index[:-1]):
         order = np.argsort(event_index, kind="stable")
         fields = tuple(None if field is None else field[order] for field in fields)
     return encode_signal_rows(*fields)  # type: ignore[arg-type]  # the first four are there
@@ -74,6 +74,6 @@ def _column(
         array = np.broadcast_to(array, (rows,))
     if rows is None and array.ndim != 1:
         raise AnswerMistyped(f"Signals.{name}", value, "an array of one dimension")
-    if low is not None and high is not None and array.size and (array.min() < low or array.max() > high):
+    if low is not None and high is not None and np.count_nonzero((array < low) | (array > high)):
         raise AnswerMistyped(f"Signals.{name}", value, f"numbers in [{low}, {high}]")
     return array

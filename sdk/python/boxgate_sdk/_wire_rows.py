@@ -66,9 +66,10 @@ def encode_signal_rows(
     everywhere = _BITS["side"]
     somewhere = {}
     for name, mask in masks.items():
-        if mask.all():
+        count = np.count_nonzero(mask)
+        if count == len(mask):
             everywhere |= _BITS[name]
-        elif mask.any():
+        elif count:
             somewhere[name] = mask
     if not somewhere:
         return _records(everywhere, columns)

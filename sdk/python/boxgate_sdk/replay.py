@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 
 from boxgate_proto.strategy.v1 import order_pb2, recording_pb2, signal_pb2, strategy_pb2
 from boxgate_sdk import _contract
-from boxgate_sdk._events import Events
+from boxgate_sdk._events import Events, Roster
 from boxgate_sdk._session import Session
 from boxgate_sdk._wire import Window, decode_request
 from boxgate_sdk.errors import RecordingUnreadable, Refusal, ReplayDifference
@@ -196,7 +196,7 @@ def _by_event(said: list[Said], meta: bool) -> dict[int, list[Said]]:
 
 def _told(session: Session, window: Window, index: int, before: list[Said], now: list[Said]) -> ReplayDifference:
     symbols = list(session.ctx.instruments)
-    event: Bar | Tick = next(e for i, e in enumerate(Events(window, session.ctx.series)) if i == index)
+    event: Bar | Tick = next(e for i, e in enumerate(Events(window, Roster(session.ctx.series))) if i == index)
     moment = datetime.fromtimestamp(event.time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return ReplayDifference(
         seq=event.seq,
