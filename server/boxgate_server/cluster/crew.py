@@ -1,0 +1,250 @@
+"""The crew: the workers of a host, which are given one run after another, and replaced where they die."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from boxgate_engine.config import RunConfig
+from boxgate_engine.errors import RunFailed
+from boxgate_server.cluster.messages import Job, Joined, Stopped, Work
+from boxgate_server.cluster.worker import Worker
+from boxgate_server.matrix.execution.compute import failure_of
+from boxgate_server.matrix.execution.work import Outcome, Task
+
+_AHEAD_S: Final = 0.1
+_AHEAD_MAX: Final = 4
+"""A worker has more than one run at a time only where runs are short: what waits at one is kept from the others."""
+_LOOK_S: Final = 0.02
+_SETTINGS_MAX: Final = 64
+"""Configs that a worker remembers, more than it can have runs of in flight."""
+_TROUBLES_MAX: Final = 5
+"""Workers that may die, one after another, before they could do anything."""
+_WAIT_READY_S: Final = 180.0
+_MEMORY: Final = 0.2
+"""Weight of the last run in what a run is expected to take."""
+
+
+@dataclass(eq=False)
+class _Item:
+    """A run that waits or is in flight. series: what runs that one worker computes have in common."""
+
+    series: Any
+    setting: int
+    config: RunConfig
+    task: Task
+    again: bool
+
+
+@dataclass(eq=False)
+class _Hand:
+    """A worker. join: its answer to come, None once it has joined. flights: its runs, in the order it computes them.
+
+    known: settings that it was told, the oldest first.
+    """
+
+    number: int
+    actor: Any
+    join: Any
+    since: float
+    series: Any = None
+    known: dict[int, None] = field(default_factory=dict)
+    flights: deque[tuple[Any, _Item]] = field(default_factory=deque)
+
+
+class Crew:
+    """Hands out runs one at a time, those of one series to the same worker as long as there are some.
+
+    So all workers end within about one run of each other, whatever the runs take. At most so much is on its way:
+    the memory that is needed does not grow with the number of runs.
+    """
+
+    def __init__(self, job: Job, workers: int) -> None:
+        """Ask for workers; they join when Ray has a place for them."""
+        self._job = job
+        self._worker: Any = ray.remote(Worker)
+        self._worker = self._worker.options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        # By reference: a hundred workers read one copy.
+        self._told = ray.put(job)
+        self._waiting: dict[Any, deque[_Item]] = {}
+        self._seconds: dict[Any, float] = {}
+        self._joined: list[Joined] = []
+        self._troubles = 0
+        self._hired = 0
+        self._hands = [self._hire() for _ in range(workers)]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not any(self._waiting.values()) and all(one.join is None and not one.flights for one in self._hands)
+
+    def add(self, work: Work) -> None:
+        """Take runs."""
+        series = _series(work.config, self._job)
+        items = (_Item(series, work.setting, work.config, task, work.again) for task in work.tasks)
+        self._waiting.setdefault(series, deque()).extend(items)
+
+    def turn(self, wait_s: float) -> list[Outcome]:
+        """Hand out what can be, wait for something to happen, and return what ended.
+
+        Raises BoxgateError if the workers cannot work at all.
+        """
+        for hand in self._hands:
+            self._fill(hand)
+        heads = {hand.join if hand.join is not None else hand.flights[0][0]: hand for hand in self._busy()}
+        if not heads:
+            return []
+        if any(one.join is None and not one.flights for one in self._hands):
+            wait_s = min(wait_s, _LOOK_S)  # somebody is free, and new runs may have come
+        ready, _ = ray.wait(list(heads), timeout=wait_s)
+        outcomes: list[Outcome] = []
+        while ready:
+            for ref in ready:
+                hand = heads.pop(ref)
+                outcomes += self._hear(hand, ref)
+                if hand in self._hands and hand.flights:
+                    heads[hand.flights[0][0]] = hand
+            ready = ray.wait(list(heads), num_returns=len(heads), timeout=0)[0] if heads else []
+        self._check_waiting()
+        return outcomes
+
+    def joined(self) -> Iterator[Joined]:
+        """Yield the workers that joined since the last call."""
+        while self._joined:
+            yield self._joined.pop()
+
+    def _busy(self) -> Iterator[_Hand]:
+        return (hand for hand in self._hands if hand.join is not None or hand.flights)
+
+    def _hire(self) -> _Hand:
+        actor = self._worker.remote(self._told)
+        self._hired += 1
+        return _Hand(self._hired, actor, actor.join.remote(), time.monotonic())
+
+    def _fill(self, hand: _Hand) -> None:
+        """Give a worker as much as it needs until it is heard again."""
+        while hand.join is None and len(hand.flights) < self._depth(hand):
+            series = self._choose(hand)
+            if series is None:
+                return
+            item = self._waiting[series].popleft()
+            if not self._waiting[series]:
+                del self._waiting[series]
+            hand.series = series
+            if item.setting not in hand.known:
+                self._teach(hand, item)
+            hand.flights.append((hand.actor.compute.remote(item.setting, item.task, item.again), item))
+
+    def _teach(self, hand: _Hand, item: _Item) -> None:
+        forget = next(iter(hand.known)) if len(hand.known) >= _SETTINGS_MAX else None
+        hand.known[item.setting] = None
+        if forget is not None:
+            del hand.known[forget]
+        hand.actor.learn.remote(item.setting, item.config, forget)
+
+    def _depth(self, hand: _Hand) -> int:
+        expected_s = self._seconds.get(hand.series)
+        return 1 if expected_s is None else max(1, min(_AHEAD_MAX, 1 + int(_AHEAD_S / max(expected_s, 1e-3))))
+
+    def _choose(self, hand: _Hand) -> Any:
+        """Return the series of the next run: that of the last one, else the one with the most work for each worker."""
+        if hand.series in self._waiting:
+            return hand.series
+        crowd: dict[Any, int] = {}
+        for other in self._hands:
+            crowd[other.series] = crowd.get(other.series, 0) + (other is not hand)
+
+        def worth(series: Any) -> float:
+            return len(self._waiting[series]) * self._seconds.get(series, 1.0) / (1 + crowd.get(series, 0))
+
+        return max(self._waiting, key=worth, default=None)
+
+    def _hear(self, hand: _Hand, ref: Any) -> list[Outcome]:
+        """Take an answer of a worker: that it has joined, or what became of a run."""
+        if ref == hand.join:
+            return self._welcome(hand)
+        item = hand.flights[0][1]
+        try:
+            outcome: Outcome = ray.get(ref)
+        except RayTaskError as error:
+            outcome = _lost(item.task, f"the worker met a fault of Boxgate ({type(error.cause).__name__})", "INTERNAL")
+        except RayError:
+            return self._replace(hand)
+        hand.flights.popleft()
+        self._troubles = 0
+        before = self._seconds.get(item.series, outcome.seconds)
+        self._seconds[item.series] = before + _MEMORY * (outcome.seconds - before)
+        return [outcome]
+
+    def _welcome(self, hand: _Hand) -> list[Outcome]:
+        try:
+            told: Joined | Stopped = ray.get(hand.join)
+        except RayError as error:
+            self._count_trouble(type(error.cause if isinstance(error, RayTaskError) else error).__name__)
+            return self._replace(hand)
+        if isinstance(told, Stopped):
+            raise told.error()
+        self._joined.append(told)
+        hand.join = None
+        return []
+
+    def _count_trouble(self, kind: str) -> None:
+        self._troubles += 1
+        if self._troubles >= max(_TROUBLES_MAX, len(self._hands)):
+            raise RunFailed(
+                f"{self._troubles} workers died one after another before they computed anything ({kind})",
+                code="RAY_WORKERS",
+                where="Ray",
+                expected="workers that can start, and load Boxgate",
+                remedy="look at the memory of the nodes, and whether boxgate doctor is content on each",
+            )
+
+    def _replace(self, hand: _Hand) -> list[Outcome]:
+        """Put a new worker in the place of one that is gone.
+
+        The first of its runs was under way: it counts as an attempt. The others had not begun; that one of them was
+        published nevertheless is possible, so they are looked for.
+        """
+        ray.kill(hand.actor)
+        lost = [item for _, item in hand.flights]
+        self._hands[self._hands.index(hand)] = self._hire()
+        for item in reversed(lost[1:]):
+            item.again = True
+            self._waiting.setdefault(item.series, deque()).appendleft(item)
+        return [_lost(item.task, f"worker {hand.number} died", "WORKER_LOST") for item in lost[:1]]
+
+    def _check_waiting(self) -> None:
+        oldest = min(hand.since for hand in self._hands)
+        if all(hand.join is not None for hand in self._hands) and time.monotonic() - oldest > _WAIT_READY_S:
+            raise RunFailed(
+                f"no worker could be started in {_WAIT_READY_S:g} s",
+                code="RAY_WORKERS",
+                where="Ray",
+                expected="at least one free CPU of the cluster",
+                remedy="wait for other jobs of the cluster, or add nodes; ray status tells what is free",
+            )
+
+
+def _series(config: RunConfig, job: Job) -> Any:
+    """Return what runs have in common that shall be computed by the same worker."""
+    parts = {"symbol": config.instruments, "frame": config.frames}
+    return tuple(parts[name] for name in job.group_by)
+
+
+def _lost(task: Task, what: str, code: str) -> Outcome:
+    failure = failure_of(
+        RunFailed(
+            what,
+            code=code,
+            where="worker",
+            expected="a worker that lives until its run is done",
+            remedy="look at the memory of the node; the run is tried again, resume does so as well",
+        )
+    )
+    return Outcome(run_id=task.run_id, attempt=task.attempt, failure=failure)

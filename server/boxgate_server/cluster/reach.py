@@ -1,0 +1,100 @@
+"""Joining a cluster: an address that answers, with the right token and the same software on every node."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import Any, Final
+
+from boxgate_engine.errors import RunFailed, UserMistake
+from boxgate_server.cluster.build import Build, check_build, this_build
+from boxgate_server.cluster.messages import Job
+
+CONNECT_S: Final = 5.0
+_NODES_S: Final = 120.0
+
+
+def check_address(address: str) -> None:
+    """Raise UserMistake (RAY_ADDRESS, RAY_UNREACHABLE) unless something listens there, which takes seconds at most."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
+        raise UserMistake(
+            f"{address!r} is no address of a Ray cluster",
+            code="RAY_ADDRESS",
+            where="runner.ray.address",
+            expected="host:port of its head, as ray start --head printed it",
+            remedy="correct it, or leave it out to compute on this host",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except OSError as error:
+        raise UserMistake(
+            f"no Ray cluster answers at {address}: {error.strerror or error}",
+            code="RAY_UNREACHABLE",
+            where="runner.ray.address",
+            expected="the head of a running cluster",
+            remedy="start it (ray start --head), correct the address, or open its port",
+        ) from error
+
+
+def attach(job: Job) -> int:
+    """Join the cluster of a job, and return how many workers there are to be.
+
+    Raises UserMistake (VERSION_MIXED, RAY_REFUSED), RunFailed (RAY_NODES).
+    """
+    assert job.address is not None
+    import ray
+
+    try:
+        ray.init(address=job.address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        raise _refused(job.address, error) from error
+    _check_nodes([node for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
+    cpus = int(ray.cluster_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
+    return min(job.workers or cpus, cpus) or job.workers or 1
+
+
+def _check_nodes(nodes: list[dict[str, Any]]) -> None:
+    """Ask every node what it runs, before the first run."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    ask = ray.remote(this_build).options(num_cpus=0, max_retries=0)
+    asked = {
+        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(): node
+        for node in nodes
+    }
+    deadline = time.monotonic() + _NODES_S
+    for ref, node in asked.items():
+        name = f"{node['NodeManagerAddress']} ({node['NodeID'][:12]})"
+        try:
+            theirs: Build = ray.get(ref, timeout=max(0.0, deadline - time.monotonic()))
+        except Exception as error:
+            raise RunFailed(
+                f"a node does not answer: {type(error).__name__}",
+                code="RAY_NODES",
+                where=name,
+                expected="a node that can load Boxgate",
+                remedy="install the same Boxgate there, or take the node out of the cluster",
+            ) from error
+        check_build(theirs, node=name)
+
+
+def _refused(address: str, error: Exception) -> UserMistake:
+    text = " ".join(str(error).split())
+    if "mismatch" in text.lower():
+        return UserMistake(
+            f"the cluster runs other software: {text[:300]}",
+            code="VERSION_MIXED",
+            where=address,
+            expected="the same Ray and Python as here",
+            remedy="start the cluster with the versions of this environment",
+        )
+    return UserMistake(
+        f"the cluster does not let us in: {text[:300] or type(error).__name__}",
+        code="RAY_REFUSED",
+        where=address,
+        expected="a cluster that was started with RAY_AUTH_MODE=token and the token of this host",
+        remedy="compare the tokens; docs/cluster.md tells where each is looked for",
+    )
