@@ -295,7 +295,9 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
             next_at = now + (0.1 if live else _LINE_S)
             text = _progress_line(progress)
             if live:
-                console.print(f"\r\x1b[K{text}", end="", soft_wrap=True)
+                # Not by the console, which takes the return of the carriage out of a text.
+                console.file.write(f"\r\x1b[K{text[: console.width - 1]}")
+                console.file.flush()
             else:
                 line(console, text)
 

@@ -175,6 +175,24 @@ def test_plan_counts_and_estimates_and_leaves_nothing(
     assert (capped["runs"], capped["capped"]) == (5, True)
 
 
+def test_settings_that_turn_out_to_be_the_same_are_computed_once(matrix: Path, workspace: Path) -> None:
+    windows = "matrix.windows=[{start: 2024-01-03, end: last}, {start: 2024-01-03, end: '2024-01-04'}]"
+    costs = "matrix.costs=[{fees_bps: 1}, {fees_bps: 1, instruments: {BTCUSDT: {fees_bps: 5}}}, {fees_bps: 2}]"
+    file = load_matrix(
+        matrix, [windows, costs, "matrix.instruments=[EURUSD, BTCUSDT]", "account.equivalents=[[USD, USDT]]"]
+    )
+    plan = make_plan(file, folder=workspace)
+    ids = [one.run_id for one in plan]
+    assert len(ids) == len(set(ids)) == plan.count
+    assert [(one.instruments[0], one.cost_set, len(one.roles)) for one in plan.settings] == [
+        ("EURUSD", 0, 2),
+        ("EURUSD", 2, 2),
+        ("BTCUSDT", 0, 2),
+        ("BTCUSDT", 1, 2),
+        ("BTCUSDT", 2, 2),
+    ]
+
+
 def test_c05_a_matrix_that_is_too_large_is_refused_with_its_count_before_anything_is_opened(
     matrix: Path, boxgate: Callable[..., Any]
 ) -> None:

@@ -49,7 +49,7 @@ matrix:
   walk_forward: {train: 10d, test: 36h, purge: 30m, embargo: 1h, mode: anchored}
   costs: [{fees_bps: 2.0}, {slippage_bps: 3.0}]
   target_runs: 100
-runner: {concurrency: {max_workers: 1, strategy: process}, limits: {retries: 1}, locality: {group_by: [symbol, frame]}}
+runner: {concurrency: {max_workers: 1, strategy: process}, limits: {retries: 1}}
 io: {dataset_cache: fast, artifacts_store: out}
 """
 

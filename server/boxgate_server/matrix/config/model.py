@@ -282,18 +282,11 @@ class RunLimitsConfig(Section):
     retries: Annotated[int, Field(ge=0, le=100)] = 3
 
 
-class LocalityConfig(Section):
-    """What the runs that a worker is given together have in common."""
-
-    group_by: Annotated[tuple[Literal["symbol", "frame"], ...], entries(1)] = ("symbol", "frame")
-
-
 class RunnerConfig(Section):
     """Who computes."""
 
     concurrency: ConcurrencyConfig = ConcurrencyConfig()
     limits: RunLimitsConfig = RunLimitsConfig()
-    locality: LocalityConfig = LocalityConfig()
 
 
 class IoConfig(Section):

@@ -35,6 +35,7 @@ class _Settings:
     open_market: OpenMarket
     blocks: list[list[Setting]] = field(default_factory=list)
     count: int = 0
+    known: set[tuple[bytes, ...]] = field(default_factory=set)
     problems: dict[Problem, None] = field(default_factory=dict)
 
 
@@ -61,11 +62,21 @@ def matrix_settings(
                 for setting in [_setting(found, place, priced, number, start_ns, end_ns, tuple(roles))]
                 if setting is not None
             ]
-            found.blocks += [block] if matrix.walk_forward else [[one] for one in block]
+            for one in [block] if matrix.walk_forward else [[single] for single in block]:
+                _keep(found, one)
     problems = [*_foreign(file, portfolios), *found.problems]
     if problems:
         raise ConfigInvalid(problems[:PROBLEMS_MAX])
     return found.blocks
+
+
+def _keep(found: _Settings, block: list[Setting]) -> None:
+    """Keep a block unless an earlier one has the same runs: costs may differ in instruments that it does not have."""
+    identities_of_block = tuple(one.identity.digest(b"{}") for one in block)
+    if block and identities_of_block not in found.known:
+        found.known.add(identities_of_block)
+        found.blocks.append([replace(one, number=found.count + place) for place, one in enumerate(block)])
+        found.count += len(block)
 
 
 def for_portfolio(base: RunConfig, portfolio: tuple[str, ...]) -> RunConfig:
@@ -177,9 +188,8 @@ def _setting(
     if market is None:
         return None
     versions = found.versions
-    found.count += 1
     return Setting(
-        number=found.count - 1,
+        number=0,  # it gets one when it is kept
         config=config,
         start_ns=start_ns,
         end_ns=end_ns,
