@@ -64,7 +64,7 @@ class Check:
 
 
 def examine(*, root: Path, cache: Path, store: Path, warm: bool) -> Iterator[Check]:
-    """Yield one check after another. warm: compile the engine now if it is not compiled yet."""
+    """Yield one check after another. warm: compile now what is not compiled yet."""
     yield _system()
     yield _python()
     yield _libraries()
@@ -79,6 +79,7 @@ def examine(*, root: Path, cache: Path, store: Path, warm: bool) -> Iterator[Che
     yield _mapping(cache)
     yield _zones()
     yield _loopback()
+    yield _bytecode()
     yield _engine(warm)
     yield from _sidecar()
     yield from _extras()
@@ -232,12 +233,13 @@ def _engine(warm: bool) -> Check:
     from boxgate_engine.kernel import is_compiled
 
     needed_for = "a first run without a minute or two of compiling"
-    if not is_compiled() and warm:
-        from boxgate_engine.simulation import compile_kernel
+    if warm:
+        from boxgate_server.warming import warm_up
 
-        started = time.monotonic()
-        compile_kernel()
-        found = f"compiled now, in {time.monotonic() - started:.0f} s"
+        done = warm_up()
+        count = len(done.compiled)
+        functions = f"{count} function{'' if count == 1 else 's'}"
+        found = f"{functions} compiled now, in {done.seconds:.0f} s" if count else "compiled, nothing was left to do"
         return Check(name="engine", status="ok", found=found, needed_for=needed_for)
     if is_compiled():
         return Check(name="engine", status="ok", found="compiled", needed_for=needed_for)
@@ -247,6 +249,22 @@ def _engine(warm: bool) -> Check:
         found="not compiled yet",
         needed_for=needed_for,
         remedy="boxgate doctor --warm compiles it now; else the first run does",
+    )
+
+
+def _bytecode() -> Check:
+    """See whether Python finds its libraries compiled, as it leaves them after first use unless it is told not to."""
+    needed_for = "starting in a second instead of two"
+    spec = importlib.util.find_spec("numba")
+    kept = spec is not None and spec.cached is not None and Path(spec.cached).exists()
+    if kept or not sys.dont_write_bytecode:
+        return Check(name="bytecode", status="ok", found="kept", needed_for=needed_for)
+    return Check(
+        name="bytecode",
+        status="warning",
+        found="not kept: Python compiles every library anew in each process",
+        needed_for=needed_for,
+        remedy="unset PYTHONDONTWRITEBYTECODE, or run python -m compileall over the environment once",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,29 @@ def test_a_machine_that_runs_these_tests_is_ready(boxgate: Callable[..., Any]) -
         assert check["found"]
         assert check["needed_for"]
         assert check["status"] == "ok" or check["remedy"], check
+
+
+def test_after_warming_a_run_of_another_process_compiles_nothing(boxgate: Callable[..., Any], workspace: Path) -> None:
+    boxgate("doctor", "--warm")
+    again = boxgate("doctor", "--warm", "--json").json
+    engine = next(check for check in again["checks"] if check["name"] == "engine")
+    assert (engine["status"], engine["found"]) == ("ok", "compiled, nothing was left to do")
+    code = (
+        "import sys\n"
+        "from numba.core.event import install_recorder\n"
+        "from boxgate_server.__main__ import main\n"
+        "with install_recorder('numba:compile') as recorder:\n"
+        "    assert main(['run', 'run.yaml', '--json', *sys.argv[1:]]) == 0\n"
+        "sys.exit(', '.join(event.data['dispatcher'].py_func.__qualname__ for _, event in recorder.buffer) or 0)\n"
+    )
+    for overrides in (
+        [],
+        ["instruments=[EURUSD, BTCUSDT]", "costs.spread={ticks: 2}", "account.equivalents=[[USD, USDT]]"],
+        ["execution.delivery=lockstep"],
+    ):
+        arguments = [part for override in overrides for part in ("--set", override)]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (overrides, done.stderr)
 
 
 def test_a_person_reads_one_line_a_check_and_a_verdict(boxgate: Callable[..., Any]) -> None:
