@@ -132,7 +132,7 @@ def _sections(content: dict[str, Any], names: tuple[str, ...]) -> None:
 
 def _parquet(path: Path, schema: pa.Schema, columns: list[str]) -> pa.Table:
     with path.open("rb") as file:
-        table = pyarrow.parquet.read_table(file, columns=columns)
+        table = pyarrow.parquet.ParquetFile(file).read(columns)  # read_table would load the library of datasets
     return table.select(columns).cast(pa.schema([schema.field(name) for name in columns])).combine_chunks()
 
 
