@@ -185,7 +185,7 @@ class Lease:
         """Return the end of what was written to stderr since the lease began; empty in prod."""
         return self._over.stderr if self._over else self._sidecar.stderr_tail()
 
-    def stop(self, grace_s: float | None = None) -> None:
+    def stop(self) -> None:
         """Give the sidecar back after OnStop, and do not wait. Idempotent.
 
         It is kept if it declared RESET, every session was stopped, nothing was wrong and no bound is reached; else it
