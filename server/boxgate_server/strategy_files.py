@@ -24,11 +24,9 @@ class StrategyFiles:
 
     def digest(self, config: RunConfig, store: Path) -> str:
         """Return the digest of a config's strategy; see identity.strategy_digest. store: never part of a strategy."""
-        strategy, data = config.strategy, config.data_provider
-        # The matrices of a store lie beside its runs.
-        folders = (config.artifacts, f"{config.artifacts}/../matrices", data.root, data.cache.local_dir)
-        exclude = [store, *(self._folder / name for name in folders)]
-        files = source_files(strategy.command, strategy.sources, folder=self._folder, exclude=exclude)
+        strategy = config.strategy
+        folders = _folders(config)
+        files = self.files(config, store)
         key = (strategy.command, strategy.sources, store, folders)
         now_ns = time.time_ns()
         names, facts = list(files), [file_facts(path) for path in files.values()]
@@ -40,6 +38,12 @@ class StrategyFiles:
                 del self._known[next(iter(self._known))]
         return digest
 
+    def files(self, config: RunConfig, store: Path) -> dict[str, Path]:
+        """Return name → file of all that a digest covers."""
+        exclude = [store, *(self._folder / name for name in _folders(config))]
+        strategy = config.strategy
+        return source_files(strategy.command, strategy.sources, folder=self._folder, exclude=exclude)
+
 
 class Facts(NamedTuple):
     """What the file system says of a file; one that is changed later than SETTLED_NS after it has others."""
@@ -49,6 +53,12 @@ class Facts(NamedTuple):
     size_bytes: int
     number: int
     device: int
+
+
+def _folders(config: RunConfig) -> tuple[str, ...]:
+    """Return the folders of a config, which are never part of a strategy. Matrices lie beside the runs of a store."""
+    data = config.data_provider
+    return config.artifacts, f"{config.artifacts}/../matrices", data.root, data.cache.local_dir
 
 
 def file_facts(path: Path) -> Facts | None:

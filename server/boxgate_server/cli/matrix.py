@@ -22,7 +22,6 @@ from boxgate_server.cli.summary import show_rows
 from boxgate_server.matrix.best import Chosen, best_config, best_runs, config_text
 from boxgate_server.matrix.config.load import MatrixFile, load_matrix
 from boxgate_server.matrix.driver import Driven, Progress, drive
-from boxgate_server.matrix.execution.in_process import InProcess
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.index import matrix_digest
 from boxgate_server.matrix.keeping.ledger import Counts, Entry, Ledger
@@ -39,6 +38,11 @@ Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The matrix confi
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Set one key of the config; may be repeated."),
+]
+
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Head of a Ray cluster that computes; without it this host does."),
 ]
 
 matrix_app = typer.Typer(name="matrix", cls=PlainFlags, no_args_is_help=True, help="Plan and compute many runs.")
@@ -71,18 +75,30 @@ def plan_command(config: Config, overrides: Overrides = None, as_json: AsJson = 
 
 
 @matrix_app.command("run")
-def run_command(config: Config, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def run_command(
+    config: Config,
+    overrides: Overrides = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
     """Compute what the store does not have yet, and write the index.
 
     Exit code 1 if a run failed; the others are computed all the same. After an interrupt the same command goes on.
     """
-    _drive(config, overrides, resume=False, as_json=as_json, debug=debug)
+    _drive(config, _with_address(overrides, ray_address), resume=False, as_json=as_json, debug=debug)
 
 
 @matrix_app.command("resume")
-def resume_command(config: Config, overrides: Overrides = None, as_json: AsJson = False, debug: Debug = False) -> None:
+def resume_command(
+    config: Config,
+    overrides: Overrides = None,
+    ray_address: RayAddress = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
     """Go on with a matrix that was begun; what failed and may be mended is tried again."""
-    _drive(config, overrides, resume=True, as_json=as_json, debug=debug)
+    _drive(config, _with_address(overrides, ray_address), resume=True, as_json=as_json, debug=debug)
 
 
 @matrix_app.command("status")
@@ -173,6 +189,13 @@ def _planned(config: Path, overrides: list[str] | None) -> tuple[MatrixFile, Pla
     return file, plan, MatrixFolder(Path.cwd() / file.store, plan.matrix_id)
 
 
+def _with_address(overrides: list[str] | None, address: str | None) -> list[str] | None:
+    """Return the overrides with those that an address stands for."""
+    if address is None:
+        return overrides
+    return [*(overrides or []), "runner.concurrency.strategy=distributed", f"runner.ray.address={address}"]
+
+
 def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: bool, debug: bool) -> None:
     known: JsonObject = {}
     failed: list[int] = []
@@ -182,23 +205,26 @@ def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: 
         known["matrix_id"] = plan.matrix_id
         if resume:
             folder.must_exist()
-        execution = InProcess(folder=Path.cwd(), store=folder.runs)
-        try:
+        # Imported here: the other commands of the matrix compute nothing.
+        from boxgate_server.cluster.choice import execution_of
+
+        with execution_of(file, plan, folder=Path.cwd(), store=folder.runs) as execution:
             with _progress() as tell:
                 driven = drive(plan, file, folder, execution, retry_failed=resume, tell=tell)
-        finally:
-            execution.close()
+            startup_s = getattr(execution, "startup_s", 0.0)
         failed.append(driven.counts.failed)
         with Ledger(folder.ledger) as ledger:
             failures = _failures(ledger)
-        return _driven_fields(plan, folder, driven, failures)
+        return _driven_fields(plan, folder, driven, failures, startup_s)
 
     answer(SCHEMA, work, _show_driven, as_json=as_json, debug=debug, known=known)
     if any(failed):
         raise typer.Exit(1)
 
 
-def _driven_fields(plan: Plan, folder: MatrixFolder, driven: Driven, failures: list[JsonObject]) -> JsonObject:
+def _driven_fields(
+    plan: Plan, folder: MatrixFolder, driven: Driven, failures: list[JsonObject], startup_s: float
+) -> JsonObject:
     counts = driven.counts
     status = "cancelled" if driven.cancelled else "failed" if counts.failed else "complete"
     return {
@@ -214,7 +240,7 @@ def _driven_fields(plan: Plan, folder: MatrixFolder, driven: Driven, failures: l
         "index": str(driven.index.absolute()),
         "report": None,
         "wall_s": driven.seconds,
-        "ray_startup_s": 0.0,
+        "ray_startup_s": startup_s,
         "matrix_digest": driven.matrix_digest,
         "failures": failures,
     }

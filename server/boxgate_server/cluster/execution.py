@@ -7,14 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
 from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import BoxgateError, RunFailed
-from boxgate_server.cluster.messages import START_FAILED, Done, Job, Joined, Ready, Stopped, Work
+from boxgate_server.cluster.messages import START_FAILED, Done, Job, Joined, Ready, Shipment, Stopped, Work
 from boxgate_server.cluster.reach import check_address
 from boxgate_server.cluster.settings import attached_environment, embedded_environment, make_folder
 from boxgate_server.matrix.execution.work import Group, Outcome, Task
@@ -29,13 +30,15 @@ _END_S: Final = 10.0
 class RayExecution:
     """Computes with workers of Ray, one on each CPU. Nothing is started before the first group."""
 
-    def __init__(self, job: Job, *, token_file: str | None = None) -> None:
-        """Prepare. token_file: of a cluster, see settings.
+    def __init__(
+        self, job: Job, *, token_file: str | None = None, shipment: Callable[[], Shipment] | None = None
+    ) -> None:
+        """Prepare. token_file: of a cluster, see settings. shipment: what its nodes are given, made when it is needed.
 
         Raises UserMistake: RAY_ADDRESS, RAY_UNREACHABLE, RAY_TOKEN.
         """
         self._job = job
-        self._token_file = token_file
+        self._shipment = shipment
         self._environment: dict[str, str] = {}
         if job.address is not None:
             check_address(job.address)
@@ -104,6 +107,8 @@ class RayExecution:
 
     def _start(self) -> None:
         """Start the host with all runs that are open."""
+        if self._shipment is not None and self._job.shipment is None:
+            self._job = replace(self._job, shipment=self._shipment())
         self._folder = make_folder()
         environment = self._environment or embedded_environment(self._folder)
         ours, theirs = socket.socketpair()

@@ -25,12 +25,8 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where nodes get a dataset that they do not have. location, token: of the driver's data server.
+    """The data server of the driver. manifest: of the dataset, its text. root_certificate: PEM, if it has TLS."""
 
-    manifest: its text. root_certificate: PEM, for a location with TLS.
-    """
-
-    dataset: str
     manifest: str
     location: str
     token: str = field(repr=False)
@@ -39,13 +35,17 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Shipment:
-    """What a node needs of the driver's disk. files: of the strategy, by path relative to the folder of the matrix.
+    """What a node needs of the driver. files: of the strategy, by path relative to the folder of the matrix.
 
-    source: None where every node reaches the dataset by itself.
+    dataset: its hash. root: datasets root that a node may reach by itself, None to fetch in any case. source: where it
+    is fetched else. probe: a file in the store, by which a node sees that it is the driver's.
     """
 
     files: dict[str, bytes]
+    dataset: str
+    root: str | None
     source: Source | None
+    probe: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +86,12 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """A worker has begun. fetched_bytes: over Flight, by it. dataset: hash of what it has. slices: hash by series."""
+    """A worker has begun. node: its id in Ray. fetched_bytes: by it over Flight. place: what its node keeps, or ""."""
 
     node: str
     pid: int
-    fetched_bytes: int
-    dataset: str | None
-    slices: dict[str, str]
+    fetched_bytes: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

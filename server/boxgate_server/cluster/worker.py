@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +12,10 @@ from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import BoxgateError
 from boxgate_server.cluster.build import check_build
 from boxgate_server.cluster.messages import Job, Joined, Stopped
-from boxgate_server.matrix.execution.compute import compute, failure_of, stored_outcome
-from boxgate_server.matrix.execution.limits import RunGuard, WatchedHost
+from boxgate_server.cluster.node import Supplied, receive
+from boxgate_server.matrix.execution.compute import stored_outcome
+from boxgate_server.matrix.execution.limits import LimitedRunner
 from boxgate_server.matrix.execution.work import Outcome, Task
-from boxgate_server.runner import Runner
 
 
 class Worker:
@@ -29,44 +28,41 @@ class Worker:
         self._job = job
         self._configs: dict[int, RunConfig] = {}
         self._store = Path(job.store)
-        self._closing = ExitStack()
-        self._runner: Runner | None = None
-        self._guard: RunGuard | None = None
+        self._runner: LimitedRunner | None = None
+        self._supplied: Supplied | None = None
 
     def join(self) -> Joined | Stopped:
         """Get ready. Returns what is wrong, for Ray cannot carry our errors, if nothing can be computed here."""
         try:
             if self._job.address is not None:  # else this is the installation of the driver
                 check_build(self._job.build, node=socket.gethostname())
-            folder = Path(self._job.folder)
+            shipment = self._job.shipment
+            self._supplied = None if shipment is None else receive(shipment)
         except BoxgateError as error:
             return Stopped.of(error)
-        host = WatchedHost()
-        self._closing.callback(host.close)
+        supplied = self._supplied
+        folder = Path(self._job.folder) if supplied is None else supplied.folder
         limits = self._job.limits
-        self._guard = RunGuard(host, memory_bytes=limits.memory_bytes, runtime_s=limits.runtime_s)
-        self._closing.callback(self._guard.close)
-        self._runner = self._closing.enter_context(Runner(folder=folder, host=host))
-        return Joined(node=_node_id(), pid=os.getpid(), fetched_bytes=0, dataset=None, slices={})
+        self._runner = LimitedRunner(folder=folder, memory_bytes=limits.memory_bytes, runtime_s=limits.runtime_s)
+        return Joined(
+            node=_node_id(),
+            pid=os.getpid(),
+            fetched_bytes=0 if supplied is None else supplied.fetched_bytes,
+            place="" if supplied is None else str(supplied.place),
+        )
 
     def learn(self, setting: int, config: RunConfig, forget: int | None) -> None:
         """Take the config of a setting, for the runs of it that follow. forget: one that is not needed any more."""
-        self._configs[setting] = config
+        self._configs[setting] = config if self._supplied is None else self._supplied.localised(config)
         if forget is not None:
             del self._configs[forget]
 
     def compute(self, setting: int, task: Task, again: bool) -> Outcome:
         """Compute a run. again: it may have been computed already, so the store is looked at first."""
         assert self._runner is not None
-        assert self._guard is not None
         if again and (stored := stored_outcome(self._store, task.run_id)) is not None:
             return replace(stored, attempt=task.attempt)
-        with self._guard.watch():
-            outcome = compute(self._runner, self._configs[setting], task, self._store)
-            verdict = self._guard.verdict
-        if outcome.failure is None or verdict is None:
-            return outcome
-        return replace(outcome, failure=failure_of(verdict))
+        return self._runner.compute(self._configs[setting], task, self._store)
 
 
 def _node_id() -> str:

@@ -170,8 +170,10 @@ def test_what_contradicts_itself_is_refused_at_its_key(load: Load, line: str, pa
 @pytest.mark.parametrize(
     ("line", "code"),
     [
-        ("runner: {concurrency: {max_workers: 2}}", "RUNNER_UNAVAILABLE"),
-        ("runner: {concurrency: {strategy: distributed}}", "RUNNER_UNAVAILABLE"),
+        ("runner: {concurrency: {strategy: distributed}}", "CONFIG"),
+        ("runner: {ray: {address: 'head:6379'}}", "CONFIG"),
+        ("runner: {ray: {data_server: {tls_cert: c.pem}}}", "CONFIG"),
+        ("runner: {limits: {memory_per_run: much}}", "CONFIG"),
         ("io: {artifacts_store: s3://bucket/x}", "STORE_UNSUPPORTED"),
         ("artifacts: elsewhere", "CONFIG"),
     ],

@@ -21,8 +21,8 @@ from boxgate_server.matrix.config.model import (
     MatrixDocument,
     MatrixKeys,
     RangeConfig,
-    RunnerConfig,
 )
+from boxgate_server.matrix.config.runner import RunnerConfig
 
 _OWN: Final = tuple(MatrixKeys.model_fields)
 _UNKNOWN_WINDOW: Final = {"start": "1970-01-01", "end": "last"}
@@ -198,28 +198,17 @@ def _runner_problems(keys: MatrixKeys, document: Document) -> list[Problem]:
             for name, axis in keys.matrix.params.items()
             if isinstance(axis, RangeConfig) and axis.step is None
         ]
-    if concurrency.strategy != "process":
-        at: tuple[str, ...] = ("runner", "concurrency", "strategy")
+    where = {"distributed": "a cluster", "process": "this host"}[concurrency.strategy]
+    if (concurrency.strategy == "distributed") != (keys.runner.ray.address is not None):
+        at = ("runner", "ray", "address")
         problems.append(
             Problem(
                 path=path_text(at),
                 source=document.source(at),
-                what="runs cannot be distributed over a cluster yet",
-                expected="process",
-                remedy="set runner.concurrency.strategy: process",
-                code="RUNNER_UNAVAILABLE",
-            )
-        )
-    elif concurrency.max_workers > 1:
-        at = ("runner", "concurrency", "max_workers")
-        problems.append(
-            Problem(
-                path=path_text(at),
-                source=document.source(at),
-                what=f"{concurrency.max_workers} workers cannot compute at once yet",
-                expected="1",
-                remedy="set runner.concurrency.max_workers: 1",
-                code="RUNNER_UNAVAILABLE",
+                what=f"runner.concurrency.strategy means {where}, and the address "
+                + ("is missing" if keys.runner.ray.address is None else "a cluster"),
+                expected="strategy: distributed with an address, or process without one",
+                remedy="set runner.ray.address to host:port of the head (--ray-address does both), or leave it out",
             )
         )
     return problems

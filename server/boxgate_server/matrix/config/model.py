@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from boxgate_engine.config import CostsConfig, RunConfig, WindowConfig
 from boxgate_engine.config.fields import Section, Symbol, Text, entries, refusal
 from boxgate_engine.config.model import ParamValue, Scalar
+from boxgate_server.matrix.config.runner import RunnerConfig
 from boxgate_server.matrix.config.spans import Span, span_text
 
 DEFAULT_STORE: Final = "artifacts"
@@ -267,26 +268,6 @@ class MatrixConfig(Section):
     walk_forward: WalkForwardConfig | None = None
     costs: Annotated[tuple[CostsConfig, ...] | None, entries(1)] = None
     target_runs: Annotated[int | None, Field(ge=1)] = None
-
-
-class ConcurrencyConfig(Section):
-    """How many workers compute at once, and where: processes of this host, or of a cluster."""
-
-    max_workers: Annotated[int, Field(ge=1, le=100_000)] = 1
-    strategy: Literal["process", "distributed"] = "process"
-
-
-class RunLimitsConfig(Section):
-    """What one run may take. retries: of a run whose failure may be one of the machine."""
-
-    retries: Annotated[int, Field(ge=0, le=100)] = 3
-
-
-class RunnerConfig(Section):
-    """Who computes."""
-
-    concurrency: ConcurrencyConfig = ConcurrencyConfig()
-    limits: RunLimitsConfig = RunLimitsConfig()
 
 
 class IoConfig(Section):

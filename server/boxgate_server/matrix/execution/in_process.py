@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boxgate_engine.config import RunConfig
-from boxgate_server.matrix.execution.compute import compute
+from boxgate_server.matrix.execution.limits import LimitedRunner
 from boxgate_server.matrix.execution.work import Group, Outcome, Task
-from boxgate_server.runner import Runner
 
 
 class InProcess:
     """Computes with a runner of its own, which keeps datasets, markets and sidecars between runs."""
 
-    def __init__(self, *, folder: Path, store: Path) -> None:
-        """Prepare; nothing is started yet. folder: where relative paths start. store: where runs are published."""
-        self._runner = Runner(folder=folder)
+    def __init__(
+        self, *, folder: Path, store: Path, memory_bytes: int | None = None, runtime_s: float | None = None
+    ) -> None:
+        """Prepare; nothing is started yet. folder: where relative paths start. store: where runs are published.
+
+        memory_bytes, runtime_s: of one run, see RunGuard.
+        """
+        self._runner = LimitedRunner(folder=folder, memory_bytes=memory_bytes, runtime_s=runtime_s)
         self._store = store
         self._waiting: deque[tuple[RunConfig, Task]] = deque()
 
@@ -35,7 +39,7 @@ class InProcess:
         if not self._waiting:
             return ()
         config, task = self._waiting.popleft()
-        return (compute(self._runner, config, task, self._store),)
+        return (self._runner.compute(config, task, self._store),)
 
     def close(self) -> None:
         """Forget what waits and end the sidecars."""

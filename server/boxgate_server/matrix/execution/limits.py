@@ -7,15 +7,54 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import RunFailed
+from boxgate_server.matrix.execution.compute import compute, failure_of
+from boxgate_server.matrix.execution.work import Outcome, Task
+from boxgate_server.runner import Runner
 from boxgate_server.sidecars import Sidecar, SidecarHost
 
 _LOOK_S: Final = 0.05
 _WORDS: Final = ("RssAnon:", "RssShmem:")
+
+
+class LimitedRunner:
+    """A runner whose runs are ended where they go too far. A context manager."""
+
+    def __init__(self, *, folder: Path, memory_bytes: int | None = None, runtime_s: float | None = None) -> None:
+        """Prepare; nothing is started yet. See Runner and RunGuard."""
+        self._closing = ExitStack()
+        host = WatchedHost()
+        self._closing.callback(host.close)
+        self._guard = RunGuard(host, memory_bytes=memory_bytes, runtime_s=runtime_s)
+        self._closing.callback(self._guard.close)
+        self._runner = self._closing.enter_context(Runner(folder=folder, host=host))
+
+    def compute(self, config: RunConfig, task: Task, store: Path) -> Outcome:
+        """Compute a run and publish it in the store. config: of its group."""
+        with self._guard.watch():
+            outcome = compute(self._runner, config, task, store)
+            verdict = self._guard.verdict
+        if outcome.failure is None or verdict is None:
+            return outcome
+        return replace(outcome, failure=failure_of(verdict))
+
+    def close(self) -> None:
+        """End the sidecars. Idempotent."""
+        self._closing.close()
+
+    def __enter__(self) -> LimitedRunner:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the sidecars."""
+        self.close()
 
 
 class WatchedHost(SidecarHost):
