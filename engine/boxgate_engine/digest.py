@@ -108,6 +108,10 @@ def _type_name(kind: pa.DataType) -> str:
     return "string"
 
 
+def _entry(text: str | None) -> bytes:
+    return b"\x00" if text is None else b"\x01" + _text(text)
+
+
 def _text(text: str) -> bytes:
     data = text.encode()
     return len(data).to_bytes(4, "little") + data
@@ -121,6 +125,9 @@ def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
 
 def _numbers(array: pa.Array, kind: str, where: str) -> Iterator[memoryview]:
     """Yield the octets 0x01 + value per present row and 0x00 per null, values little-endian."""
+    if array.null_count == len(array):
+        yield memoryview(bytes(len(array)))
+        return
     present = None if array.null_count == 0 else array.is_valid().to_numpy(zero_copy_only=False)
     values = _plain_values(array, kind)
     block = np.empty(min(len(values), _BLOCK), _ROW[kind])
@@ -175,11 +182,16 @@ def _check_finite(values: npt.NDArray[Any], where: str, first_row: int) -> None:
 def _strings(array: pa.Array) -> Iterator[memoryview | bytes]:
     """Yield 0x01 + uint32 length + UTF-8 per present row and 0x00 per null."""
     if len(array) <= _FEW_TEXTS:
-        yield b"".join(b"\x00" if text is None else b"\x01" + _text(text) for text in array.to_pylist())
+        texts = array.to_pylist()
+        octets = {text: _entry(text) for text in set(texts)}
+        yield b"".join([octets[text] for text in texts])
         return
     coded = array.dictionary_encode()
     # The null is one more entry of the dictionary, so that taking the entries lays the whole column side by side.
-    entries = [b"\x01" + _text(text) for text in coded.dictionary.to_pylist()] + [b"\x00"]
+    entries = [_entry(text) for text in [*coded.dictionary.to_pylist(), None]]
+    if len(entries) == 1 or (len(entries) == 2 and not array.null_count):
+        yield entries[0] * len(array)
+        return
     indices = coded.indices.fill_null(len(entries) - 1)
     joined = pc.take(pa.array(entries, pa.large_binary()), indices)
     _, offsets, data = joined.buffers()

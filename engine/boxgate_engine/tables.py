@@ -255,6 +255,8 @@ def nullable(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Arr
 
 def coded(codes: npt.NDArray[Any], names: Sequence[str]) -> pa.Array:
     """Return strings of shape (n,) from integer codes; a negative code is null. Fast for long columns of few names."""
+    if len(codes) and (code := int(codes[0])) >= 0 and (codes == code).all():
+        return pa.repeat(names[code], len(codes))
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string())).cast(pa.string())
 
