@@ -129,7 +129,7 @@ def source_files(
 ) -> dict[str, Path]:
     """Return name → file of all that `strategy_digest` covers, in its order. Raises ConfigInvalid as it does."""
     _check_script(command, folder)
-    files = _source_files(command, sources, folder, [path.resolve() for path in exclude])
+    files = _source_files(command, sources, folder, exclude)
     return dict(sorted(files.items(), key=lambda item: item[0].encode()))
 
 
@@ -190,10 +190,12 @@ def _source_files(
 
 
 def _walk(base: Path, exclude: Sequence[Path]) -> Iterator[Path]:
+    resolved: set[Path] = set()
     for parent, folders, names in os.walk(base):
-        folders[:] = [
-            name for name in folders if not _is_cache(name) and (Path(parent) / name).resolve() not in exclude
-        ]
+        folders[:] = [name for name in folders if not _is_cache(name)]
+        if folders:  # resolving costs more than all the rest, and few strategies have folders
+            resolved = resolved or {path.resolve() for path in exclude}
+            folders[:] = [name for name in folders if (Path(parent) / name).resolve() not in resolved]
         yield from (Path(parent) / name for name in names if not name.endswith(".pyc"))
 
 
