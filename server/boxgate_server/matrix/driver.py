@@ -99,8 +99,9 @@ def drive(
         ledger.take_lease()
         with _heart(folder.ledger, ledger):
             write_definition(folder, plan, file)
-            planned = ledger.plan(plan)
+            planned = ledger.plan(plan, plan.count)
             course = _Course(plan, ledger, folder.runs, file.runner.limits.retries, planned, tell)
+            _tell(course)
             try:
                 cancelled = not _play(course, _lacking(course, retry_failed), execution)
             except BoxgateError:

@@ -101,6 +101,17 @@ def test_a_second_run_computes_nothing_and_a_changed_parameter_only_what_it_touc
     assert (other["computed"], other["reused"]) == (RUNS // 2, RUNS // 2)
 
 
+def test_a_strategy_beside_the_store_is_the_same_strategy_before_and_after(
+    matrix: Path, boxgate: Callable[..., Any], workspace: Path
+) -> None:
+    (workspace / "alone.py").write_text((workspace / "strategies" / "trader.py").read_text())
+    beside = ["--set", "strategy.command=[python, alone.py]", "--set", "matrix.params={every: [10]}"]
+    first = boxgate("matrix", "run", str(matrix), "--json", *beside).json
+    second = boxgate("matrix", "run", str(matrix), "--json", *beside).json
+    assert first["complete"] == 2
+    assert (second["matrix_id"], second["reused"]) == (first["matrix_id"], 2)
+
+
 def test_k08_what_was_deleted_or_altered_is_computed_again(
     matrix: Path, boxgate: Callable[..., Any], workspace: Path
 ) -> None:

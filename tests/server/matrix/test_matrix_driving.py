@@ -312,8 +312,20 @@ def test_k06_a_ledger_without_space_is_told_by_name(dry: Make) -> None:
         pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
         ledger._db.execute(f"PRAGMA max_page_count = {pages + 1}")
         with pytest.raises(StoreFailed) as caught:
-            ledger.plan(matrix.plan)
+            ledger.plan(matrix.plan, matrix.plan.count)
     assert caught.value.error_code == "STORE_FULL"
+
+
+def test_a_plan_that_was_noted_in_part_is_noted_whole_and_one_that_grows_keeps_what_it_had(dry: Make) -> None:
+    matrix = dry()
+    runs = list(matrix.plan)
+    with Ledger(matrix.folder.ledger) as ledger:
+        ledger.take_lease()
+        assert ledger.plan(runs[:4], 4) == 4
+        ledger.record([dry_outcome(Task(run_id=runs[0].run_id, params={}, attempt=1))])
+        assert ledger.plan(iter(runs), 10) == 10
+        assert (ledger.counts().complete, ledger.counts().pending) == (1, 9)
+        assert ledger.plan(iter(()), 10) == 10
 
 
 def test_k04_a_second_driver_is_refused_while_the_first_lives(dry: Make) -> None:
@@ -342,7 +354,7 @@ def test_k09_a_driver_that_lost_its_lease_records_nothing(dry: Make) -> None:
     matrix = dry()
     with Ledger(matrix.folder.ledger) as old:
         old.take_lease()
-        old.plan(matrix.plan)
+        old.plan(matrix.plan, matrix.plan.count)
         db = sqlite3.connect(matrix.folder.ledger)
         db.execute("UPDATE lease SET pid = 999999999")  # as if it were seen to be dead
         db.commit()

@@ -60,6 +60,8 @@ def write_index(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> Path:
     for old in folder.path.glob(f"{_ASIDE}*"):
         if old != new:
             shutil.rmtree(old, ignore_errors=True)
+    for left_over in folder.path.glob(f".{_ASIDE}*"):
+        left_over.unlink(missing_ok=True)
     return folder.index
 
 

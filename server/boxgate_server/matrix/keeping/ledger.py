@@ -113,20 +113,22 @@ class Ledger:
         with self._errors():
             return lease.holder(self._db)
 
-    def plan(self, runs: Iterable[Planned]) -> int:
-        """Note all runs of the matrix, each once, and return how many there are. What was noted before stays."""
+    def plan(self, runs: Iterable[Planned], count: int) -> int:
+        """Note `count` runs, each once, and return how many the matrix has. What was noted before stays.
+
+        Nothing is done where as many were noted before; a matrix that grows is planned again with all its runs.
+        """
         stream = iter(runs)
         with self._errors():
-            if self._fact("planned") is None:
+            if self._fact("planned") != str(count):
                 while batch := list(islice(stream, _BATCH)):
                     # Sorted, so that neighbours in the file are written together.
                     rows = sorted((bytes.fromhex(one.run_id[2:]), one.setting, one.params) for one in batch)
                     with self._writing():
                         self._db.executemany("INSERT OR IGNORE INTO runs (run, setting, params) VALUES (?, ?, ?)", rows)
                 with self._writing():
-                    count = self._db.execute("SELECT count(*) FROM runs").fetchone()[0]
                     self._set("planned", str(count))
-            return int(self._fact("planned") or 0)
+            return int(self._db.execute("SELECT count(*) FROM runs").fetchone()[0])
 
     def states(self, run_ids: Sequence[str]) -> dict[str, tuple[State, bool]]:
         """Return (state, whether its failure is final) of some runs."""

@@ -182,9 +182,8 @@ def _setting(
     window = WindowConfig(start=format_utc(start_ns), end=format_utc(end_ns))
     config = config.model_copy(update={"window": window})
     path = f"matrix.windows[{roles[0].window}]" if found.file.matrix.windows else "window"
-    if roles[0].fold is not None:
-        path = f"{path}, {roles[0].segment} of fold {roles[0].fold}"
-    market = _market(found, place, path, config)
+    role = "" if roles[0].fold is None else f", {roles[0].segment} of fold {roles[0].fold}"
+    market = _market(found, place, path, config, role)
     if market is None:
         return None
     versions = found.versions
@@ -221,7 +220,7 @@ def _setting(
     )
 
 
-def _market(found: _Settings, place: int, window: str, config: RunConfig) -> Market | None:
+def _market(found: _Settings, place: int, window: str, config: RunConfig, role: str = "") -> Market | None:
     """Return the market of a config; None, and its problems noted at the keys of the matrix, if there is none."""
     varied = found.file.matrix.instruments is not None
     try:
@@ -232,7 +231,7 @@ def _market(found: _Settings, place: int, window: str, config: RunConfig) -> Mar
             if path.startswith("instruments") and varied:
                 path = f"matrix.instruments[{place}]"
             elif path.startswith("window"):
-                path, what = window, f"{'+'.join(config.instruments)}: {what}"
+                path, what = window, f"{'+'.join(config.instruments)}{role}: {what}"
             _note(found, replace(one, path=path, what=what))
         return None
 
