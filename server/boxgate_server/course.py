@@ -18,7 +18,6 @@ from boxgate_engine.identity import canonical_json
 from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.market import Market, told_need, warmup_events
 from boxgate_engine.metrics import Counts, compute_metrics
-from boxgate_engine.report.chart_library import pack_beside
 from boxgate_engine.results import Results, finish
 from boxgate_engine.simulation import Simulation
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
@@ -92,8 +91,7 @@ class Course:
             self.log.write("run_started", "run started", fields={"dataset": dataset.hash, "mode": self.config.mode})
             for clause in market.uncovered(self.start_ns, self.end_ns):
                 self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
-            if self.config.report.html and self.config.report.assets == "inline":
-                pack_beside()
+            self._prepare_page()
             results, delivery, restarts = self._play(market, dataset, described)
             dataset.check_unchanged()
             metrics = self._metrics(market, results, restarts)
@@ -131,6 +129,13 @@ class Course:
             raise
         finally:
             self.sidecar.kill()
+
+    def _prepare_page(self) -> None:
+        """Begin what a page needs and takes a while, beside the session."""
+        if self.config.report.html and self.config.report.assets == "inline":
+            from boxgate_engine.report.chart_library import pack_beside
+
+            pack_beside()
 
     def _strategy_digest(self) -> tuple[str, bool]:
         if self.attachment is not None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.market import Market
-from boxgate_engine.report import PricePanel, render_report
-from boxgate_engine.report.chart_library import share_library
+
+if TYPE_CHECKING:
+    from boxgate_engine.report import PricePanel
 
 
 def render_page(
@@ -31,6 +32,9 @@ def render_page(
     """
 
     def render(folder: Path) -> str:
+        from boxgate_engine.report import render_report  # a run without a page does without it
+        from boxgate_engine.report.chart_library import share_library
+
         if assets == "shared":
             share_library(folder.parent)
         return render_report(
@@ -48,6 +52,8 @@ def render_page(
 
 def price_panels(market: Market, start_ns: int, end_ns: int) -> list[PricePanel]:
     """Return per instrument the delivered series of its finest frame within the window."""
+    from boxgate_engine.report import PricePanel
+
     panels = []
     for i in range(len(market.instruments)):
         feed = min((feed for feed in market.feeds if feed.instrument == i), key=lambda feed: feed.series.duration_ns)

@@ -57,12 +57,15 @@ def test_only_what_parses_text_loads_its_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_run_loads_nothing_that_a_run_does_not_need() -> None:
+@pytest.mark.parametrize("html", ["true", "false"])
+def test_a_run_loads_nothing_that_a_run_does_not_need(html: str) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "boxgate_server", "run", "run.yaml"]
+    command += ["--set", f"report.html={html}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 0, done.stderr
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert {"boxgate_engine.simulation", "boxgate_engine.report.page", "pyarrow.parquet"} <= loaded
+    assert {"boxgate_engine.simulation", "pyarrow.parquet"} <= loaded
+    assert ("boxgate_engine.report" in loaded) == (html == "true")
     needless = ("ray", "plotly", "pandas.core", "polars", "exchange_calendars", "matplotlib", "optuna", "rich.progress")
     more = ("pyarrow.flight", "pyarrow.dataset", "boxgate_server.cli.data", "boxgate_server.matrix", "boxgate_sdk")
     assert sorted(name for name in loaded if name in (*needless, *more)) == []
