@@ -28,6 +28,7 @@ from table import markdown, number, text, write_between_markers
 
 NAMES = [part.key for part in (*DUELS, *SCRIPTS)]
 DOCUMENT = REPOSITORY / "docs" / "benchmarks.md"
+PICTURE = "![Speeds, and results as multiples of their targets](images/benchmarks.png)"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     plot(arguments.json, arguments.plot)
     print(f"\nall outcomes: {arguments.json}, plot: {arguments.plot}")
     if arguments.write_docs:
-        write_between_markers(DOCUMENT, f"{markdown(rows)}\n\n{speed_markdown(speeds)}\n\n{conditions(report)}")
+        parts = [PICTURE, markdown(rows), speed_markdown(speeds), conditions(report)]
+        write_between_markers(DOCUMENT, "\n\n".join(parts))
         plot(arguments.json, DOCUMENT.parent / "images" / "benchmarks.png")
     if failed:
         sys.exit(f"bench: failed: {' '.join(failed)}")
