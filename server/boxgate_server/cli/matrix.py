@@ -14,7 +14,7 @@ from rich.console import Console
 
 from boxgate_engine.config import locate_problems
 from boxgate_engine.errors import ConfigInvalid, UserMistake
-from boxgate_server.cli.answer import JsonObject, answer, line, visible, without_frames
+from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line, visible, without_frames
 from boxgate_server.cli.app import AsJson, Debug, PlainFlags
 from boxgate_server.cli.numerals import count, duration, rate
 from boxgate_server.cli.progress import watching
@@ -84,7 +84,7 @@ def run_command(
 ) -> None:
     """Compute what the store does not have yet, and write the index.
 
-    Exit code 1 if a run failed; the others are computed all the same. After an interrupt the same command goes on.
+    Runs that fail do not stop the others. Exit code 1 if one failed, 130 if it was cancelled; the command goes on.
     """
     _drive(config, _with_address(overrides, ray_address), resume=False, as_json=as_json, debug=debug)
 
@@ -198,7 +198,7 @@ def _with_address(overrides: list[str] | None, address: str | None) -> list[str]
 
 def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: bool, debug: bool) -> None:
     known: JsonObject = {}
-    failed: list[int] = []
+    ended: list[Driven] = []
 
     def work() -> JsonObject:
         file, plan, folder = _planned(config, overrides)
@@ -212,13 +212,15 @@ def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: 
             with _progress() as tell:
                 driven = drive(plan, file, folder, execution, retry_failed=resume, tell=tell)
             startup_s = getattr(execution, "startup_s", 0.0)
-        failed.append(driven.counts.failed)
+        ended.append(driven)
         with Ledger(folder.ledger) as ledger:
             failures = _failures(ledger)
         return _driven_fields(plan, folder, driven, failures, startup_s)
 
     answer(SCHEMA, work, _show_driven, as_json=as_json, debug=debug, known=known)
-    if any(failed):
+    if ended[0].cancelled:
+        raise typer.Exit(INTERRUPTED)
+    if ended[0].counts.failed:
         raise typer.Exit(1)
 
 

@@ -286,6 +286,14 @@ def test_k04_a_driver_that_is_killed_loses_nothing_and_doubles_nothing(
     assert undisturbed["matrix_digest"] == resumed["matrix_digest"]
 
 
+def test_a_driver_that_is_cancelled_from_elsewhere_ends_as_interrupted(
+    matrix: Path, boxgate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxgate_server.matrix.keeping.ledger.Ledger.is_cancelled", True)
+    cancelled = boxgate("matrix", "run", str(matrix), "--json")
+    assert (cancelled.code, cancelled.json["status"], cancelled.json["pending"]) == (130, "cancelled", RUNS)
+
+
 def test_a_single_run_imports_nothing_of_the_matrix() -> None:
     code = (
         "import sys, boxgate_server.cli.run, boxgate_server.__main__;"
