@@ -34,19 +34,18 @@ def drawdown(equity: Float64Array) -> Float64Array:
     equity: shape (n,), account currency, n >= 1, the first value > 0, oldest first. Returns shape (n,), a fraction in
     [0, 1]: 0.0 at each new peak, 1.0 where nothing or less is left.
     """
-    return _below(equity, np.maximum.accumulate(equity))
+    return _peaks_and_shares(equity)[1]
 
 
 def drawdowns(times_ns: Int64Array, equity: Float64Array) -> list[Drawdown]:
     """Return every time below a peak, oldest first. times_ns, equity: shape (n,), n >= 1, oldest first."""
-    peak = np.maximum.accumulate(equity)
-    return _falls(equity, peak).listed(times_ns, equity, _below(equity, peak))
+    peak, shares = _peaks_and_shares(equity)
+    return _falls(equity, peak).listed(times_ns, equity, shares)
 
 
 def deepest_drawdowns(times_ns: Int64Array, equity: Float64Array, most: int) -> tuple[int, list[Drawdown]]:
     """Return how many times below a peak there were, and the deepest of them, deepest first, then the earlier."""
-    peak = np.maximum.accumulate(equity)
-    shares = _below(equity, peak)
+    peak, shares = _peaks_and_shares(equity)
     falls = _falls(equity, peak)
     order = np.lexsort((falls.starts, -falls.depths(shares)))[:most]
     chosen = _Falls(starts=falls.starts[order], ends=falls.ends[order])
@@ -58,9 +57,8 @@ def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64A
 
     daily: shape (days,).
     """
-    peak = np.maximum.accumulate(equity)
+    peak, shares = _peaks_and_shares(equity)
     falls = _falls(equity, peak)
-    shares = _below(equity, peak)
     depths, lengths_ns = falls.depths(shares), times_ns[falls.ends] - times_ns[falls.starts]
     daily_falls = drawdown(daily) if daily[0] > 0 else None
     figures: Figures = {
@@ -77,10 +75,14 @@ def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64A
     return figures, float(np.subtract(peak, equity, out=peak).max())
 
 
-def _below(equity: Float64Array, peak: Float64Array) -> Float64Array:
-    shares = equity / peak
+def _peaks_and_shares(equity: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return the running peak and the relative fall from it, each of shape (n,), in one piece of memory."""
+    peak, shares = np.empty((2, len(equity)))
+    np.maximum.accumulate(equity, out=peak)
+    np.divide(equity, peak, out=shares)
     np.subtract(1.0, shares, out=shares)
-    return np.clip(shares, 0.0, 1.0, out=shares)
+    np.clip(shares, 0.0, 1.0, out=shares)
+    return peak, shares
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,17 +37,21 @@ def exposure_figures(curve: pa.Table, fills: pa.Table, contract_values: Float64A
     solvent = float(equity.min()) > 0
     held_ns, most = 0, float(gross[-1] / equity[-1]) if solvent else 0.0
     gross_sum, net_sum, equity_sum = ExactSum(), ExactSum(), ExactSum()
+    room = np.empty((2, min(_BLOCK, len(times_ns) - 1)))
     for start in range(0, len(times_ns) - 1, _BLOCK):
         end = min(start + _BLOCK, len(times_ns) - 1)
         steps_ns = np.diff(times_ns[start : end + 1])
         held, worth = gross[start:end], equity[start:end]
         held_ns += int(steps_ns[held > 0].sum())
         if solvent:
-            share = held / worth
-            most = max(most, float(share.max()))
-            gross_sum.add(share * steps_ns)
-            net_sum.add(net[start:end] / worth * steps_ns)
-            equity_sum.add(worth * steps_ns)
+            steps, weighed = room[:, : end - start]
+            steps[:] = steps_ns
+            np.divide(held, worth, out=weighed)
+            most = max(most, float(weighed.max()))
+            gross_sum.add(np.multiply(weighed, steps, out=weighed))
+            np.divide(net[start:end], worth, out=weighed)
+            net_sum.add(np.multiply(weighed, steps, out=weighed))
+            equity_sum.add(np.multiply(worth, steps, out=weighed))
     figures["time_fraction"] = held_ns / span_ns
     if solvent:
         figures["gross_mean"] = finite(gross_sum.value() / span_ns)

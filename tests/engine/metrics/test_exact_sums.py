@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,7 +141,7 @@ def test_exposure_of_a_long_curve_is_that_of_one_sum_over_all_marks() -> None:
     equity = 1000.0 + random.random(count)
     gross = np.where(random.random(count) < 0.4, 0.0, random.random(count) * 3000)
     net = gross * random.choice([-1.0, 1.0], count)
-    columns = dict.fromkeys(SCHEMAS["equity"].names, zeros)
+    columns: dict[str, Any] = dict.fromkeys(SCHEMAS["equity"].names, zeros)
     columns |= {"time": times, "equity": equity, "exposure_gross": gross, "exposure_net": net}
     figures = exposure_figures(build_table("equity", columns), empty_table("fills"), random.random(600))
     steps, span = np.diff(times), int(times[-1] - times[0])
@@ -155,7 +156,7 @@ def test_exposure_of_a_long_curve_is_that_of_one_sum_over_all_marks() -> None:
 def test_streaks_are_those_of_a_plain_loop(results: list[float]) -> None:
     names = SCHEMAS["trades"].names
     base = {"side": "LONG", "instrument": "A", "exit_reason": "SIGNAL", "path_dependent": False}
-    columns = {name: [base.get(name, 0)] * len(results) for name in names}
+    columns: dict[str, Any] = {name: [base.get(name, 0)] * len(results) for name in names}
     columns["net_pnl"] = results
     columns["side"] = ["SHORT" if value else "LONG" for value in results]
     figures = trade_figures(build_table("trades", columns))
@@ -166,7 +167,7 @@ def test_streaks_are_those_of_a_plain_loop(results: list[float]) -> None:
 
 
 def test_recovery_is_the_profit_over_the_deepest_fall_in_money() -> None:
-    columns = dict.fromkeys(SCHEMAS["equity"].names, np.zeros(5))
+    columns: dict[str, Any] = dict.fromkeys(SCHEMAS["equity"].names, np.zeros(5))
     columns |= {"time": np.arange(5) * _DAY, "equity": np.array([100.0, 160.0, 120.0, 90.0, 150.0])}
     tables = Tables(
         **{name: empty_table(name) for name in ("signals", "fills", "trades")}, equity=build_table("equity", columns)
