@@ -327,6 +327,7 @@ class Runs:
                     "window": {"start": "first", "end": "last"},
                     "mode": mode,
                     "determinism": {"master_seed": 1337},
+                    "report": {"equity": "bar"},
                     "data_provider": provider,
                 }
             )

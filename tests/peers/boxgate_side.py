@@ -99,7 +99,7 @@ class Runs:
                 "account": {"currency": _currency(series), "cash": CASH, "leverage": series.leverage},
                 "costs": {"fees_bps": series.fees_bps, "spread": spread},
                 "execution": {"path": path},
-                "report": {"html": False},
+                "report": {"html": False, "equity": "bar"},
                 "data_provider": {
                     "root": str(self._folder / "datasets"),
                     "cache": {"local_dir": str(self._folder / "cache")},
