@@ -89,7 +89,7 @@ class DryExecution:
             random.Random(f"{self.shuffled} {len(self.computed)}").shuffle(self.waiting)
         task = self.waiting.pop(0)
         self.computed.append(task)
-        if self.failures[task.run_id]:
+        if self.failures.get(task.run_id):
             failure = self.failures[task.run_id].pop(0)
             return (Outcome(run_id=task.run_id, attempt=task.attempt, failure=failure),)
         return (dry_outcome(task),)
@@ -443,8 +443,12 @@ def test_no_best_is_told_by_name(dry: Make) -> None:
 
 
 @pytest.mark.slow
-def test_the_memory_of_a_driver_does_not_grow_with_the_runs(dry: Make, tmp_path: Path) -> None:
+def test_the_memory_of_a_driver_does_not_grow_with_the_runs(
+    dry: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     peaks = []
+    monkeypatch.setattr("boxgate_server.matrix.keeping.ledger._BATCH", 1_000)
+    monkeypatch.setattr("boxgate_server.matrix.keeping.index._ROWS", 1_000)
     for number, count in enumerate((2_000, 20_000)):
         matrix = dry({"length": tuple(range(1000)), "width": tuple(float(k) for k in range(count // 1000))})
         matrix = DryMatrix(matrix.plan, matrix.file, MatrixFolder(tmp_path / str(number), matrix.plan.matrix_id))
@@ -454,7 +458,7 @@ def test_the_memory_of_a_driver_does_not_grow_with_the_runs(dry: Make, tmp_path:
         assert _drive(matrix, execution).counts.complete == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0] + 10_000_000, peaks
+    assert peaks[1] < 1.5 * peaks[0], peaks
 
 
 class _Nothing(list[Task]):
