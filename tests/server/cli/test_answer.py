@@ -81,7 +81,7 @@ def test_what_was_raised_is_told_once(printed: str, rest: str, code: str, raised
     traceback = (
         'Traceback (most recent call last):\n  File "own.py", line 6, in on_event\n    raise it\n' + raised + "\n"
     )
-    told = answer._told(f"{said}; its stderr ends:\n{printed}{traceback}", debug=False)
+    told = answer.without_frames(f"{said}; its stderr ends:\n{printed}{traceback}", debug=False)
     assert told == f"{said}{rest} (raised at own.py:6; --debug shows the traceback)"
 
 
