@@ -120,6 +120,7 @@ class Simulation:
             np.zeros(ORDERS_PER_POSITION_MAX, np.int64),
         )
         self._held: Sim | None = None
+        self._planned: tuple[Sim, Sim, Sim] | None = None
         self._sim.equity[:1] = np.zeros(1, EQUITY_ROW)
         first = self._sim.equity[0]
         first["time_ns"] = start_ns
@@ -225,6 +226,8 @@ class Simulation:
         The state does not change. Fills the marks of moments [first - 1, result), for the orders that they follow too.
         """
         loop.write_marks(self._state(), quotes, first - 1, marks)
+        if first >= end:
+            return end
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
         table = self._sim.intents if self.orders else self._sim.signals
@@ -232,20 +235,34 @@ class Simulation:
         kept = table[rows]
         order_rows = self._open_order_rows() if self.orders else []
         kept_orders = self._sim.orders[order_rows]
-        room = _fills_max(self.orders) * self.positions
-        account = self._sim.account.copy()
-        account["fills"] = account["trades"] = account["updates"] = 0
-        copy = self._sim._replace(
-            book=self._sim.book.copy(),
-            account=account,
-            fills=np.zeros(room, FILL_ROW),
-            trades=np.zeros(room, TRADE_ROW),
-            updates=np.zeros(room + 2 * len(rows) + len(order_rows) + self._stamps_left() + 1, UPDATE_ROW),
-        )
-        reach = loop.step(state_of(copy), quotes, _NO_SIGNALS, _NO_INTENTS, first, end, 0, marks, loop.PLAN)
+        state = self._copied(2 * len(rows) + len(order_rows) + self._stamps_left() + 1)
+        reach = loop.step(state, quotes, _NO_SIGNALS, _NO_INTENTS, first, end, 0, marks, loop.PLAN)
         table[rows] = kept
         self._sim.orders[order_rows] = kept_orders
         return int(reach)
+
+    def _copied(self, updates: int) -> Sim:
+        """Return what the kernel takes to plan on: book and account are copies, the outputs have room for one moment.
+
+        updates: room for those that are no fills. The copy is written over by the next call.
+        """
+        room = _fills_max(self.orders) * self.positions
+        planned = self._planned
+        if planned is None or planned[0] is not self._sim or len(planned[1].updates) < room + updates:
+            copy = self._sim._replace(
+                book=np.empty_like(self._sim.book),
+                account=np.empty_like(self._sim.account),
+                fills=np.empty(room, FILL_ROW),
+                trades=np.empty(room, TRADE_ROW),
+                updates=np.empty(room + 2 * updates, UPDATE_ROW),
+            )
+            planned = self._planned = (self._sim, copy, state_of(copy))
+        _, copy, state = planned
+        copy.book[:] = self._sim.book
+        copy.account[:] = self._sim.account
+        for counted in ("fills", "trades", "updates"):
+            copy.account[counted] = 0
+        return state
 
     def _rows_at_work(self) -> list[int]:
         rows = []

@@ -289,16 +289,18 @@ def _nested(parts: list[Any], field: int, names: tuple[str, ...], columns: dict[
 
 def _packed(parts: list[Any], field: int, values: np.ndarray) -> None:
     if len(values):
-        data = np.ascontiguousarray(values)
-        parts += [_tag(field, data.nbytes), data]
+        data = np.ascontiguousarray(values).data.cast("B")
+        parts += [_tag(field, len(data)), data]
 
 
 def _size(parts: list[Any]) -> int:
-    return sum(part.nbytes if isinstance(part, np.ndarray) else len(part) for part in parts)
+    return sum(map(len, parts))
 
 
 def _tag(field: int, length: int) -> bytes:
     """Return the tag and length of a length-delimited field; field numbers here are below 16."""
+    if length <= 0x7F:
+        return bytes((field << 3 | 2, length))
     out = bytearray([field << 3 | 2])
     while length > 0x7F:
         out.append(length & 0x7F | 0x80)

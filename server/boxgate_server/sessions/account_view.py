@@ -61,9 +61,10 @@ def held_positions(sim: Sim, names: OrderNames | None) -> list[Held]:
     return [Held(int(i), int(sim.book[i]["instrument"]), names.position(int(sim.book[i]["name"]))) for i in rows]
 
 
-def trail_levels(sim: Sim, marks: Marks, names: OrderNames | None) -> Levels:
+def trail_levels(sim: Sim, held: list[Held], marks: Marks, names: OrderNames | None) -> Levels:
     """Return where trailing stops stand in a window. names: of all orders, None in a session of targets."""
-    positions = {int(i): marks.level[i] for i in np.flatnonzero(sim.book["lots"]) if sim.book[i]["trail"] > 0}
+    trail = sim.book["trail"]
+    positions = {row: marks.level[row] for row, *_ in held if trail[row] > 0}
     if names is None:
         return Levels(positions, {})
     return Levels(positions, {names.client_id(int(n)): marks.order_level[k] for k, n in enumerate(marks.trailing)})

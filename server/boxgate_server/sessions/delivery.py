@@ -31,6 +31,7 @@ from boxgate_server.sessions._wire import (
     window_message,
 )
 from boxgate_server.sessions.account_view import OpenOrders, account_message, held_positions, trail_levels
+from boxgate_server.sessions.window_length import WindowLength
 
 WINDOWS_IN_FLIGHT_MAX: Final = 4
 """Windows that a plain session may have unanswered: enough for both sides to be busy."""
@@ -90,6 +91,8 @@ class Delivery:
     warmup_signals: int = 0
     meta: list[dict[str, Any] | None] = field(default_factory=list)
     _updates_sent: int = 0
+    _told: tuple[tuple[int, int], bytes] | None = None
+    """Version and number of updates, and the account without news that was sent then."""
 
     def warm_up(self, tape: Tape) -> None:
         """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
@@ -175,47 +178,61 @@ class Delivery:
 
     def _feedback_steps(self, tape: Tape) -> Iterator[bytes]:
         start = 0
+        marks = Marks.for_chunk(0, 0)
+        length = WindowLength(self._events_max())
         while start < tape.merged_events:
             chunk = tape.chunk(start, _CHUNK_EVENTS)
-            marks = Marks.for_chunk(len(chunk.quotes.events), self.simulation.positions)
-            m = 0
+            if len(marks.equity) < len(chunk.quotes.events):
+                marks = Marks.for_chunk(len(chunk.quotes.events), self.simulation.positions)
+            m = settled = 0
             while m < chunk.moments:
-                m = yield from self._feedback_window(chunk, m, marks)
+                m, settled = yield from self._feedback_window(chunk, m, settled, marks, length)
             self.progress(chunk.first_seq + int(chunk.event_offset[-1]))
             start += len(chunk.quotes.events)
 
-    def _feedback_window(self, chunk: Chunk, m: int, marks: Marks) -> Generator[bytes, None, int]:
-        """Settle the next delivered moment, deliver it with what cannot change, return the next moment."""
+    def _feedback_window(
+        self, chunk: Chunk, m: int, settled: int, marks: Marks, length: WindowLength
+    ) -> Generator[bytes, None, tuple[int, int]]:
+        """Settle the next delivered moment, deliver it with what cannot change, and settle what was answered.
+
+        m: the next moment. settled: how many are settled from it on. Returns both as they are afterwards.
+        """
         simulation = self.simulation
         quotes = chunk.quotes
-        first = m
-        while not quotes.delivered[first]:
-            first += 1
-        simulation.advance(quotes, self._nothing, m, first + 1)
+        first = self._delivered_from(chunk, m)
+        if m + settled <= first:
+            simulation.advance(quotes, self._nothing, m, first + 1, settled=settled)
         marks = self._with_trails(marks)
         held = held_positions(simulation.sim, self.orders)
         limit = first + 1
         if not self.lockstep:
             columns = 2 + 2 * len(held) + len(marks.trailing)
-            reach = int(chunk.event_offset[first]) + self._events_max(columns)
+            reach = int(chunk.event_offset[first]) + min(length.events, self._events_max(columns))
             limit = max(limit, int(np.searchsorted(chunk.event_offset, reach, side="right")) - 1)
         end = simulation.plan(quotes, first + 1, limit, marks)
         account = self._account()
-        levels = trail_levels(simulation.sim, marks, self.orders)
+        levels = trail_levels(simulation.sim, held, marks, self.orders)
         yield window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels)
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
         answer = self._receive(seq, count)
         consumed_end = self._consumed_moment(answer, chunk, first, end, seq, count)
+        length.note(count, answer.consumed)
         incoming = self._take(answer, chunk, first, consumed_end)
         if self.orders is not None:
             self._expect_last_moment(incoming, chunk, consumed_end, seq)
         if answer.more:
             yield from self._continue(answer, incoming, chunk, first, consumed_end, marks)
-        else:
-            self._settle_feedback(chunk, incoming, first, consumed_end, seq)
-        return consumed_end
+            return consumed_end, 0
+        return consumed_end, self._settle_feedback(chunk, incoming, first, consumed_end, seq)
+
+    @staticmethod
+    def _delivered_from(chunk: Chunk, m: int) -> int:
+        """Return the first delivered moment from m on."""
+        while not chunk.quotes.delivered[m]:
+            m += 1
+        return m
 
     def _continue(
         self, answer: Answer, incoming: Records, chunk: Chunk, first: int, end: int, marks: Marks
@@ -243,7 +260,7 @@ class Delivery:
             marks = self._with_trails(marks)
             simulation.plan(quotes, end, end, marks)  # the marks as they are now
             at, held = int(quotes.moment_start[last]), held_positions(simulation.sim, self.orders)
-            levels = trail_levels(simulation.sim, marks, self.orders)
+            levels = trail_levels(simulation.sim, held, marks, self.orders)
             yield continuation_message(seq, self._account(), marks, at, held=held, levels=levels)
             answer = self._receive(seq, 0)
             if answer.consumed != consumed:
@@ -259,11 +276,17 @@ class Delivery:
 
     def _account(self) -> bytes:
         """Return the account as it is now, with the updates that were not sent before."""
-        simulation = self.simulation
-        sent, self._updates_sent = self._updates_sent, int(simulation.sim.account["updates"][0])
-        if self.orders is None:
-            return account_message(simulation.sim, sent)
-        return account_message(simulation.sim, sent, OpenOrders(simulation.open_orders(), self.orders))
+        sim = self.simulation.sim
+        state = int(sim.account["version"][0]), int(sim.account["updates"][0])
+        sent, self._updates_sent = self._updates_sent, state[1]
+        if self.orders is not None:
+            return account_message(sim, sent, OpenOrders(self.simulation.open_orders(), self.orders))
+        if self._told is not None and self._told[0] == state:
+            return self._told[1]
+        message = account_message(sim, sent)
+        if sent == state[1]:
+            self._told = state, message
+        return message
 
     def _with_trails(self, marks: Marks) -> Marks:
         """Return the marks with room for the trailing stop orders that work now."""
@@ -279,23 +302,30 @@ class Delivery:
                 expected="consumed = the end of the first moment with an intent, and none before it",
             )
 
-    def _settle_feedback(self, chunk: Chunk, incoming: Records, first: int, end: int, seq: int) -> None:
+    def _settle_feedback(self, chunk: Chunk, incoming: Records, first: int, end: int, seq: int) -> int:
+        """Settle moments [first, end), the first of which is settled, and the next one that will be delivered.
+
+        Returns how many are settled behind end.
+        """
         simulation = self.simulation
+        # The next window begins with that moment, so it is settled in the same breath.
+        reach = end if end == chunk.moments else self._delivered_from(chunk, end) + 1
+        if not len(incoming) or incoming["event"][0] >= chunk.quotes.moment_start[end - 1]:
+            simulation.advance(chunk.quotes, incoming, first, reach, settled=1)
+            return reach - end
         last = end - 1
-        last_start = chunk.quotes.moment_start[last]
-        before = incoming[incoming["event"] < last_start]
-        if last > first:
-            version = int(simulation.sim.account["version"][0])
-            simulation.advance(chunk.quotes, before, first, last, settled=1)
-            if int(simulation.sim.account["version"][0]) != version:
-                raise protocol_error(
-                    "PROTO_SEQ",
-                    "events were consumed beyond an effective signal",
-                    seq=seq,
-                    expected="consumed = the end of the first moment with an effective signal",
-                )
-        after = incoming[incoming["event"] >= last_start]
-        simulation.advance(chunk.quotes, after, last, end, settled=1 if last == first else 0)
+        before = incoming["event"] < chunk.quotes.moment_start[last]
+        version = int(simulation.sim.account["version"][0])
+        simulation.advance(chunk.quotes, incoming[before], first, last, settled=1)
+        if int(simulation.sim.account["version"][0]) != version:
+            raise protocol_error(
+                "PROTO_SEQ",
+                "events were consumed beyond an effective signal",
+                seq=seq,
+                expected="consumed = the end of the first moment with an effective signal",
+            )
+        simulation.advance(chunk.quotes, incoming[~before], last, reach)
+        return reach - end
 
     def _consumed_moment(self, answer: Answer, chunk: Chunk, first: int, end: int, seq: int, count: int) -> int:
         """Return the end of the moments that were consumed."""

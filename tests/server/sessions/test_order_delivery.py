@@ -90,7 +90,8 @@ class ToyEngine:
             start, stop = quotes.moment_start[m], quotes.moment_start[m + 1]
             self._accept(incoming[(incoming["event"] >= start) & (incoming["event"] < stop)])
         if len(incoming):
-            self.log.append(("advance", end - 1, _said(incoming)))
+            answered = int(np.searchsorted(quotes.moment_start, incoming["event"][-1], side="right")) - 1
+            self.log.append(("advance", answered, _said(incoming)))
 
     def apply_now(self, quotes: Any, incoming: Any, moment: int) -> None:
         assert incoming.dtype == INTENT_ROW
