@@ -232,13 +232,15 @@ class Simulation:
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
         table = self._sim.intents if self.orders else self._sim.signals
         rows = self._rows_at_work()
-        kept = table[rows]
         order_rows = self._open_order_rows() if self.orders else []
-        kept_orders = self._sim.orders[order_rows]
+        kept = table[rows] if rows else None
+        kept_orders = self._sim.orders[order_rows] if order_rows else None
         state = self._copied(2 * len(rows) + len(order_rows) + self._stamps_left() + 1)
         reach = loop.step(state, quotes, _NO_SIGNALS, _NO_INTENTS, first, end, 0, marks, loop.PLAN)
-        table[rows] = kept
-        self._sim.orders[order_rows] = kept_orders
+        if kept is not None:
+            table[rows] = kept
+        if kept_orders is not None:
+            self._sim.orders[order_rows] = kept_orders
         return int(reach)
 
     def _copied(self, updates: int) -> Sim:
@@ -277,6 +279,8 @@ class Simulation:
         return rows
 
     def _stamps_left(self) -> int:
+        if not len(self._sim.funding) and not len(self._sim.swap):
+            return 0
         book, specs = self._sim.book, self._sim.specs
         funding = specs["funding_end"] - book["next_funding"]
         return int((funding + specs["swap_end"] - book["next_swap"]).sum())
