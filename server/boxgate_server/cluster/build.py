@@ -38,12 +38,12 @@ def this_build() -> Build:
     )
 
 
-def check_build(theirs: Build, *, node: str) -> None:
-    """Raise UserMistake (VERSION_MIXED) if a node does not run what this process runs."""
-    ours = asdict(this_build())
-    differing = [name for name, value in asdict(theirs).items() if value != ours[name]]
+def check_build(drivers: Build, nodes: Build, *, node: str) -> None:
+    """Raise UserMistake (VERSION_MIXED) if a node does not run what the driver runs."""
+    ours, theirs = asdict(drivers), asdict(nodes)
+    differing = [name for name in ours if theirs[name] != ours[name]]
     if differing:
-        told = ", ".join(f"{name} {str(getattr(theirs, name))[:12]} instead of {ours[name][:12]}" for name in differing)
+        told = ", ".join(f"{name} {theirs[name][:12]} instead of {ours[name][:12]}" for name in differing)
         raise UserMistake(
             f"a node runs other software than the driver: {told}",
             code="VERSION_MIXED",

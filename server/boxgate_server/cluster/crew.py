@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ _AHEAD_S: Final = 0.1
 _AHEAD_MAX: Final = 4
 """A worker has more than one run at a time only where runs are short: what waits at one is kept from the others."""
 _LOOK_S: Final = 0.02
-_SETTINGS_MAX: Final = 64
+_CONFIGS_MAX: Final = 64
 """Configs that a worker remembers, more than it can have runs of in flight."""
 _TROUBLES_MAX: Final = 5
 """Workers that may die, one after another, before they could do anything."""
@@ -33,10 +35,10 @@ _MEMORY: Final = 0.2
 
 @dataclass(eq=False)
 class _Item:
-    """A run that waits or is in flight. series: what runs that one worker computes have in common."""
+    """A run that waits or is in flight. series: what runs of one worker have in common. key: of its config."""
 
     series: Any
-    setting: int
+    key: bytes
     config: RunConfig
     task: Task
     again: bool
@@ -46,7 +48,7 @@ class _Item:
 class _Hand:
     """A worker. join: its answer to come, None once it has joined. flights: its runs, in the order it computes them.
 
-    known: settings that it was told, the oldest first.
+    known: keys of configs that it was told, the oldest first.
     """
 
     number: int
@@ -54,7 +56,7 @@ class _Hand:
     join: Any
     since: float
     series: Any = None
-    known: dict[int, None] = field(default_factory=dict)
+    known: dict[bytes, None] = field(default_factory=dict)
     flights: deque[tuple[Any, _Item]] = field(default_factory=deque)
 
 
@@ -87,7 +89,8 @@ class Crew:
     def add(self, work: Work) -> None:
         """Take runs."""
         series = _series(work.config, self._job)
-        items = (_Item(series, work.setting, work.config, task, work.again) for task in work.tasks)
+        key = hashlib.blake2b(pickle.dumps(work.config), digest_size=16).digest()
+        items = (_Item(series, key, work.config, task, work.again) for task in work.tasks)
         self._waiting.setdefault(series, deque()).extend(items)
 
     def turn(self, wait_s: float) -> list[Outcome]:
@@ -137,16 +140,16 @@ class Crew:
             if not self._waiting[series]:
                 del self._waiting[series]
             hand.series = series
-            if item.setting not in hand.known:
+            if item.key not in hand.known:
                 self._teach(hand, item)
-            hand.flights.append((hand.actor.compute.remote(item.setting, item.task, item.again), item))
+            hand.flights.append((hand.actor.compute.remote(item.key, item.task, item.again), item))
 
     def _teach(self, hand: _Hand, item: _Item) -> None:
-        forget = next(iter(hand.known)) if len(hand.known) >= _SETTINGS_MAX else None
-        hand.known[item.setting] = None
+        forget = next(iter(hand.known)) if len(hand.known) >= _CONFIGS_MAX else None
+        hand.known[item.key] = None
         if forget is not None:
             del hand.known[forget]
-        hand.actor.learn.remote(item.setting, item.config, forget)
+        hand.actor.learn.remote(item.key, item.config, forget)
 
     def _depth(self, hand: _Hand) -> int:
         expected_s = self._seconds.get(hand.series)

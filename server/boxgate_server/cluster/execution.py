@@ -65,7 +65,7 @@ class RayExecution:
         if self._pipe is None:
             self._start()
         else:
-            self._send([Work(setting=group.setting, config=group.config, tasks=group.tasks)])
+            self._send([Work(config=group.config, tasks=group.tasks)])
 
     def outcomes(self, timeout_s: float) -> Sequence[Outcome]:
         """Return what has ended. Raises BoxgateError if nothing can be computed any more."""
@@ -127,10 +127,7 @@ class RayExecution:
         settings: dict[int, tuple[RunConfig, list[Task]]] = {}
         for setting, config, task in self._open.values():
             settings.setdefault(setting, (config, []))[1].append(task)
-        work = [
-            Work(setting=setting, config=config, tasks=tuple(tasks), again=again)
-            for setting, (config, tasks) in settings.items()
-        ]
+        work = [Work(config=config, tasks=tuple(tasks), again=again) for config, tasks in settings.values()]
         self._send([self._job, *work])
 
     def _send(self, messages: Sequence[Job | Work]) -> None:

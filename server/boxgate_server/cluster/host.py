@@ -29,6 +29,7 @@ from boxgate_server.cluster.settings import embedded_arguments
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _IDLE_S: Final = 0.2
 _END_S: Final = 3.0
+_REAP_S: Final = 1.0
 
 
 def main(descriptor: int, folder: str) -> None:
@@ -58,6 +59,8 @@ class Host:
         self._job = job
         self._folder = folder
         self._pillars: list[int] = []
+        self._own: set[int] = set()
+        self._reap_at = 0.0
 
     def serve(self) -> NoReturn:
         """Never return. Raises BoxgateError where nothing can be computed here."""
@@ -77,6 +80,7 @@ class Host:
             if outcomes:
                 self._pipe.send(Done(outcomes=tuple(outcomes)))
             self._check_pillars()
+            self._reap()
 
     def _take_in(self, crew: Crew, wait_s: float) -> None:
         with suppress(queue.Empty):
@@ -102,13 +106,23 @@ class Host:
                 remedy="look for a limit on memory, processes or time of the host, or set "
                 "runner.concurrency.max_workers: 1, which needs no Ray",
             ) from error
-        self._pillars = [os.pidfd_open(pid) for pid in _children(os.getpid()) if _name(pid) in ("raylet", "gcs_server")]
+        self._own = set(_children(os.getpid()))
+        self._pillars = [os.pidfd_open(pid) for pid in self._own if _name(pid) in ("raylet", "gcs_server")]
         return workers
 
     def _check_pillars(self) -> None:
         """End, to be started anew, if Ray's own processes are gone: nothing would come back from the workers."""
         if self._pillars and select.select(self._pillars, [], [], 0)[0]:
             _end(self._folder)
+
+    def _reap(self) -> None:
+        """Bury the orphans of workers that were killed; Ray buries its own."""
+        now = time.monotonic()
+        if self._own and now >= self._reap_at:
+            self._reap_at = now + _REAP_S
+            for pid in set(_children(os.getpid())) - self._own:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
 
 def _read(pipe: Connection, inbox: queue.SimpleQueue[Work], folder: str) -> None:

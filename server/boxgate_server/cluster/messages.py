@@ -70,7 +70,6 @@ class Job:
 class Work:
     """Runs to be computed. again: they may have been computed already, so the store is looked at first."""
 
-    setting: int
     config: RunConfig
     tasks: tuple[Task, ...]
     again: bool = False

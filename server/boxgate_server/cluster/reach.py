@@ -50,12 +50,12 @@ def attach(job: Job) -> int:
         ray.init(address=job.address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise _refused(job.address, error) from error
-    _check_nodes([node for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
+    _check_nodes(job, [node for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
     cpus = int(ray.cluster_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
     return min(job.workers or cpus, cpus) or job.workers or 1
 
 
-def _check_nodes(nodes: list[dict[str, Any]]) -> None:
+def _check_nodes(job: Job, nodes: list[dict[str, Any]]) -> None:
     """Ask every node what it runs, before the first run."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -78,7 +78,7 @@ def _check_nodes(nodes: list[dict[str, Any]]) -> None:
                 expected="a node that can load Boxgate",
                 remedy="install the same Boxgate there, or take the node out of the cluster",
             ) from error
-        check_build(theirs, node=name)
+        check_build(job.build, theirs, node=name)
 
 
 def _refused(address: str, error: Exception) -> UserMistake:

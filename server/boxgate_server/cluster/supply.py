@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from boxgate_engine.artefacts import prepare_store
 from boxgate_engine.config import RunConfig
 from boxgate_engine.datasets import Dataset, is_remote
 from boxgate_engine.datasets.manifest import to_text
-from boxgate_engine.errors import UserMistake
+from boxgate_engine.errors import ConfigInvalid, UserMistake
 from boxgate_server.cluster.messages import Shipment, Source
 from boxgate_server.outcome import Watcher
 from boxgate_server.run_dataset import run_dataset
@@ -60,18 +61,25 @@ def supply(
 
 
 def _strategy_files(config: RunConfig, folder: Path, store: Path) -> dict[str, bytes]:
-    """Return the files that the strategy is identified by, by their paths."""
-    files = StrategyFiles(folder).files(config, store)
-    outside = [name for name in files if Path(name).is_absolute() or ".." in Path(name).parts]
-    if outside:
-        raise UserMistake(
-            f"{outside[0]} lies outside of the folder that the matrix is computed in",
-            code="SOURCES_OUTSIDE",
-            where="strategy.sources",
-            expected="a strategy whose files lie below the working directory, so that nodes can be given them",
-            remedy="start the command in a folder above the strategy",
-        )
-    return {name: path.read_bytes() for name, path in files.items()}
+    """Return the files of the strategy by their paths: those that identify it, and those beside its script."""
+    files = StrategyFiles(folder)
+    found: list[Path] = []
+    for strategy in (config.strategy, config.strategy.model_copy(update={"sources": ()})):
+        with suppress(ConfigInvalid):  # a program has no script; what is wrong with the sources was told before
+            found += files.files(config.model_copy(update={"strategy": strategy}), store).values()
+    given: dict[str, bytes] = {}
+    for path in found:
+        name = Path(os.path.normpath(folder.absolute() / path))
+        if not name.is_relative_to(folder.absolute()):
+            raise UserMistake(
+                f"{name.name} lies outside of the folder that the matrix is computed in",
+                code="SOURCES_OUTSIDE",
+                where="strategy",
+                expected="a strategy whose files lie below the working directory, so that nodes can be given them",
+                remedy="start the command in a folder above the strategy, and name the script by a relative path",
+            )
+        given[name.relative_to(folder.absolute()).as_posix()] = path.read_bytes()
+    return given
 
 
 @contextmanager

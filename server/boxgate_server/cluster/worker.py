@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import BoxgateError
-from boxgate_server.cluster.build import check_build
+from boxgate_server.cluster.build import check_build, this_build
 from boxgate_server.cluster.messages import Job, Joined, Stopped
 from boxgate_server.cluster.node import Supplied, receive
 from boxgate_server.matrix.execution.compute import stored_outcome
@@ -26,7 +26,7 @@ class Worker:
         # Ray may let the kernel reap children, which is inherited, and the guard of sidecars waits for its own.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._job = job
-        self._configs: dict[int, RunConfig] = {}
+        self._configs: dict[bytes, RunConfig] = {}
         self._store = Path(job.store)
         self._runner: LimitedRunner | None = None
         self._supplied: Supplied | None = None
@@ -35,7 +35,7 @@ class Worker:
         """Get ready. Returns what is wrong, for Ray cannot carry our errors, if nothing can be computed here."""
         try:
             if self._job.address is not None:  # else this is the installation of the driver
-                check_build(self._job.build, node=socket.gethostname())
+                check_build(self._job.build, this_build(), node=socket.gethostname())
             shipment = self._job.shipment
             self._supplied = None if shipment is None else receive(shipment)
         except BoxgateError as error:
@@ -51,18 +51,18 @@ class Worker:
             place="" if supplied is None else str(supplied.place),
         )
 
-    def learn(self, setting: int, config: RunConfig, forget: int | None) -> None:
-        """Take the config of a setting, for the runs of it that follow. forget: one that is not needed any more."""
-        self._configs[setting] = config if self._supplied is None else self._supplied.localised(config)
+    def learn(self, key: bytes, config: RunConfig, forget: bytes | None) -> None:
+        """Take a config under a key, for the runs of it that follow. forget: of one that is not needed any more."""
+        self._configs[key] = config if self._supplied is None else self._supplied.localised(config)
         if forget is not None:
             del self._configs[forget]
 
-    def compute(self, setting: int, task: Task, again: bool) -> Outcome:
+    def compute(self, key: bytes, task: Task, again: bool) -> Outcome:
         """Compute a run. again: it may have been computed already, so the store is looked at first."""
         assert self._runner is not None
         if again and (stored := stored_outcome(self._store, task.run_id)) is not None:
             return replace(stored, attempt=task.attempt)
-        return self._runner.compute(self._configs[setting], task, self._store)
+        return self._runner.compute(self._configs[key], task, self._store)
 
 
 def _node_id() -> str:
