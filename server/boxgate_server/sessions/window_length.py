@@ -8,10 +8,10 @@ FIRST: Final = 64
 """Events of the first window, and of the shortest one after a stop."""
 GROWTH: Final = 4
 """A window that was answered whole makes the next one so many times longer."""
-MARGIN: Final = 4
-"""After a stop the next window is so many times as long as what was answered.
+MARGIN: Final = 2
+"""After a stop the next window is so many times as long as what was answered, but at least half as long as before.
 
-A window that ends too early costs a round trip, the time of writing a thousand events; one that reaches too far costs
+A window that ends too early costs a round trip, the time of writing some hundred events; one that reaches too far costs
 the events that are written again.
 """
 
@@ -33,7 +33,7 @@ class WindowLength:
         was answered whole.
         """
         if consumed < sent:
-            wanted = max(FIRST, MARGIN * consumed)
+            wanted = max(FIRST, MARGIN * consumed, self.events // 2)
         elif sent < self.events:
             return
         else:

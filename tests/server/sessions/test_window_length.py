@@ -45,8 +45,11 @@ def test_windows_grow_while_nothing_stops_them_and_fit_the_trades_that_do() -> N
         lengths.append(length.events)
         length.note(length.events, length.events)
     assert lengths == [FIRST * GROWTH**k for k in range(3)] + [4096] * 2
-    length.note(4096, 50)
-    assert length.events == MARGIN * 50
+    lengths = []
+    for _ in range(7):
+        length.note(length.events, 50)
+        lengths.append(length.events)
+    assert lengths == [2048, 1024, 512, 256, 128, MARGIN * 50, MARGIN * 50]
     length.note(MARGIN * 50, 1)
     assert length.events == FIRST
     length.note(10, 10)  # cut before the next change of the account
