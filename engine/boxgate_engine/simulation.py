@@ -117,6 +117,9 @@ class Simulation:
             np.zeros(0, INTENT_ROW),
             np.zeros(0, ORDER_ROW),
             np.zeros(ORDERS_PER_POSITION_MAX, ORDER_ROW),
+            np.zeros(2, BOOK),
+            np.zeros(2, ACCOUNT),
+            np.zeros(1, ORDER_ROW),
             np.zeros(ORDERS_PER_POSITION_MAX, np.int64),
         )
         self._held: Sim | None = None

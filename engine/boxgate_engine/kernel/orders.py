@@ -30,7 +30,7 @@ from boxgate_engine.kernel.intent_records import (
     TRAILING_STOP,
     UPDATE_CANCELLATION,
 )
-from boxgate_engine.kernel.records import REJECTED, UPDATE_EXPIRY, UPDATE_REJECTION, Record, Sim
+from boxgate_engine.kernel.records import REJECTED, TRIAL, UPDATE_EXPIRY, UPDATE_REJECTION, Record, Sim
 from boxgate_engine.kernel.records import SIGNAL as BY_SIGNAL
 from boxgate_engine.kernel.trails import moved
 from boxgate_engine.kernel.updates import write_update
@@ -362,9 +362,9 @@ def _fill_or_kill(
     reduces = reducible(book, order)
     possible = _allowed(sim, i, lots) == lots and not (order.reduce_only and reduces < lots)
     if possible:
-        book_before = sim.book[i : i + 1].copy()
-        account_before = sim.account.copy()
-        order_before = sim.orders[number - 1 : number].copy()
+        sim.kept_book[TRIAL] = book
+        sim.kept_account[TRIAL] = sim.account[0]
+        sim.kept_order[0] = order
         if reduces > 0:
             reduce_position(sim, i, reduces, raw, bid, ask, slips, BY_SIGNAL, order.intent, time_ns, seq)
         if lots > reduces:
@@ -373,9 +373,9 @@ def _fill_or_kill(
                 sim, i, (lots - reduces) * order.side, raw, bid, ask, slips, order.intent, time_ns, seq
             )
             possible = reason == 0
-        sim.book[i : i + 1] = book_before
-        sim.account[:] = account_before
-        sim.orders[number - 1 : number] = order_before
+        sim.book[i] = sim.kept_book[TRIAL]
+        sim.account[0] = sim.kept_account[TRIAL]
+        sim.orders[number - 1] = sim.kept_order[0]
     if possible:
         _fill(sim, i, number, raw, bid, ask, slips, time_ns, seq)
     else:

@@ -355,6 +355,12 @@ QUOTE: Final = np.dtype(
 """One event of the merged tape, quote currency. Quotes of events that do not execute are not read."""
 
 
+WALK: Final = 0
+"""Row of what is kept while a walk along a bar may be undone."""
+TRIAL: Final = 1
+"""Row of what is kept while an order is tried that fills wholly or not at all."""
+
+
 class Sim(NamedTuple):
     """All that a step reads and writes besides the quotes.
 
@@ -363,6 +369,7 @@ class Sim(NamedTuple):
     that executes in the present moment, or -1. scratch: room for one book's fills of one walk. funding, swap: STAMP
     records, grouped by instrument, ascending in time. intents, orders: outputs of a session of orders; order n stands
     in row n - 1. order_copies, order_numbers: room for the open orders of one book.
+    kept_book, kept_account (WALK and TRIAL), kept_order: room for what may be undone.
     """
 
     book: Records
@@ -381,6 +388,9 @@ class Sim(NamedTuple):
     intents: Records
     orders: Records
     order_copies: Records
+    kept_book: Records
+    kept_account: Records
+    kept_order: Records
     order_numbers: Integers
 
 

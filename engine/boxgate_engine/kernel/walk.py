@@ -27,6 +27,7 @@ from boxgate_engine.kernel.records import (
     PATH_PESSIMISTIC,
     STOP_LOSS,
     TAKE_PROFIT,
+    WALK,
     Record,
     Sim,
 )
@@ -65,8 +66,8 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
         cut_queue(sim, i)
         return
     account = sim.account[0]
-    book_before = sim.book[i : i + 1].copy()
-    account_before = sim.account.copy()
+    sim.kept_book[WALK] = sim.book[i]
+    sim.kept_account[WALK] = account
     own = sim.book[i].instrument
     allowance = sim.book[own].allowance
     orders = keep_orders(sim, i) if sim.rules[0].orders else 0
@@ -78,10 +79,11 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
 
     low_first = _walk_value(sim, quote, i, False)
     low_fills = account.fills - first_fill
-    sim.scratch[:low_fills] = sim.fills[first_fill : account.fills]
-    sim.book[i : i + 1] = book_before
+    for k in range(low_fills):
+        sim.scratch[k] = sim.fills[first_fill + k]
+    sim.book[i] = sim.kept_book[WALK]
     sim.book[own].allowance = allowance
-    sim.account[:] = account_before
+    sim.account[0] = sim.kept_account[WALK]
     restore_orders(sim, orders)
     if signal >= 0:
         sim.signals[signal].outcome = outcome
@@ -90,9 +92,9 @@ def settle_inside(sim: Sim, quote: Record, i: int) -> None:
     path_dependent = _fills_differ(sim, first_fill, low_fills)
 
     if not _high_first(sim, quote, high_first, low_first):
-        sim.book[i : i + 1] = book_before
+        sim.book[i] = sim.kept_book[WALK]
         sim.book[own].allowance = allowance
-        sim.account[:] = account_before
+        sim.account[0] = sim.kept_account[WALK]
         restore_orders(sim, orders)
         if signal >= 0:
             sim.signals[signal].outcome = outcome

@@ -213,8 +213,8 @@ class _Loaded:
     """The engine with other kernel sources; modules that hold the kernel are imported anew."""
 
     _PARTS = ("boxgate_engine.kernel", "boxgate_engine.simulation", "boxgate_engine.results", "boxgate_engine.ledger",
-              "boxgate_engine.signal_intake", "boxgate_engine.intent_intake", "boxgate_engine.tape", "engine_run",
-              "order_run")  # fmt: skip
+              "boxgate_engine.signal_intake", "boxgate_engine.intent_intake", "boxgate_engine.tape",
+              "boxgate_engine.quotes", "engine_run", "order_run")  # fmt: skip
 
     def __init__(self, sources: dict[str, str]) -> None:
         self._sources = sources
@@ -231,7 +231,8 @@ class _Loaded:
         engine.__path__.insert(0, str(self._folder))
         simulation = importlib.import_module("boxgate_engine.simulation")
         intake = importlib.import_module("boxgate_engine.signal_intake")
-        _interpret_records(simulation, intake)
+        quotes = importlib.import_module("boxgate_engine.quotes")
+        _interpret_records(simulation, intake, quotes)
 
     def __exit__(self, *_: object) -> None:
         importlib.import_module("boxgate_engine").__path__[:] = self._path
@@ -244,7 +245,7 @@ class _Loaded:
         importlib.invalidate_caches()
 
 
-def _interpret_records(simulation: Any, intake: Any) -> None:
+def _interpret_records(simulation: Any, intake: Any, quotes: Any) -> None:
     """Give records attributes without the compiler: NumPy's record arrays have them, plain structured ones do not."""
     import numpy as np
 
@@ -260,7 +261,7 @@ def _interpret_records(simulation: Any, intake: Any) -> None:
 
     def on_records(step: Any) -> Any:
         def call(sim: Any, *rest: Any) -> Any:
-            return step(sim, *(view(each) for each in rest))
+            return step(view(sim), *(view(each) for each in rest))
 
         return call
 
@@ -271,8 +272,8 @@ def _interpret_records(simulation: Any, intake: Any) -> None:
 
     simulation.Simulation._make_room = make_room
     simulation.loop.step = on_records(simulation.loop.step)
-    on_grid = intake._on_grid
-    intake._on_grid = lambda raw, specs, signals: on_grid(as_records(raw), as_records(specs), as_records(signals))
+    for module, name in ((intake, "_on_grid"), (intake, "_first_fault"), (quotes, "_fill")):
+        setattr(module, name, on_records(getattr(module, name)))
 
 
 if __name__ == "__main__":
