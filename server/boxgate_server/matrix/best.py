@@ -12,17 +12,22 @@ from typing import Any
 from boxgate_engine.config import RunConfig
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import RunFailed
+from boxgate_engine.identity import canonical_params
 from boxgate_server.matrix.config.model import SearchConfig
 from boxgate_server.matrix.execution.compute import task_config
 from boxgate_server.matrix.execution.work import Task
 from boxgate_server.matrix.keeping.ledger import Entry, Ledger
 from boxgate_server.matrix.planning.plan import Plan
+from boxgate_server.matrix.search.generations import known_plan
+from boxgate_server.matrix.search.judgement import column, judging
+from boxgate_server.matrix.search.outcome import best_trial
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
     """A run that was chosen. value: of the objective. params: what varies.
 
+    trial, aggregate: of the search that proposed it, what its parameters made of all settings that count.
     fold: that it was chosen on; then `test` is the run with the same parameters behind it, and `test_value` its
     objective; None where it has not been computed or has none.
     """
@@ -34,18 +39,26 @@ class Chosen:
     fold: int | None = None
     test: str | None = None
     test_value: float | None = None
+    trial: int | None = None
+    aggregate: float | None = None
 
 
 def best_runs(plan: Plan, ledger: Ledger, search: SearchConfig) -> list[Chosen]:
     """Return what was chosen: one run, or with walk-forward one of each fold of the portfolio and costs that test best.
 
     The objective is the first of the search; of equal runs the one with the smaller id counts. Portfolio and costs are
-    compared by the mean of their tests. Raises RunFailed (MATRIX_NO_BEST) if no complete run qualifies.
+    compared by the mean of their tests. A search chooses the parameters that are the best in all settings together, and
+    of their runs the best one. Raises RunFailed (MATRIX_NO_BEST) if no complete run qualifies.
     """
     objective = search.objectives[0]
     walks = any(role.fold is not None for one in plan.settings for role in one.roles)
-    complete = ledger.entries("complete")
-    chosen = _walked(plan, ledger, complete, search) if walks else _single(plan, complete, search)
+    plan = known_plan(plan, ledger)
+    if walks:
+        chosen = _walked(plan, ledger, ledger.entries("complete"), search)
+    elif plan.proposing is not None:
+        chosen = _proposed(plan, ledger, search)
+    else:
+        chosen = _single(plan, ledger.entries("complete"), search)
     if not chosen:
         raise RunFailed(
             "no run qualifies as the best",
@@ -78,6 +91,18 @@ def _single(plan: Plan, complete: Iterable[Entry], search: SearchConfig) -> list
         if _qualifies(entry, search) and (best is None or _is_better(entry, best, search)):
             best = entry
     return [] if best is None else [_chosen(plan, best, search)]
+
+
+def _proposed(plan: Plan, ledger: Ledger, search: SearchConfig) -> list[Chosen]:
+    trial = best_trial(ledger.trials(), search.objectives)
+    if trial is None or trial.told is None or trial.told.values is None:
+        return []
+    assert plan.proposing is not None
+    text = canonical_params(plan.proposing.space.complete(trial.params))
+    found = (ledger.find(setting.run_id(text)) for setting in judging(plan))
+    runs = sorted((one for one in found if one is not None), key=lambda entry: entry.run_id)
+    values = trial.told.values
+    return [replace(one, trial=trial.number, aggregate=values[0]) for one in _single(plan, runs, search)]
 
 
 def _walked(plan: Plan, ledger: Ledger, complete: Iterable[Entry], search: SearchConfig) -> list[Chosen]:
@@ -121,7 +146,7 @@ def _mean_of_tests(folds: list[Chosen], search: SearchConfig) -> float:
 def _qualifies(entry: Entry, search: SearchConfig) -> bool:
     metrics = entry.metrics or {}
     return _value(entry, search) is not None and all(
-        one.holds(metrics.get(_column(one.metric))) for one in search.constraints
+        one.holds(metrics.get(column(one.metric))) for one in search.constraints
     )
 
 
@@ -134,11 +159,7 @@ def _is_better(entry: Entry, than: Entry, search: SearchConfig) -> bool:
 
 
 def _value(entry: Entry, search: SearchConfig) -> float | None:
-    return (entry.metrics or {}).get(_column(search.objectives[0].metric))
-
-
-def _column(metric: str) -> str:
-    return metric.replace(".", "_", 1)
+    return (entry.metrics or {}).get(column(search.objectives[0].metric))
 
 
 def _chosen(plan: Plan, entry: Entry, search: SearchConfig) -> Chosen:

@@ -14,14 +14,16 @@ from typing import Final
 
 from boxgate_engine.artefacts import prepare_store
 from boxgate_engine.errors import BoxgateError, StoreFailed
+from boxgate_server.matrix.closing import close_matrix
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.execution.compute import stored_outcome
 from boxgate_server.matrix.execution.work import Execution, Failure, Group, Outcome, Task
 from boxgate_server.matrix.keeping.folder import MatrixFolder, write_definition
-from boxgate_server.matrix.keeping.index import matrix_digest, write_index
+from boxgate_server.matrix.keeping.index import matrix_digest
 from boxgate_server.matrix.keeping.lease import BEAT_S
 from boxgate_server.matrix.keeping.ledger import Counts, Ledger
 from boxgate_server.matrix.planning.plan import Plan, Planned
+from boxgate_server.matrix.search.generations import generations
 
 GROUP_RUNS_MAX: Final = 32
 """Most runs that are handed over together: few enough to be shared out evenly at the end."""
@@ -88,7 +90,7 @@ def drive(
     retry_failed: bool = False,
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Driven:
-    """Compute every run of the plan that is not complete, and write the index.
+    """Compute every run of the plan that is not complete, of a search generation after generation; write the index.
 
     retry_failed: give runs that failed another try, unless nothing could mend them. The execution is not closed.
     Raises UserMistake (MATRIX_BUSY) while another driver is at work, StoreFailed as soon as the store refuses (what is
@@ -99,16 +101,22 @@ def drive(
         ledger.take_lease()
         with _heart(folder.ledger, ledger):
             write_definition(folder, plan, file)
-            planned = ledger.plan(plan, plan.count)
-            course = _Course(plan, ledger, folder.runs, file.runner.limits.retries, planned, tell)
-            _tell(course)
+            course = _Course(plan, ledger, folder.runs, file.runner.limits.retries, plan.count, tell)
+            cancelled = False
             try:
-                cancelled = not _play(course, _lacking(course, retry_failed), execution)
+                for part, to_come in _parts(plan, ledger):
+                    course.plan = part
+                    noted = ledger.plan(part, part.first * len(plan.settings) + part.count)
+                    course.planned = noted + to_come * len(plan.settings)
+                    _tell(course)
+                    if not _play(course, _lacking(course, retry_failed), execution):
+                        cancelled = True
+                        break
             except BoxgateError:
                 with suppress(BoxgateError):  # what it failed for is told, not what came of it
-                    write_index(folder, ledger, plan)
+                    close_matrix(folder, ledger, plan)
                 raise
-            index = write_index(folder, ledger, plan)
+            index = close_matrix(folder, ledger, plan)
             return Driven(
                 counts=ledger.counts(),
                 computed=course.computed,
@@ -118,6 +126,14 @@ def drive(
                 index=index,
                 seconds=time.monotonic() - course.began,
             )
+
+
+def _parts(plan: Plan, ledger: Ledger) -> Iterator[tuple[Plan, int]]:
+    """Yield what can be computed without knowing what comes of it: all at once, or one generation of a search.
+
+    With it goes the number of parameter sets that may still come.
+    """
+    return iter(((plan, 0),)) if plan.proposing is None else generations(plan, ledger)
 
 
 def _play(course: _Course, lacking: Iterator[Group], execution: Execution) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from boxgate_engine.errors import ConfigInvalid
+from boxgate_engine.metrics import Counts, compute_metrics
+from boxgate_engine.tables import SCHEMAS, Tables, build_table, empty_table
 from boxgate_server.matrix.config.load import MatrixFile, load_matrix
+from boxgate_server.matrix.config.metrics import METRICS
 from boxgate_server.matrix.config.model import RangeConfig
 
 Load = Callable[..., MatrixFile]
@@ -147,11 +151,13 @@ def test_c06_contradictory_windows_are_listed_at_once(load: Load) -> None:
         ("search: {method: nsga2, trials: 3}", "matrix.search", "against each other"),
         ("search: {method: grid, objective: sharpe}", "matrix.search", "names no metric"),
         (
-            "search: {method: grid, constraints: [{metric: a.b, min: 2, max: 1}]}",
+            "search: {method: grid, constraints: [{metric: trades.count, min: 2, max: 1}]}",
             "matrix.search.constraints[0]",
             "nothing is",
         ),
-        ("search: {method: tpe, trials: 3}", "matrix.search", "cannot be computed yet"),
+        ("search: {method: tpe, trials: 1000000}", "matrix.search", "more than can be proposed"),
+        ("search: {method: random, trials: 3, aggregate: mean}", "matrix.search", "nothing to aggregate"),
+        ("search: {method: tpe, trials: 3}\n  target_runs: 5", "matrix", "ends by its trials"),
         ("walk_forward: {train: 10d, test: 5d, step: 1d}", "matrix.walk_forward", "overlap"),
         ("walk_forward: {train: 1d, test: 5d, purge: 1d}", "matrix.walk_forward", "leaves nothing"),
         ("walk_forward: {train: 10, test: 5d}", "matrix.walk_forward.train", "no length of time"),
@@ -181,3 +187,34 @@ def test_what_contradicts_itself_is_refused_at_its_key(load: Load, line: str, pa
 def test_what_cannot_be_done_is_refused_by_name(load: Load, line: str, code: str) -> None:
     lines = "instruments: [A]\nwindow: {start: 2024-01-01, end: last}\nmatrix: {params: {length: [1]}}\n"
     assert code in {one[2] for one in _problems(load, f"{lines}{line}\n").values()}
+
+
+def test_a_metric_that_does_not_exist_is_told_with_what_it_may_have_been(load: Load) -> None:
+    found = _problems(
+        load,
+        "instruments: [A]\nwindow: {start: 2024-01-01, end: last}\nmatrix:\n  search: {method: nsga2, trials: 3,"
+        " objectives: [ratio.sharp, {minimize: drawdown.max_drawdown}],"
+        " constraints: [{metric: trade.count, min: 1}]}\n",
+    )
+    assert sorted(remedy for _, remedy, _ in found.values()) == [
+        "did you mean ratio.sharpe?",
+        "did you mean risk.max_drawdown?",
+        "did you mean trades.count?",
+    ]
+
+
+def test_the_metrics_that_may_be_asked_for_are_those_that_a_run_has() -> None:
+    columns = dict.fromkeys(SCHEMAS["equity"].names, np.zeros(1)) | {"time": np.array([0]), "equity": np.array([1.0])}
+    tables = Tables(
+        **{name: empty_table(name) for name in ("signals", "fills", "trades")}, equity=build_table("equity", columns)
+    )
+    made = compute_metrics(tables, currency="USD", initial_cash=1.0, all_weekend=False, counts=Counts())
+    assert set(METRICS) == {
+        f"{group}.{name}" for group, entries in made.items() if isinstance(entries, dict) for name in entries
+    }
+
+
+def test_a_range_without_a_step_is_for_searches_that_propose(load: Load) -> None:
+    lines = "instruments: [A]\nwindow: {start: 2024-01-01, end: last}\n"
+    file = load(f"{lines}matrix: {{params: {{a: {{from: 1, to: 2}}}}, search: {{method: tpe, trials: 40}}}}\n")
+    assert (file.matrix.search.generation_size, file.matrix.search.rule) == (16, "mean")

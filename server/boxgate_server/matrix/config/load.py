@@ -175,18 +175,7 @@ def _runner_problems(keys: MatrixKeys, document: Document) -> list[Problem]:
     concurrency = keys.runner.concurrency
     method = keys.matrix.search.method
     problems = []
-    if method in ("tpe", "nsga2"):
-        problems.append(
-            Problem(
-                path="matrix.search",
-                source=document.source(("matrix", "search")),
-                what=f"the search {method} cannot be computed yet",
-                expected="grid or random",
-                remedy="set matrix.search: grid, or random with trials",
-                code="SEARCH_UNAVAILABLE",
-            )
-        )
-    else:
+    if not keys.matrix.search.proposes:
         problems += [
             Problem(
                 path=f"matrix.params.{name}",

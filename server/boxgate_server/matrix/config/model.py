@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -10,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from boxgate_engine.config import CostsConfig, RunConfig, WindowConfig
 from boxgate_engine.config.fields import Section, Symbol, Text, entries, refusal
 from boxgate_engine.config.model import ParamValue, Scalar
+from boxgate_server.matrix.config.metrics import METRICS, close_metric
 from boxgate_server.matrix.config.runner import RunnerConfig
 from boxgate_server.matrix.config.spans import Span, span_text
 
@@ -18,17 +18,21 @@ DEFAULT_STORE: Final = "artifacts"
 TRIALS_MAX: Final = 10_000_000
 """Most parameter sets that a search may try."""
 
-_METRIC: Final = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+PROPOSED_MAX: Final = 100_000
+"""Most parameter sets that a search may propose."""
+_GENERATIONS: Final = {"tpe": 16, "nsga2": 50}
+"""Sets of a generation if the file does not say it."""
 
 
 def _metric(value: Any) -> str:
-    if not isinstance(value, str) or not _METRIC.fullmatch(value):
+    if value not in METRICS:
+        close = close_metric(value) if isinstance(value, str) else None
         raise refusal(
             f"{value!r} names no metric",
-            expected="group and name of a number of metrics.json, such as ratio.sharpe",
-            remedy="write for example ratio.sharpe, return.cagr or risk.max_drawdown",
+            expected="group and name of a number of metrics.json, such as ratio.sharpe, return.cagr, risk.max_drawdown",
+            remedy=f"did you mean {close}?" if close else "docs/spec/metrics.md lists them all",
         )
-    return value
+    return str(value)
 
 
 Metric = Annotated[str, BeforeValidator(_metric)]
@@ -154,6 +158,7 @@ class SearchConfig(Section):
 
     grid: all of them. random: `trials` of them, drawn by `seed` (default: the master seed). tpe, nsga2: proposed in
     generations of a fixed size from what the earlier ones made. constraints: what a run must keep to be chosen.
+    aggregate: what a proposed set made of several instruments, windows, folds and costs, in one number.
     """
 
     method: Literal["grid", "random", "tpe", "nsga2"] = "grid"
@@ -162,10 +167,26 @@ class SearchConfig(Section):
     objectives: Annotated[tuple[Objective, ...], entries(1)] = (ObjectiveConfig(maximize="ratio.sharpe"),)
     constraints: Annotated[tuple[ConstraintConfig, ...], entries()] = ()
     generation: Annotated[int | None, Field(ge=2, le=10_000)] = None
+    aggregate: Literal["mean", "median", "worst"] | None = None
+
+    @property
+    def proposes(self) -> bool:
+        """Whether sets are proposed from what earlier ones made."""
+        return self.method in _GENERATIONS
+
+    @property
+    def generation_size(self) -> int:
+        """Sets that are proposed together."""
+        assert self.trials is not None
+        return min(self.generation or _GENERATIONS[self.method], self.trials)
+
+    @property
+    def rule(self) -> Literal["mean", "median", "worst"]:
+        """How what a set made in several settings becomes one number."""
+        return self.aggregate or "mean"
 
     @model_validator(mode="after")
     def _has_what_its_method_needs(self) -> Self:
-        proposes = self.method in ("tpe", "nsga2")
         if self.method == "grid":
             given = [name for name in ("trials", "seed") if getattr(self, name) is not None]
             if given:
@@ -180,9 +201,14 @@ class SearchConfig(Section):
                 expected="trials",
                 remedy="add for example trials: 200",
             )
-        if self.generation is not None and not proposes:
+        for name, told in (("generation", "no generations"), ("aggregate", "nothing to aggregate for")):
+            if getattr(self, name) is not None and not self.proposes:
+                raise refusal(f"the search {self.method} has {told}", expected="tpe or nsga2", remedy=f"remove {name}")
+        if self.proposes and (self.trials or 0) > PROPOSED_MAX:
             raise refusal(
-                f"the search {self.method} has no generations", expected="tpe or nsga2", remedy="remove generation"
+                f"{self.trials:,} sets are more than can be proposed one from another",
+                expected=f"at most {PROPOSED_MAX:,} trials",
+                remedy="take fewer, or search: random",
             )
         if len(self.objectives) > 1 and self.method != "nsga2":
             raise refusal(
@@ -268,6 +294,16 @@ class MatrixConfig(Section):
     walk_forward: WalkForwardConfig | None = None
     costs: Annotated[tuple[CostsConfig, ...] | None, entries(1)] = None
     target_runs: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _ends_once(self) -> Self:
+        if self.search.proposes and self.target_runs is not None:
+            raise refusal(
+                f"the search {self.search.method} ends by its trials, of which target_runs could leave none out",
+                expected="trials alone",
+                remedy="remove target_runs, or lower search.trials",
+            )
+        return self
 
 
 class IoConfig(Section):

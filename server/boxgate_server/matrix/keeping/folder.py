@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,9 +69,9 @@ def write_definition(folder: MatrixFolder, plan: Plan, file: MatrixFile) -> None
     content: dict[str, Any] = {
         "schema": "boxgate.matrix-definition/1",
         "matrix_id": folder.matrix_id,
-        "runs": plan.count,
+        "runs": plan.count,  # of a search the most that there can be
         "capped": plan.capped,
-        "axes": [{"name": axis.name, "size": axis.size} for axis in plan.space.axes],
+        "axes": [{"name": name, "size": size} for name, size in plan.space.axis_sizes.items()],
         "search": matrix.search.model_dump(mode="json"),
         "walk_forward": None if matrix.walk_forward is None else matrix.walk_forward.model_dump(mode="json"),
         "costs": [one.model_dump(mode="json") for one in matrix.costs or (file.base.costs,)],
@@ -88,18 +89,23 @@ def write_definition(folder: MatrixFolder, plan: Plan, file: MatrixFile) -> None
             for one in plan.settings
         ],
     }
-    aside = folder.path / f".{DEFINITION}.{os.getpid()}"
+    write_json(folder.definition, content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Replace a file of the matrix by one rename. Raises StoreFailed for what the disk refuses."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        folder.path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("w", encoding="utf-8") as target:
             json.dump(content, target, indent=1, sort_keys=True, allow_nan=False)
             target.write("\n")
             target.flush()
             os.fsync(target.fileno())
-        aside.replace(folder.definition)
+        aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise store_failed(error, folder.definition) from error
+        raise store_failed(error, path) from error
 
 
 def store_failed(error: OSError, where: Path) -> StoreFailed:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.identity import canonical_json
+from boxgate_server.matrix.planning.proposed import Proposing
 from boxgate_server.matrix.planning.sampling import draw
 from boxgate_server.matrix.planning.setting import Setting, Versions
-from boxgate_server.matrix.planning.space import ParamSpace
+from boxgate_server.matrix.planning.space import ParamSets, ParamSpace
 
 RUNS_MAX: Final = 10_000_000
 """Most runs of one matrix."""
@@ -36,14 +37,17 @@ class Plan:
     """All runs of a matrix. blocks: settings that share their parameter sets.
 
     trials: parameter sets drawn from the space, None for all. target_runs: cap of all runs. seed: of both draws.
+    proposing: how the space grows, None for one that is known. first: sets before this number are left out.
     """
 
     versions: Versions
     blocks: Sequence[Sequence[Setting]]
-    space: ParamSpace
+    space: ParamSets
     seed: int
     trials: int | None = None
     target_runs: int | None = None
+    proposing: Proposing | None = None
+    first: int = 0
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield every run once: block after block, setting after setting, parameter set after parameter set."""
@@ -84,16 +88,20 @@ class Plan:
     @cached_property
     def matrix_id(self) -> str:
         """The id of the matrix: the hash of what says which runs it has."""
-        some = self.space.text(0)
-        definition = {
+        some = b"{}" if self.proposing else self.space.text(0)
+        definition: dict[str, Any] = {
             "schema": "boxgate.matrix-definition/1",
             "settings": [[one.identity.digest(some).hex() for one in block] for block in self.blocks],
             "roles": [[[role.window, role.fold, role.segment] for role in one.roles] for one in self.settings],
-            "axes": [[axis.name, self._axis_digest(i)] for i, axis in enumerate(self.space.axes)],
+            "axes": [[name, self.space.axis_digest(i)] for i, name in enumerate(self.space.axis_sizes)]
+            if isinstance(self.space, ParamSpace)
+            else None,
             "trials": self.trials,
             "target_runs": self.target_runs if self.capped else None,
             "seed": str(self.seed) if self.capped or self.trials is not None else None,
         }
+        if self.proposing is not None:
+            definition["search"] = self.proposing.definition(self.seed)
         return f"m_{hashlib.sha256(canonical_json(definition)).hexdigest()[:32]}"
 
     def check(self) -> None:
@@ -119,7 +127,7 @@ class Plan:
 
     @cached_property
     def _sets(self) -> int:
-        return self.space.size if self.trials is None else min(self.trials, self.space.size)
+        return self.space.size - self.first if self.trials is None else min(self.trials, self.space.size)
 
     @property
     def _most(self) -> int:
@@ -134,7 +142,7 @@ class Plan:
     def _param_sets(self, block: int) -> Iterator[int]:
         """Yield the numbers of the parameter sets of a block, rising."""
         if not self.capped:
-            picks: Iterator[int] = iter(range(self._sets))
+            picks: Iterator[int] = iter(range(self.first, self.first + self._sets))
         else:
             low, high = block * self._sets, (block + 1) * self._sets
             total = len(self.blocks) * self._sets
@@ -152,15 +160,6 @@ class Plan:
         for pick in picks:
             yield next(islice(drawn, pick - at, None))
             at = pick + 1
-
-    def _axis_digest(self, place: int) -> str:
-        """Return what tells an axis from another: of a large one its ends and its size, for its steps are equal."""
-        axis = self.space.axes[place]
-        numbers = range(axis.size) if axis.size <= 100_000 else (0, 1, axis.size - 1)
-        state = hashlib.sha256(str(axis.size).encode())
-        for number in numbers:
-            state.update(b"," + axis.text(number))
-        return state.hexdigest()
 
 
 def check_count(runs: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ from boxgate_server.course import ENGINE_VERSION
 from boxgate_server.folders import check_folders
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.planning.plan import Plan, check_count
+from boxgate_server.matrix.planning.proposed import ListedSpace, Proposing, search_space
 from boxgate_server.matrix.planning.setting import Versions
 from boxgate_server.matrix.planning.settings import matrix_settings
-from boxgate_server.matrix.planning.space import axis_size, param_space
+from boxgate_server.matrix.planning.space import ParamSets, axis_size, param_space
 from boxgate_server.outcome import Watcher
 from boxgate_server.sidecars import CONTRACT_VERSIONS, SidecarHost, SidecarLimits
 from boxgate_server.stock import Stock
@@ -41,9 +43,15 @@ def make_plan(file: MatrixFile, *, folder: Path, watcher: Watcher | None = None)
     watcher.stage("asking the strategy for its parameters")
     schema = ask_schema(base, folder)
     problems: list[Problem] = []
-    space = None
+    space: ParamSets | None = None
+    proposing = None
     try:
-        space = param_space(base.strategy.params, matrix.params, schema, debug=base.mode == "debug")
+        if matrix.search.proposes:
+            offered = search_space(base.strategy.params, matrix.params, schema, debug=base.mode == "debug")
+            proposing = Proposing(config=matrix.search, space=offered, library=f"optuna {version('optuna')}")
+            space = ListedSpace(offered, (), proposing.trials)
+        else:
+            space = param_space(base.strategy.params, matrix.params, schema, debug=base.mode == "debug")
     except ConfigInvalid as error:
         problems += error.problems
     watcher.stage("checking windows and instruments")
@@ -64,7 +72,8 @@ def make_plan(file: MatrixFile, *, folder: Path, watcher: Watcher | None = None)
         blocks=blocks,
         space=space,
         seed=seed,
-        trials=matrix.search.trials,
+        trials=None if proposing else matrix.search.trials,
+        proposing=proposing,
         target_runs=matrix.target_runs,
     )
     plan.check()
@@ -95,9 +104,13 @@ def _check_size(file: MatrixFile) -> None:
             expected=f"at most {SETTINGS_MAX:,}",
             remedy="take fewer instruments, windows or costs",
         )
-    sets = math.prod(map(axis_size, matrix.params.values()))
-    if matrix.search.trials is not None:
-        sets = min(sets, matrix.search.trials)
+    trials = matrix.search.trials
+    if matrix.search.proposes:
+        assert trials is not None
+        sets = trials
+    else:
+        sets = math.prod(map(axis_size, matrix.params.values()))
+        sets = sets if trials is None else min(sets, trials)
     if matrix.target_runs is None:
         check_count(settings * sets)
     else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, Protocol
 
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import ConfigInvalid, Problem
@@ -21,12 +22,34 @@ _KEPT_MAX: Final = 100_000
 
 @dataclass(frozen=True)
 class ParamAxis:
-    """The values of one parameter, normalised by its schema, by their number."""
+    """The values of one parameter, normalised by its schema, by their number. rises: each is above the one before."""
 
     name: str
     size: int
     value: Callable[[int], ParamValue]
     text: Callable[[int], bytes]
+    rises: bool = False
+
+
+class ParamSets(Protocol):
+    """Parameter sets by their number."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    @property
+    def axis_sizes(self) -> Mapping[str, int | None]:
+        """How many values each parameter has that varies, None for more than can be counted."""
+
+    def text(self, number: int) -> bytes:
+        """Return the canonical JSON of a set, as it stands in the identity of a run."""
+
+    def varied(self, number: int) -> dict[str, ParamValue]:
+        """Return the values that vary in a set."""
+
+    def params(self, number: int) -> dict[str, ParamValue]:
+        """Return the complete parameters of a set."""
 
 
 class ParamSpace:
@@ -52,6 +75,20 @@ class ParamSpace:
             else:
                 text += comma + canonical_params({name: self._fixed[name]})[1:-1]
         self._constants.append(text + b"}")
+
+    @property
+    def axis_sizes(self) -> dict[str, int | None]:
+        """How many values each axis has."""
+        return {axis.name: axis.size for axis in self.axes}
+
+    def axis_digest(self, place: int) -> str:
+        """Return what tells an axis from another: of a large one its ends and its size, for its steps are equal."""
+        axis = self.axes[place]
+        numbers = range(axis.size) if axis.size <= _KEPT_MAX else (0, 1, axis.size - 1)
+        state = hashlib.sha256(str(axis.size).encode())
+        for number in numbers:
+            state.update(b"," + axis.text(number))
+        return state.hexdigest()
 
     def text(self, number: int) -> bytes:
         """Return the canonical JSON of a set, as it stands in the identity of a run."""
@@ -139,13 +176,14 @@ def _axis(
         for number in {0, min(1, size - 1), size - 1}:
             normal(stepped(number))
         if size > _KEPT_MAX:
-            return ParamAxis(name, size, lambda k: normal(stepped(k)), lambda k: text(normal(stepped(k))))
+            return ParamAxis(name, size, lambda k: normal(stepped(k)), lambda k: text(normal(stepped(k))), True)
         values = [normal(stepped(number)) for number in range(size)]
     else:
         values = [normal(value) for value in axis]
     kept = {text(value): value for value in values}
     texts, values = list(kept), list(kept.values())
-    return ParamAxis(name, len(values), values.__getitem__, texts.__getitem__)
+    rises = isinstance(axis, RangeConfig)
+    return ParamAxis(name, len(values), values.__getitem__, texts.__getitem__, rises)
 
 
 def _some(axis: RangeConfig | tuple[ParamValue, ...]) -> ParamValue:
