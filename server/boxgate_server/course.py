@@ -54,8 +54,12 @@ class Course:
         watcher: Watcher,
         store: Path,
         recorder: Recorder | None,
+        durable: bool,
     ) -> None:
-        """Prepare a run. folder: where relative paths start. store: where it is published. recorder: of the session."""
+        """Prepare a run. folder: where relative paths start. store: where it is published. recorder: of the session.
+
+        durable: wait until what is published is on the disk.
+        """
         self.recorder = recorder
         self.config = config
         self.folder = folder
@@ -65,6 +69,7 @@ class Course:
         self.attachment = starter.attachment
         self.watcher = watcher
         self.store = store
+        self.durable = durable
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
         self.session_id: str | None = None
@@ -122,6 +127,7 @@ class Course:
                 ending=self.ending,
                 log=self.log,
                 clock=self.clock,
+                durable=self.durable,
             ).publish()
         except BaseException as error:
             self._note_failure(error)

@@ -47,12 +47,14 @@ class Runner:
         watcher: Watcher | None = None,
         store: Path | None = None,
         record: Path | None = None,
+        durable: bool = True,
     ) -> Finished:
         """Compute a run and publish its artefacts.
 
         fresh: the process of the strategy serves nobody else, where there is a pool; see SidecarPool.lease. reuse:
         return a complete run of the same identity, if there is one. store: where the run is published, default
-        `artifacts` of the config. record: file for a recording of the session.
+        `artifacts` of the config. record: file for a recording of the session. durable: what is published is on the
+        disk when this returns; else the caller calls `sync_store` before it relies on that.
         Raises BoxgateError; nothing of a failed run is published, and the runner is good for the next one.
         """
         starter = Starter(
@@ -63,12 +65,23 @@ class Runner:
             if self._pool is None and attachment is None:
                 with suppress(BoxgateError):  # the course of the run raises it in its turn
                     starter.begin(self._files.digest(config, store))
-            return self._run(config, starter, reuse=reuse, watcher=watcher or Watcher(), store=store, record=record)
+            watcher = watcher or Watcher()
+            return self._run(
+                config, starter, reuse=reuse, watcher=watcher, store=store, record=record, durable=durable
+            )
         finally:
             starter.drop()
 
     def _run(
-        self, config: RunConfig, starter: Starter, *, reuse: bool, watcher: Watcher, store: Path, record: Path | None
+        self,
+        config: RunConfig,
+        starter: Starter,
+        *,
+        reuse: bool,
+        watcher: Watcher,
+        store: Path,
+        record: Path | None,
+        durable: bool,
     ) -> Finished:
         # Loading the engine takes longer than the start of a strategy, which goes on meanwhile.
         from boxgate_server.course import Course
@@ -87,6 +100,7 @@ class Runner:
                 watcher=watcher,
                 store=store,
                 recorder=recorder,
+                durable=durable,
             )
             return course.execute(reuse)
 

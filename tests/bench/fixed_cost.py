@@ -22,6 +22,7 @@ from typing import Final
 
 from end_to_end import CONFIG, MINUTE_NS, REPOSITORY, START_NS, freeze_walk
 
+from boxgate_engine.artefacts import sync_store
 from boxgate_engine.config import RunConfig, parse_config
 from boxgate_engine.timestamps import format_utc
 from boxgate_server.runner import Runner
@@ -29,6 +30,8 @@ from boxgate_server.sidecars import Fresh
 
 _HISTORY_BARS: Final = 2_000
 _WARM_RUNS: Final = 5
+_RUNS_PER_SYNC: Final = 16
+"""As a matrix syncs its store: once for some runs, before it notes that they are complete."""
 _KINDS: Final[dict[str, Fresh | None]] = {"reused": None, "forked": "forked", "process": "process"}
 
 
@@ -69,7 +72,9 @@ def _timed(store: Path, folder: Path, base: RunConfig, runs: int, fresh: Fresh |
         for number in range(-_WARM_RUNS, runs):
             config = _with_params(base, number + _WARM_RUNS)
             wall_s, cpu_s = time.perf_counter(), time.process_time()
-            finished = runner.run(config, store=store, fresh=fresh)
+            finished = runner.run(config, store=store, fresh=fresh, durable=False)
+            if number % _RUNS_PER_SYNC == 0:
+                sync_store(store)
             if number >= 0:
                 walls.append(time.perf_counter() - wall_s)
                 cpus.append(time.process_time() - cpu_s)
