@@ -66,9 +66,7 @@ class Runner:
                 with suppress(BoxgateError):  # the course of the run raises it in its turn
                     starter.begin(self._files.digest(config, store))
             watcher = watcher or Watcher()
-            return self._run(
-                config, starter, reuse=reuse, watcher=watcher, store=store, record=record, durable=durable
-            )
+            return self._run(config, starter, reuse=reuse, watcher=watcher, store=store, record=record, durable=durable)
         finally:
             starter.drop()
 
