@@ -22,13 +22,15 @@ def document(
     footer: str,
     data: Mapping[str, Any],
     scripts: Sequence[str],
+    styles: Sequence[str] = (),
     assets: Assets = "inline",
 ) -> str:
     """Return a page, equal for equal input.
 
     title: plain text. header, body, footer: HTML, the header with `bar` in it. data: JSON values; the script reads
     them, and so can anybody from the element `boxgate-data`. scripts: files of the folder `browser`, in order, after
-    the common ones. assets: `inline` carries the chart library in the page; `shared` refers to ../_assets/.
+    the common ones. styles: likewise, after those of every page. assets: `inline` carries the chart library in the
+    page; `shared` refers to ../_assets/.
     """
     script = _script(scripts)
     return (
@@ -37,7 +39,7 @@ def document(
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="generator" content="Boxgate">\n'
         f"<title>{esc(title)} · Boxgate</title>\n"
-        f"<style>\n{_part('page.css')}</style>\n</head>\n<body>\n"
+        f"<style>\n{''.join(map(_part, ('page.css', *styles)))}</style>\n</head>\n<body>\n"
         f"{header}<main>\n{body}</main>\n{footer}"
         f'<script type="application/json" id="boxgate-data">{script_json(data)}</script>\n'
         f"{_library(assets)}<script>{script}</script>\n</body>\n</html>\n"

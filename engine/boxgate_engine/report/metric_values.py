@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from boxgate_engine.report.numerals import UNDEFINED, count, duration, money, number, percent
 
@@ -35,17 +35,37 @@ _SUFFIXES: Final = {
 """What the unit of a value does not tell."""
 
 
+Kind = Literal["percent", "money", "duration", "count", "number"]
+
+
+def metric_kind(path: str) -> Kind:
+    """Return how the values of a metric are shown."""
+    if path in _PERCENT:
+        return "percent"
+    if path in _MONEY or path.startswith("costs."):
+        return "money"
+    if path.endswith("_ns"):
+        return "duration"
+    return "count" if path in _COUNTS or path.startswith("counts.") else "number"
+
+
+def is_signed(path: str) -> bool:
+    """Return whether a metric is a result, whose gain is told by its sign, too."""
+    return path in _SIGNED
+
+
 def shown_metric(path: str, value: Any, currency: str) -> str:
     """Return a metric with its unit, a dash for None. path: such as `risk.max_drawdown`."""
     if value is None:
         return UNDEFINED
-    if path in _PERCENT:
+    kind = metric_kind(path)
+    if kind == "percent":
         return percent(value, signed=path in _SIGNED)
-    if path in _MONEY or path.startswith("costs."):
+    if kind == "money":
         return money(value, currency, signed=path in _SIGNED)
-    if path.endswith("_ns"):
+    if kind == "duration":
         return duration(value)
-    return count(value) if path in _COUNTS or path.startswith("counts.") else number(value)
+    return count(value) if kind == "count" else number(value)
 
 
 def metric_title(path: str) -> str:

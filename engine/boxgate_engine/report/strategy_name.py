@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -16,8 +17,13 @@ def strategy_name(files: RunFiles) -> str:
     identity, resolved = files.config["identity"]["strategy"], files.config["resolved"].get("strategy", {})
     if identity.get("name"):
         return str(identity["name"])
-    scripts = [PurePosixPath(part) for part in resolved.get("command", [])]
+    return command_name(resolved.get("command", [])) or "Attached strategy"
+
+
+def command_name(command: Sequence[str]) -> str:
+    """Return the name of what a command starts, empty for no command."""
+    scripts = [PurePosixPath(part) for part in command]
     script = next((part for part in scripts if part.suffix), scripts[-1] if scripts else None)
     if script is None:
-        return "Attached strategy"
+        return ""
     return script.parent.name if script.stem in _PLAIN_SCRIPTS and script.parent.name else script.stem

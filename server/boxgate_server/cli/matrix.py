@@ -178,6 +178,32 @@ def best_command(
     answer(SCHEMA, work, _show_best, as_json=as_json, debug=debug)
 
 
+@matrix_app.command("report")
+def report_command(
+    config: Config,
+    overrides: Overrides = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write the page to this file.")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Folder for a picture of every chart; needs the extra png.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", dir_okay=False, help="The index as one CSV file.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="The index as one Parquet file.")
+    ] = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Build the page of a matrix from its index: all runs, maps, fronts, folds, costs, failures; and export them."""
+    from boxgate_server.cli.matrix_report import Outputs, report_matrix
+
+    def planned() -> tuple[MatrixFile, MatrixFolder]:
+        file, _, folder = _planned(config, overrides)
+        return file, folder
+
+    outputs = Outputs(page=output, png=png, csv=csv, parquet=parquet)
+    report_matrix(planned, outputs, as_json=as_json, debug=debug)
+
+
 def _planned(config: Path, overrides: list[str] | None) -> tuple[MatrixFile, Plan, MatrixFolder]:
     """Return the file, its plan and its folder; problems name their line."""
     file = load_matrix(config, overrides or [])

@@ -29,6 +29,8 @@ _BARS_MAX: Final = 20
 Figures = Mapping[str, Any]
 Draw = Callable[[Any], None]
 """Draws on axes of matplotlib, which carry no types."""
+Picture = tuple[str, tuple[float, float], Draw]
+"""Title, size in inches, what draws it."""
 
 
 def write_pictures(figures: Figures, folder: Path) -> list[Path]:
@@ -37,6 +39,11 @@ def write_pictures(figures: Figures, folder: Path) -> list[Path]:
     figures: the data of the page. Equal data give equal pictures in the same environment. Raises UserMistake
     EXTRA_MISSING without matplotlib.
     """
+    return draw_pictures(_charts(figures), folder)
+
+
+def draw_pictures(pictures: Mapping[str, Picture], folder: Path) -> list[Path]:
+    """Write each picture as a PNG by its name and return the paths. Raises UserMistake EXTRA_MISSING."""
     if importlib.util.find_spec("matplotlib") is None:
         raise UserMistake(
             "pictures need matplotlib, which is not installed",
@@ -49,7 +56,7 @@ def write_pictures(figures: Figures, folder: Path) -> list[Path]:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, (title, size, draw) in sorted(_charts(figures).items()):
+    for name, (title, size, draw) in sorted(pictures.items()):
         path = folder / f"{name}.png"
         _save(path, title, size, draw)
         written.append(path)
@@ -63,7 +70,7 @@ def _save(path: Path, title: str, size: tuple[float, float], draw: Draw) -> None
     with rc_context({"font.family": "DejaVu Sans", "font.size": 9.0, "axes.unicode_minus": True}):
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained", facecolor="white")
         axes = figure.subplots()
-        axes.set_title(_plain(title), loc="left", fontsize=11, fontweight="bold")
+        axes.set_title(plain_text(title), loc="left", fontsize=11, fontweight="bold")
         axes.grid(visible=True, color="#e9ecf0", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -73,10 +80,9 @@ def _save(path: Path, title: str, size: tuple[float, float], draw: Draw) -> None
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def _charts(figures: Figures) -> dict[str, tuple[str, tuple[float, float], Draw]]:
-    """Return name → (title, size in inches, what draws it)."""
+def _charts(figures: Figures) -> dict[str, Picture]:
     currency = figures["currency"]
-    found: dict[str, tuple[str, tuple[float, float], Draw]] = {
+    found: dict[str, Picture] = {
         "equity": (f"Equity, {currency}", _WIDE, lambda axes: _equity(axes, figures)),
         "drawdown": ("Drawdown, %", _LOW, lambda axes: _drawdown(axes, figures["drawdown"])),
         "costs": (f"Costs by kind, {currency}", _LOW, lambda axes: _costs(axes, figures["costs"]["kinds"])),
@@ -109,7 +115,7 @@ def _charts(figures: Figures) -> dict[str, tuple[str, tuple[float, float], Draw]
 def _equity(axes: Any, figures: Figures) -> None:
     for number, one in enumerate(figures["benchmark"]):
         style = {"color": _HELD[number % len(_HELD)], "linewidth": 0.9, "linestyle": (0, (2, 2))}
-        axes.plot(_moments(one), one["value"], label=_plain(f"{one['instrument']} held"), **style)
+        axes.plot(_moments(one), one["value"], label=plain_text(f"{one['instrument']} held"), **style)
     _line(axes, _moments(figures["equity"]), figures["equity"]["value"], color=_ACCENT, label="Equity", linewidth=1.3)
     axes.axhline(figures["metrics"]["equity"]["initial"], color=_MUTED, linewidth=0.8, linestyle=":")
     _thousands(axes.yaxis)
@@ -150,7 +156,7 @@ def _instruments(axes: Any, found: list[dict[str, Any]]) -> None:
 
 def _bars(axes: Any, names: list[str], values: list[float], *, above: str, below: str) -> None:
     axes.barh(range(len(names)), values, color=[above if value >= 0 else below for value in values], height=0.6)
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set_yticks(range(len(names)), [plain_text(name) for name in names])
     axes.invert_yaxis()
     axes.axvline(0.0, color=_MUTED, linewidth=0.8)
     _thousands(axes.xaxis)
@@ -192,7 +198,7 @@ def _excursion(figures: Figures, name: str, sign: float, title: str) -> Draw:
                 reach[chosen], net[chosen], s=14, c=color, marker=marker, alpha=0.6, label=label, linewidths=0.8
             )
         axes.axhline(0.0, color=_MUTED, linewidth=0.8)
-        axes.set_xlabel(_plain(f"{title}, {figures['currency']}"))
+        axes.set_xlabel(plain_text(f"{title}, {figures['currency']}"))
         axes.legend(frameon=False)
         _thousands(axes.xaxis)
         _thousands(axes.yaxis)
@@ -250,6 +256,6 @@ def _thousands(axis: Any) -> None:
     axis.set_major_formatter("{x:,.10g}")
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Return text in which no dollar sign begins a formula."""
     return text.replace("$", r"\$")

@@ -1,0 +1,109 @@
+"""The page of a matrix: its index together with what its file and its ledger say."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from boxgate_engine.config import CostsConfig
+from boxgate_server.cli.answer import without_frames
+from boxgate_server.matrix.config.load import MatrixFile
+from boxgate_server.matrix.config.model import WalkForwardConfig
+from boxgate_server.matrix.config.spans import span_text
+from boxgate_server.matrix.keeping.folder import MatrixFolder, store_failed
+from boxgate_server.matrix.keeping.ledger import Ledger
+
+
+def page_path(folder: MatrixFolder) -> Path:
+    """Return where the page of a matrix stands unless another place is named."""
+    return folder.path / "report.html"
+
+
+def page_figures(file: MatrixFile, folder: MatrixFolder, page: Path) -> dict[str, Any]:
+    """Return the data of the page. page: where it will stand, for the addresses of the runs' pages.
+
+    Raises UserMistake (INDEX_MISSING, INDEX_UNREADABLE).
+    """
+    # Imported here: planning and computing do without a page.
+    from boxgate_engine.report.matrix import Constraint, MatrixFacts, Objective, matrix_page_data
+    from boxgate_engine.report.strategy_name import command_name
+
+    matrix = file.matrix
+    search = matrix.search
+    trials = "" if search.trials is None else f", {search.trials:,} trials"
+    return matrix_page_data(
+        folder.index,
+        MatrixFacts(
+            matrix_id=folder.matrix_id,
+            name=command_name(file.base.strategy.command),
+            currency=file.base.account.currency,
+            search=f"{search.method}{trials}",
+            objectives=tuple(
+                Objective(metric=one.metric, is_better_large=one.is_better_large) for one in search.objectives
+            ),
+            constraints=tuple(Constraint(metric=one.metric, low=one.min, high=one.max) for one in search.constraints),
+            walk_forward=None if matrix.walk_forward is None else _walk_words(matrix.walk_forward),
+            cost_sets=cost_words(matrix.costs or (file.base.costs,)),
+            reasons=_reasons(folder),
+            runs_at=Path(os.path.relpath(folder.runs.resolve(), page.resolve().parent)).as_posix(),
+            has_page=lambda run_id: (folder.runs / run_id / "report.html").exists(),
+        ),
+    )
+
+
+def write_page(figures: dict[str, Any], page: Path) -> Path:
+    """Write the page as a whole and return its path. Raises StoreFailed."""
+    from boxgate_engine.report.matrix import render_matrix_page
+
+    aside = page.with_name(f".{page.name}.{os.getpid()}")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(render_matrix_page(figures), encoding="utf-8", newline="\n")
+        aside.replace(page)
+    except OSError as error:
+        raise store_failed(error, page) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return page
+
+
+def cost_words(sets: tuple[CostsConfig, ...]) -> tuple[str, ...]:
+    """Return what each set of costs is by the keys in which they differ."""
+    dumped = [one.model_dump(mode="json") for one in sets]
+    differing = [key for key in dumped[0] if any(one[key] != dumped[0][key] for one in dumped)]
+
+    def words(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+    if not differing:
+        return ("one set",)
+    return tuple(", ".join(f"{key} {words(one[key])}" for key in differing) for one in dumped)
+
+
+def _walk_words(walk: WalkForwardConfig) -> str:
+    lengths = {
+        "train": walk.train,
+        "test": walk.test,
+        "step": walk.step_ns,
+        "purge": walk.purge,
+        "embargo": walk.embargo,
+    }
+    told = [f"{name} {span_text(length)}" for name, length in lengths.items() if length]
+    return ", ".join([walk.mode, *told])
+
+
+def _reasons(folder: MatrixFolder) -> dict[str, Any]:
+    """Return why runs failed, by run id; equal reasons are one object."""
+    from boxgate_engine.report.matrix import Reason
+
+    known: dict[Reason, Reason] = {}
+    found: dict[str, Reason] = {}
+    with Ledger(folder.ledger) as ledger:
+        for entry in ledger.entries("failed"):
+            if entry.failure is not None:
+                told = {name: getattr(entry.failure, name) for name in ("code", "where", "expected", "remedy")}
+                reason = Reason(**told, what=without_frames(entry.failure.what, debug=False))
+                found[entry.run_id] = known.setdefault(reason, reason)
+    return found
