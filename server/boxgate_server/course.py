@@ -355,6 +355,7 @@ class Course:
             watcher=Watcher(),
             store=self.store,
             recorder=None,
+            durable=self.durable,
         )
         variant.start_ns, variant.end_ns, variant.warmups = self.start_ns, self.end_ns, self.warmups
         variant.seed, variant.run_id, variant.digest = self.seed, self.run_id, self.digest

@@ -22,9 +22,11 @@ from boxgate_server.sidecars.event_stream import EventStream
 from boxgate_server.sidecars.process import SidecarProcess
 
 
-def fail(sidecars: Starter, name: str, *arguments: str, mode: str = "debug", **limits: float) -> BoxgateError:
+def fail(
+    sidecars: Starter, name: str, *arguments: str, mode: str = "debug", driven: bool = False, **limits: float
+) -> BoxgateError:
     with pytest.raises(BoxgateError) as caught:
-        sidecars.run(name, *arguments, mode=mode, **limits)
+        sidecars.run(name, *arguments, mode=mode, driven=driven, **limits)
     error = caught.value
     assert isinstance(error, RunFailed)
     assert all((error.what, error.where, error.expected, error.remedy))
