@@ -20,8 +20,8 @@ from typing import Any, Final, Literal, NamedTuple
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import StoreFailed
 from boxgate_server.matrix.execution.work import Failure, Outcome
-from boxgate_server.matrix.keeping import lease, trials
-from boxgate_server.matrix.keeping.trials import Told, Trial
+from boxgate_server.matrix.keeping import lease, proposals
+from boxgate_server.matrix.keeping.proposals import Told, Trial
 from boxgate_server.matrix.planning.plan import Planned
 
 State = Literal["pending", "complete", "failed"]
@@ -39,7 +39,7 @@ _SCHEMA: Final = (
     ) WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS metrics (run BLOB PRIMARY KEY, names INTEGER NOT NULL, numbers BLOB) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS names (number INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE)",
-    *trials.SCHEMAS,
+    *proposals.SCHEMAS,
     lease.SCHEMA,
 )
 
@@ -221,22 +221,22 @@ class Ledger:
     def propose(self, generation: int, sets: Sequence[Mapping[str, ParamValue]]) -> None:
         """Note the sets of the next generation of a search."""
         with self._errors(), self._writing():
-            trials.propose(self._db, generation, sets)
+            proposals.propose(self._db, generation, sets)
 
     def close_generation(self, generation: int, told: Sequence[Told], digest: str) -> None:
         """Note what a generation made, and the digest of the search up to here."""
         with self._errors(), self._writing():
-            trials.close(self._db, generation, told, digest)
+            proposals.close(self._db, generation, told, digest)
 
     def trials(self) -> list[Trial]:
         """Return every trial of a search, in the order in which they were proposed."""
         with self._errors():
-            return trials.read(self._db)
+            return proposals.read(self._db)
 
     def generations(self) -> list[str]:
         """Return the digest of each generation of a search that is computed."""
         with self._errors():
-            return trials.digests(self._db)
+            return proposals.digests(self._db)
 
     def request_cancel(self) -> None:
         """Ask the driver, whoever it is, to stop."""

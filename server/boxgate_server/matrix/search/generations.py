@@ -11,7 +11,7 @@ from typing import Any
 from boxgate_engine.config.model import ParamValue
 from boxgate_engine.errors import RunFailed
 from boxgate_server.matrix.keeping.ledger import Ledger
-from boxgate_server.matrix.keeping.trials import Told, Trial
+from boxgate_server.matrix.keeping.proposals import Told, Trial
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.proposed import ListedSpace
 from boxgate_server.matrix.search.judgement import judge

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from boxgate_server.matrix.config.model import ConstraintConfig
 from boxgate_server.matrix.keeping.ledger import Ledger
-from boxgate_server.matrix.keeping.trials import Told
+from boxgate_server.matrix.keeping.proposals import Told
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.setting import Setting
 

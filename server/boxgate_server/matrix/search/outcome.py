@@ -8,7 +8,7 @@ from typing import Any, Final
 from boxgate_server.matrix.config.model import ObjectiveConfig
 from boxgate_server.matrix.keeping.folder import MatrixFolder, write_json
 from boxgate_server.matrix.keeping.ledger import Ledger
-from boxgate_server.matrix.keeping.trials import Trial
+from boxgate_server.matrix.keeping.proposals import Trial
 from boxgate_server.matrix.planning.plan import Plan
 
 SEARCH: Final = "search.json"

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.trial import Trial, TrialState
 
 from boxgate_server.matrix.config.model import SearchConfig
-from boxgate_server.matrix.keeping.trials import Told
+from boxgate_server.matrix.keeping.proposals import Told
 from boxgate_server.matrix.planning.proposed import Point, SearchAxis
 
 

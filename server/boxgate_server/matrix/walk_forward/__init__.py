@@ -1,0 +1,1 @@
+"""Walk-forward: the best on train judged on test, fold after fold, and what that tells of the parameters."""
