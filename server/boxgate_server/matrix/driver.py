@@ -114,9 +114,9 @@ def drive(
                         break
             except BoxgateError:
                 with suppress(BoxgateError):  # what it failed for is told, not what came of it
-                    close_matrix(folder, ledger, plan)
+                    close_matrix(folder, ledger, plan, file)
                 raise
-            index = close_matrix(folder, ledger, plan)
+            index = close_matrix(folder, ledger, plan, file)
             return Driven(
                 counts=ledger.counts(),
                 computed=course.computed,

@@ -286,7 +286,7 @@ class Ledger:
             yield
         except (sqlite3.Error, OSError) as error:
             raise StoreFailed(
-                f"the ledger of the matrix cannot be used: {error}", where=str(self.path), code=_code(error)
+                f"the ledger of the matrix cannot be used: {error}", where=str(self.path), code=store_code(error)
             ) from error
 
     def _all_names(self) -> dict[int, tuple[str, ...]]:
@@ -323,7 +323,8 @@ def _entry(row: tuple[Any, ...], names: Mapping[int, tuple[str, ...]]) -> Entry:
     return Entry(f"r_{run.hex()}", setting, params, _STATES[state], attempts, digest, failure, metrics)
 
 
-def _code(error: sqlite3.Error | OSError) -> str:
+def store_code(error: sqlite3.Error | OSError) -> str:
+    """Return the code of a StoreFailed for what SQLite or the disk refuses."""
     number = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if number == sqlite3.SQLITE_FULL:
         return "STORE_FULL"
