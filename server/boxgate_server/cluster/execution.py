@@ -15,7 +15,7 @@ from typing import Final
 
 from boxgate_engine.config import RunConfig
 from boxgate_engine.errors import BoxgateError, RunFailed
-from boxgate_server.cluster.messages import START_FAILED, Done, Job, Joined, Ready, Shipment, Stopped, Work
+from boxgate_server.cluster.messages import LOST, START_FAILED, Done, Job, Joined, Ready, Shipment, Stopped, Work
 from boxgate_server.cluster.reach import check_address
 from boxgate_server.cluster.settings import attached_environment, embedded_environment, make_folder
 from boxgate_server.matrix.execution.work import Group, Outcome, Task
@@ -142,7 +142,7 @@ class RayExecution:
         """Start the host again, which computes what is open, unless it says that this is of no use."""
         self.close()
         self._vain_starts += 1
-        if told is not None and told.code != START_FAILED:
+        if told is not None and told.code not in (START_FAILED, LOST):
             raise told.error()
         if self._vain_starts < _STARTS_MAX:
             self._start()
@@ -150,7 +150,7 @@ class RayExecution:
         error: BoxgateError = (
             RunFailed(
                 f"Ray died {self._vain_starts} times without a run coming back",
-                code="RAY_LOST",
+                code=LOST,
                 where="Ray",
                 expected="Ray living while the matrix is computed",
                 remedy="look at the memory of the host, then boxgate matrix resume: nothing that is done is lost",

@@ -22,7 +22,7 @@ from typing import Final, NoReturn
 
 from boxgate_engine.errors import BoxgateError, RunFailed
 from boxgate_server.cluster.crew import Crew
-from boxgate_server.cluster.messages import START_FAILED, Done, Job, Ready, Stopped, Work
+from boxgate_server.cluster.messages import LOST, START_FAILED, Done, Job, Ready, Stopped, Work
 from boxgate_server.cluster.reach import attach
 from boxgate_server.cluster.settings import embedded_arguments
 
@@ -46,8 +46,21 @@ def main(descriptor: int, folder: str) -> None:
         Host(pipe, inbox, job, folder).serve()
     except BoxgateError as error:
         pipe.send(Stopped.of(error))
+    except Exception as error:
+        pipe.send(Stopped.of(_lost(error)))
     finally:
         _end(folder)
+
+
+def _lost(error: Exception) -> RunFailed:
+    """Return what tells that Ray does not answer any more as it should."""
+    return RunFailed(
+        f"Ray failed: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
+        code=LOST,
+        where="Ray",
+        expected="Ray living while the matrix is computed",
+        remedy="look at the memory of its nodes, then boxgate matrix resume: nothing that is done is lost",
+    )
 
 
 class Host:

@@ -13,6 +13,8 @@ from boxgate_server.matrix.execution.work import Outcome, Task
 
 START_FAILED: Final = "RAY_START"
 """Ray did not start on this host, which may be busy: another try may do better."""
+LOST: Final = "RAY_LOST"
+"""Ray failed while it was used: as START_FAILED."""
 
 
 @dataclass(frozen=True, kw_only=True)

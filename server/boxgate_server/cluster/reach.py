@@ -60,9 +60,13 @@ def _check_nodes(job: Job, nodes: list[dict[str, Any]]) -> None:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    ask = ray.remote(this_build).options(num_cpus=0, max_retries=0)
+    ask = ray.remote(_tell_build)
     asked = {
-        ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(): node
+        ask.options(
+            num_cpus=0,
+            max_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        ).remote(): node
         for node in nodes
     }
     deadline = time.monotonic() + _NODES_S
@@ -79,6 +83,11 @@ def _check_nodes(job: Job, nodes: list[dict[str, Any]]) -> None:
                 remedy="install the same Boxgate there, or take the node out of the cluster",
             ) from error
         check_build(job.build, theirs, node=name)
+
+
+def _tell_build() -> Build:
+    """Return what a node runs; Ray sends functions, and nothing that is cached."""
+    return this_build()
 
 
 def _refused(address: str, error: Exception) -> UserMistake:

@@ -59,16 +59,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
             sys.executable, "-c", _START, "start", "--block", "--node-ip-address=127.0.0.2", "--num-cpus=1",
             f"--temp-dir={folder}/{number}", "--object-store-memory=80000000", *where,
         ]  # fmt: skip
-        running.append(
-            subprocess.Popen(
-                command,
-                env={**environment, "BOXGATE_NODE_CACHE": str(folder / f"node-{number}")},
-                stdin=subprocess.DEVNULL,
-                stdout=(folder / f"log-{number}").open("wb"),
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+        with (folder / f"log-{number}").open("wb") as log:
+            running.append(
+                subprocess.Popen(
+                    command,
+                    env={**environment, "BOXGATE_NODE_CACHE": str(folder / f"node-{number}")},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             )
-        )
         deadline = time.monotonic() + 180
         while b"Ray runtime started" not in (folder / f"log-{number}").read_bytes():
             assert time.monotonic() < deadline, (folder / f"log-{number}").read_text()
@@ -109,7 +110,7 @@ def _slices(place: Path) -> dict[str, str]:
     return {
         path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in place.glob("cache/**/slices/*")
-        if path.is_file() and path.suffix == ".arrow"
+        if path.is_file()
     }
 
 

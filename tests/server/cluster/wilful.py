@@ -16,7 +16,10 @@ class Wilful(Strategy):
     only = IntParameter(0, doc="The value of every that it is for, 0 for all.")
 
     def supports(self) -> tuple[str, ...]:
-        return ("RESET",)
+        return ("RESET", "HISTORY_HANDLES")
+
+    def history_events(self) -> int:
+        return 50
 
     def on_event(self, event: Bar) -> Signal | None:
         if event.seq == 30 and self.will and self.only in (0, self.every):
