@@ -52,6 +52,7 @@ DUELS: Final = (
         (
             vectorbt("vectorbt", "vectorbt (Numba)", "numba", "fast"),
             vectorbt("vectorbt_rust", "vectorbt (with its Rust extension)", "auto", "fast"),
+            vectorbt("vectorbt_files", "vectorbt (Numba), stats() and files", "numba", "files"),
             vectorbt("vectorbt_stats", "vectorbt (with its Rust extension) and stats()", "auto", "stats"),
         ),
         {"vectorbt": 1.5},
