@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from boxgate_engine.artefacts import prepare_store
+from boxgate_engine.artefacts import prepare_store, sync_store
 from boxgate_engine.errors import BoxgateError, StoreFailed
 from boxgate_server.matrix.closing import close_matrix
 from boxgate_server.matrix.config.load import MatrixFile
@@ -116,6 +116,7 @@ def drive(
                 with suppress(BoxgateError):  # what it failed for is told, not what came of it
                     close_matrix(folder, ledger, plan, file)
                 raise
+            sync_store(folder.runs)  # once for all runs
             index = close_matrix(folder, ledger, plan, file)
             return Driven(
                 counts=ledger.counts(),
