@@ -3,9 +3,9 @@
 Means by `MA.run`, entries and exits as arrays of truth values, `Portfolio.from_signals`: all on NumPy arrays, which is
 quicker here than pandas and `ma_crossed_above`. A decision at a close is filled at the next open: the signals are
 shifted by one bar and the price is the open. `fast` reads the records of the trades and the total return; `stats` makes
-the table of metrics as well. `files` also writes what a run of Boxgate writes: metrics as JSON, trades as CSV, orders and
-the curve of the value in NumPy's own format, the quickest that this environment has. Engine `auto` takes the optional
-Rust extension wherever it can be taken.
+the table of metrics as well. `files` also writes what a run of Boxgate writes: metrics as JSON, trades as CSV, orders
+and the curve of the value in NumPy's own format, the quickest that this environment has. Engine `auto` takes the
+optional Rust extension wherever it can be taken.
 """
 
 from __future__ import annotations
