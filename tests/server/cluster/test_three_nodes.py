@@ -110,7 +110,7 @@ def _slices(place: Path) -> dict[str, str]:
     return {
         path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in place.glob("cache/**/slices/*")
-        if path.is_file()
+        if path.suffix == ".arrow"
     }
 
 

@@ -34,6 +34,14 @@ class Wilful(Strategy):
         while not (place / "go").exists():
             time.sleep(0.02)
 
+    def will_dawdle(self, event: Bar) -> None:
+        place = Path("witness")
+        if not (place / "hurry").exists():
+            mark = place / f"{event.symbol}-{self.every}-{event.time_ns}"
+            mark.touch()
+            time.sleep(0.3)
+            mark.unlink(missing_ok=True)
+
     def will_raise(self, event: Bar) -> None:
         raise RuntimeError("lost the plot")
 
