@@ -16,6 +16,7 @@ from boxgate_engine.config import locate_problems
 from boxgate_engine.errors import ConfigInvalid, UserMistake
 from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line, visible, without_frames
 from boxgate_server.cli.app import AsJson, Debug, PlainFlags
+from boxgate_server.cli.matrix_outcome import deflation_words, outcome_fields, outcome_rows
 from boxgate_server.cli.numerals import count, duration, rate
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import show_rows
@@ -28,6 +29,8 @@ from boxgate_server.matrix.keeping.ledger import Counts, Entry, Ledger
 from boxgate_server.matrix.planning.estimate import estimate
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.planner import make_plan
+from boxgate_server.matrix.search.generations import sets_to_come
+from boxgate_server.matrix.trials.deflation import deflation
 
 SCHEMA: Final = "boxgate.matrix/1"
 _WATCH_S: Final = 1.0
@@ -112,13 +115,13 @@ def status_command(
     """Tell how far a matrix is: runs complete, failed and pending, and who computes."""
 
     def work() -> JsonObject:
-        _, _, folder = _planned(config, overrides)
+        _, plan, folder = _planned(config, overrides)
         folder.must_exist()
         with Ledger(folder.ledger) as ledger:
             while watch and ledger.driver() is not None:
                 line(_people(), _status_line(ledger.counts()))
                 time.sleep(_WATCH_S)
-            return _status(folder, ledger)
+            return _status(folder, ledger, plan)
 
     answer(SCHEMA, work, _show_status, as_json=as_json, debug=debug)
 
@@ -128,13 +131,13 @@ def cancel_command(config: Config, overrides: Overrides = None, as_json: AsJson 
     """Let the driver of a matrix stop after what it is computing. Nothing is lost; resume goes on."""
 
     def work() -> JsonObject:
-        _, _, folder = _planned(config, overrides)
+        _, plan, folder = _planned(config, overrides)
         folder.must_exist()
         with Ledger(folder.ledger) as ledger:
             was_driven = ledger.driver() is not None
             if was_driven:
                 ledger.request_cancel()
-            return {**_status(folder, ledger), "cancelled": was_driven}
+            return {**_status(folder, ledger, plan), "cancelled": was_driven}
 
     def show(fields: JsonObject, console: Console) -> None:
         told = "the driver was asked to stop" if fields["cancelled"] else "nobody computes this matrix"
@@ -156,7 +159,7 @@ def best_command(
 ) -> None:
     """Show the best run by the objective of the search, with walk-forward the best of each fold and its test.
 
-    With walk-forward the configuration that is written is the choice of the last fold, on the window of its test.
+    With walk-forward the configuration that is written is the choice of the last fold, on its train window.
     """
 
     def work() -> JsonObject:
@@ -164,7 +167,8 @@ def best_command(
         folder.must_exist()
         with Ledger(folder.ledger) as ledger:
             chosen = best_runs(plan, ledger, file.matrix.search)
-        last = chosen[-1]
+            last = chosen[-1]
+            luck = deflation(folder, ledger, plan, last.run_id)
         if write is not None:
             _write(write, config_text(best_config(plan, last), _remark(file, last)))
         return {
@@ -172,6 +176,7 @@ def best_command(
             "objective": str(file.matrix.search.objectives[0]),
             "best": {**asdict(last), "artifacts": str((folder.runs / last.run_id).resolve())},
             "folds": [asdict(one) for one in chosen] if last.fold is not None else [],
+            "trials": asdict(luck),
             "written": None if write is None else str(write),
         }
 
@@ -241,7 +246,8 @@ def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: 
         ended.append(driven)
         with Ledger(folder.ledger) as ledger:
             failures = _failures(ledger)
-        return _driven_fields(plan, folder, driven, failures, startup_s)
+            to_come = sets_to_come(plan, ledger) * len(plan.settings)
+        return {**_driven_fields(plan, folder, driven, failures, startup_s, to_come), **outcome_fields(folder)}
 
     answer(SCHEMA, work, _show_driven, as_json=as_json, debug=debug, known=known)
     if ended[0].cancelled:
@@ -251,17 +257,17 @@ def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: 
 
 
 def _driven_fields(
-    plan: Plan, folder: MatrixFolder, driven: Driven, failures: list[JsonObject], startup_s: float
+    plan: Plan, folder: MatrixFolder, driven: Driven, failures: list[JsonObject], startup_s: float, to_come: int
 ) -> JsonObject:
     counts = driven.counts
     status = "cancelled" if driven.cancelled else "failed" if counts.failed else "complete"
     return {
         "status": status,
         "matrix_id": plan.matrix_id,
-        "planned": counts.planned,
+        "planned": counts.planned + to_come,
         "complete": counts.complete,
         "failed": counts.failed,
-        "pending": counts.pending,
+        "pending": counts.pending + to_come,
         "reused": driven.reused,
         "computed": driven.computed,
         "store": str(folder.store.resolve()),
@@ -274,16 +280,18 @@ def _driven_fields(
     }
 
 
-def _status(folder: MatrixFolder, ledger: Ledger) -> JsonObject:
+def _status(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> JsonObject:
     counts, driver = ledger.counts(), ledger.driver()
-    state = "running" if driver else "failed" if counts.failed else "pending" if counts.pending else "complete"
+    to_come = sets_to_come(plan, ledger) * len(plan.settings)
+    pending = counts.pending + to_come
+    state = "running" if driver else "failed" if counts.failed else "pending" if pending else "complete"
     return {
         "status": state,
         "matrix_id": folder.matrix_id,
-        "planned": counts.planned,
+        "planned": counts.planned + to_come,
         "complete": counts.complete,
         "failed": counts.failed,
-        "pending": counts.pending,
+        "pending": pending,
         "driver": None if driver is None else {"host": driver.host, "pid": driver.pid},
         "store": str(folder.store.resolve()),
         "index": str(folder.index.absolute()) if folder.index.exists() else None,
@@ -410,6 +418,7 @@ def _show_driven(fields: JsonObject, console: Console) -> None:
             ("were there", count(fields["reused"])),
             ("digest", fields["matrix_digest"]),
             ("index", fields["index"]),
+            *outcome_rows(fields),
         ],
     )
     _show_failures(fields, console)
@@ -437,7 +446,10 @@ def _show_best(fields: JsonObject, console: Console) -> None:
         (fields["objective"], f"{best['value']:.6g}"),
         *((name, visible(str(value))) for name, value in best["params"].items()),
         ("folder", best["artifacts"]),
+        ("trials", deflation_words(fields["trials"]["trials"], fields["trials"])),
     ]
+    if best["aggregate"] is not None:
+        rows.insert(1, (f"trial {best['trial']}", f"{best['aggregate']:.6g} over all instruments, windows and costs"))
     if fields["written"]:
         rows.append(("config", visible(fields["written"])))
     show_rows(console, rows)

@@ -106,8 +106,9 @@ def drive(
             try:
                 for part, to_come in _parts(plan, ledger):
                     course.plan = part
-                    noted = ledger.plan(part, part.first * len(plan.settings) + part.count)
-                    course.planned = noted + to_come * len(plan.settings)
+                    known = part.first * len(plan.settings) + part.count
+                    noted = ledger.plan(part, known)
+                    course.planned = noted if plan.proposing is None else known + to_come * len(plan.settings)
                     _tell(course)
                     if not _play(course, _lacking(course, retry_failed), execution):
                         cancelled = True

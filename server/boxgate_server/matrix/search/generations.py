@@ -68,6 +68,11 @@ def known_plan(plan: Plan, ledger: Ledger) -> Plan:
     return replace(plan, space=ListedSpace(plan.proposing.space, sets, len(sets)), first=0)
 
 
+def sets_to_come(plan: Plan, ledger: Ledger) -> int:
+    """Return how many sets a search may still propose, 0 for any other plan."""
+    return 0 if plan.proposing is None else plan.proposing.trials - len(ledger.trials())
+
+
 def _told_before(recorded: Sequence[Trial]) -> list[Told] | None:
     told = [one.told for one in recorded if one.told is not None]
     return told if told and len(told) == len(recorded) else None

@@ -55,6 +55,7 @@ def write_search(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> None:
         "objectives": [one.model_dump(mode="json", exclude_none=True) for one in search.objectives],
         "constraints": [one.model_dump(mode="json", exclude_none=True) for one in search.constraints],
         "generation": search.generation_size,
+        "of": plan.proposing.trials,
         "digests": digests,
         "trials": [_trial(one) for one in trials],
         "best": None if best is None else best.number,

@@ -62,7 +62,7 @@ def deflate(trials: int, ratios: npt.NDArray[np.float64], *, returns: list[float
 def count_trials(folder: MatrixFolder, ledger: Ledger, plan: Plan, family: str) -> None:
     """Count the runs of a matrix, and what else the store has, in its trial ledger. family: name of the dataset."""
     versions = plan.versions
-    with TrialLedger(folder.store) as counted:
+    with TrialLedger(folder.path.parent) as counted:
         counted.name_family(versions.dataset, family)
         counted.count(
             versions.strategy,
@@ -77,7 +77,7 @@ def count_trials(folder: MatrixFolder, ledger: Ledger, plan: Plan, family: str) 
 
 def deflation(folder: MatrixFolder, ledger: Ledger, plan: Plan, run_id: str | None) -> Deflation:
     """Return what the trials of the store mean for a run of a matrix. run_id: None where no run was chosen."""
-    with TrialLedger(folder.store) as counted:
+    with TrialLedger(folder.path.parent) as counted:
         count, ratios = counted.trials(plan.versions.strategy, plan.versions.dataset)
     entry = None if run_id is None else ledger.find(run_id)
     returns = None if run_id is None else _returns(folder.runs / run_id)
@@ -86,7 +86,7 @@ def deflation(folder: MatrixFolder, ledger: Ledger, plan: Plan, run_id: str | No
 
 def write_trials(folder: MatrixFolder, plan: Plan, run_id: str | None, found: Deflation) -> None:
     """Write trials.json beside the index. run_id: of the best run."""
-    with TrialLedger(folder.store) as counted:
+    with TrialLedger(folder.path.parent) as counted:
         family = counted.family(plan.versions.dataset)
     content: dict[str, Any] = {
         "schema": "boxgate.matrix-trials/1",

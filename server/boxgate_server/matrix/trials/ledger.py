@@ -44,10 +44,14 @@ class TrialLedger:
     family. A dataset that has been used by its hash alone is a family of its own until it is used by a name.
     """
 
-    def __init__(self, store: Path) -> None:
-        """Open or make the ledger of a store. Raises StoreFailed where it cannot be written."""
-        self._path = store / FILE
+    def __init__(self, matrices: Path) -> None:
+        """Open or make the ledger of a store. matrices: its folder of matrices, which is no part of any strategy.
+
+        Raises StoreFailed where it cannot be written.
+        """
+        self._path = matrices / FILE
         with self._errors():
+            matrices.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=30.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
