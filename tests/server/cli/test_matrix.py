@@ -165,7 +165,7 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(matrix: Path, boxgate: Ca
     found = Counter(zip(index["p_fault"], index["error_code"], index["attempts"], strict=True))
     assert found == {
         ("none", None, 1): 4,
-        ("raise", "SIDECAR_FAILED", 2): 4,
+        ("raise", "SIDECAR_FAILED", 1): 4,
         ("conflict", "STRATEGY_REFUSED", 1): 4,
     }
     assert "Traceback" not in done.out + done.err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from boxgate_engine.artefacts import read_run
 from boxgate_engine.config import RunConfig
@@ -16,13 +16,36 @@ from boxgate_engine.errors import (
     RunFailed,
     RunIdConflict,
     RunNotFound,
+    SignalError,
     StoreFailed,
     UserMistake,
 )
 from boxgate_engine.identity import run_id
-from boxgate_server.errors import BundleExec
+from boxgate_server.errors import (
+    BundleExec,
+    DescriptionInvalid,
+    MessageTooLarge,
+    RpcMissing,
+    SidecarFailed,
+    UndecodableMessage,
+    Unsolicited,
+)
 from boxgate_server.matrix.execution.work import Failure, Outcome, Task
 from boxgate_server.runner import Runner
+
+_DETERMINISTIC: Final = (
+    UserMistake,
+    NotDeterministic,
+    RunIdConflict,
+    SignalError,
+    SidecarFailed,
+    DescriptionInvalid,
+    RpcMissing,
+    MessageTooLarge,
+    UndecodableMessage,
+    Unsolicited,
+)
+"""Of these the strategy or its user is the cause, so the same run would fail again."""
 
 
 def compute(runner: Runner, config: RunConfig, task: Task, store: Path) -> Outcome:
@@ -77,7 +100,7 @@ def stored_outcome(store: Path, wanted: str) -> Outcome | None:
 
 def failure_of(error: BoxgateError) -> Failure:
     """Return the failure that an error is."""
-    cannot_differ = isinstance(error, (UserMistake, NotDeterministic, RunIdConflict))
+    cannot_differ = isinstance(error, _DETERMINISTIC)
     return Failure(
         code=error.error_code,
         what=error.what,
