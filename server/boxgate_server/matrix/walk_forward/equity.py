@@ -47,14 +47,16 @@ def read_curve(runs: Path, run_id: str, fold: int) -> FoldCurve | None:
 def stitch(curves: Sequence[FoldCurve], cash: float) -> list[FoldCurve]:
     """Return the curves by their start, each begun with what the one before has left; cash: what the first has.
 
-    Each grows as it did alone. Marks that are not after the last one before are left out: where tests touch, the start
-    of the next is the end of the one before. What is lost stays lost: nothing grows from 0 or below.
+    Each grows as it did alone. Marks that are not after the last one before are left out, and what was made until then:
+    where tests touch, the start of the next is the end of the one before. Nothing grows from 0 or below.
     """
     level, last_ns = cash, None
     stitched = []
     for one in sorted(curves, key=lambda curve: (int(curve.times_ns[0]), curve.fold)):
-        kept = slice(None) if last_ns is None else one.times_ns > last_ns
-        times_ns, equity = one.times_ns[kept], one.equity[kept] * (level / one.equity[0])
+        # The marks up to the last one before; what the test made until then was made by another.
+        passed = 0 if last_ns is None else int(np.searchsorted(one.times_ns, last_ns, side="right"))
+        base = float(one.equity[max(passed - 1, 0)])
+        times_ns, equity = one.times_ns[passed:], one.equity[passed:] * (level / base if base > 0.0 else 0.0)
         if len(times_ns) == 0:
             continue
         stitched.append(FoldCurve(fold=one.fold, run_id=one.run_id, times_ns=times_ns, equity=equity))
