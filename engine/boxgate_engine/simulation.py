@@ -233,17 +233,18 @@ class Simulation:
             return end
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
-        table = self._sim.intents if self.orders else self._sim.signals
+        table = _raw(self._sim.intents if self.orders else self._sim.signals)
+        orders = _raw(self._sim.orders)
         rows = self._rows_at_work()
         order_rows = self._open_order_rows() if self.orders else []
         kept = table[rows] if rows else None
-        kept_orders = self._sim.orders[order_rows] if order_rows else None
+        kept_orders = orders[order_rows] if order_rows else None
         state = self._copied(2 * len(rows) + len(order_rows) + self._stamps_left() + 1)
         reach = loop.step(state, quotes, _NO_SIGNALS, _NO_INTENTS, first, end, 0, marks, loop.PLAN)
         if kept is not None:
             table[rows] = kept
         if kept_orders is not None:
-            self._sim.orders[order_rows] = kept_orders
+            orders[order_rows] = kept_orders
         return int(reach)
 
     def _copied(self, updates: int) -> Sim:
@@ -263,10 +264,10 @@ class Simulation:
             )
             planned = self._planned = (self._sim, copy, state_of(copy))
         _, copy, state = planned
-        copy.book[:] = self._sim.book
-        copy.account[:] = self._sim.account
-        for counted in ("fills", "trades", "updates"):
-            copy.account[counted] = 0
+        _raw(copy.book)[:] = _raw(self._sim.book)
+        _raw(copy.account)[:] = _raw(self._sim.account)
+        record = copy.account[0]
+        record["fills"] = record["trades"] = record["updates"] = 0
         return state
 
     def _rows_at_work(self) -> list[int]:
@@ -356,6 +357,11 @@ class Simulation:
 
 _MOMENTS_WITH_PLACES: Final = 64
 """Moments that are settled at a time where positions have names."""
+
+
+def _raw(records: Records) -> Records:
+    """Return a view of the records without their fields: NumPy copies these one by one, and bytes at once."""
+    return records.view(f"V{records.itemsize}")
 
 
 def _fills_max(orders: bool) -> int:
