@@ -31,7 +31,9 @@ def outcome_rows(fields: JsonObject) -> Rows:
     rows: Rows = []
     search, walk, trials = fields["search"], fields["walk_forward"], fields["trials"]
     if search is not None:
-        rows.append(("search", f"{count(search['trials'])} of {count(search['of'])} trials by {search['method']}"))
+        front = f", a front of {count(len(search['front']))}" if search["front"] else ""
+        told = f"{count(search['trials'])} of {count(search['of'])} trials by {search['method']}{front}"
+        rows.append(("search", told))
     for block in [] if walk is None else walk["blocks"]:
         rows.append(("+".join(block["instruments"]), visible(_block_words(block))))
     if trials is not None and trials["best"] is not None:
