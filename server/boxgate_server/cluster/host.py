@@ -109,6 +109,7 @@ class Host:
         try:
             import ray
 
+            _leave_out()
             ray.init(**embedded_arguments(self._folder, workers))
         except Exception as error:
             raise RunFailed(
@@ -136,6 +137,19 @@ class Host:
             for pid in set(_children(os.getpid())) - self._own:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
+
+
+def _leave_out() -> None:
+    """Let Ray start without its autoscaler, its dashboard and its reader of logs.
+
+    Nobody asks them anything here, and they are three processes of Python, half of what a start costs. Ray has no
+    option for it; where it calls them otherwise one day, they are started.
+    """
+    from ray._private.node import Node
+
+    for name in ("start_monitor", "start_api_server", "start_log_monitor"):
+        if hasattr(Node, name):
+            setattr(Node, name, lambda *_, **__: None)
 
 
 def _read(pipe: Connection, inbox: queue.SimpleQueue[Work], folder: str) -> None:

@@ -47,6 +47,7 @@ class Monkey:
             os.kill(victim, signal.SIGKILL)
             phase = "in flight" if flights else "between runs" if self._descendants(driver) else "starting"
             self.log.append({"victim": kind, "pid": victim, "runs": flights, "phase": phase})
+            (self._work / "kills.json").write_text(json.dumps(self.log, indent=1))
         for path in (self._work / "witness").iterdir():
             path.unlink(missing_ok=True)
         return True
@@ -104,7 +105,6 @@ def test_a_thousand_runs_survive_a_hundred_kills(
                 break
         drivers += 1
         driver = start("resume")
-    (work / "kills.json").write_text(json.dumps(monkey.log, indent=1))
     kinds = Counter(one["victim"] for one in monkey.log)
     print(f"kills: {dict(kinds)}, in flight: {sum(one['phase'] == 'in flight' for one in monkey.log)}")
     print(f"drivers: {drivers}")
