@@ -11,9 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
-from boxgate_engine.report.matrix import matrix_page_data, render_matrix_page
+from boxgate_engine.report.matrix import Stitched, matrix_page_data, render_matrix_page
 
 SECTIONS = ("runs", "heatmap", "parallel", "pareto", "stability", "oos", "costs", "failures")
 ROWS = "document.querySelectorAll('#runs-table tbody tr')"
@@ -46,7 +47,7 @@ class Pages:
         evil = "<img src=x onerror=planted=1>"
         self._cases: dict[str, dict[str, Any]] = {
             "twenty": indexes.TWENTY,
-            "thousands": indexes.THOUSANDS,
+            "thousands": {**indexes.THOUSANDS, "stitched": (_stitched(),)},
             "costs": {"cost_sets": ("fees 0.2", "fees 0.4", "fees 1"), "instruments": ("EURUSD", "XAUUSD")},
             "one": {"params": {"fast": [1]}},
             "none": {"pending": 1.0},
@@ -76,6 +77,14 @@ def pages(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pages:
     return Pages(
         load(repository / "tests" / "engine" / "report" / "matrix_indexes.py"), tmp_path_factory.mktemp("pages")
     )
+
+
+def _stitched() -> Stitched:
+    hours = np.arange(300, dtype=np.int64)
+    return Stitched(
+        label="EURUSD", folds=2, cash=1e5, time_ns=hours * 3_600_000_000_000, equity=(1e5 + 10.0 * hours).astype(np.float64),
+        total=0.0299, sharpe=1.0, max_drawdown=0.0,
+    )  # fmt: skip
 
 
 def choose(browser: Any, place: str, value: str) -> None:

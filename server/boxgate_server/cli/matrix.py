@@ -17,6 +17,7 @@ from boxgate_engine.errors import ConfigInvalid, UserMistake
 from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line, visible, without_frames
 from boxgate_server.cli.app import AsJson, Debug, PlainFlags
 from boxgate_server.cli.matrix_outcome import deflation_words, outcome_fields, outcome_rows
+from boxgate_server.cli.matrix_page import page_figures, page_path, write_page
 from boxgate_server.cli.numerals import count, duration, rate
 from boxgate_server.cli.progress import watching
 from boxgate_server.cli.summary import show_rows
@@ -247,7 +248,9 @@ def _drive(config: Path, overrides: list[str] | None, *, resume: bool, as_json: 
         with Ledger(folder.ledger) as ledger:
             failures = _failures(ledger)
             to_come = sets_to_come(plan, ledger) * len(plan.settings)
-        return {**_driven_fields(plan, folder, driven, failures, startup_s, to_come), **outcome_fields(folder)}
+        page = write_page(page_figures(file, folder, page_path(folder)), page_path(folder))
+        fields = _driven_fields(plan, folder, driven, failures, startup_s, to_come)
+        return {**fields, "report": str(page.resolve()), **outcome_fields(folder)}
 
     answer(SCHEMA, work, _show_driven, as_json=as_json, debug=debug, known=known)
     if ended[0].cancelled:
@@ -272,7 +275,6 @@ def _driven_fields(
         "computed": driven.computed,
         "store": str(folder.store.resolve()),
         "index": str(driven.index.absolute()),
-        "report": None,
         "wall_s": driven.seconds,
         "ray_startup_s": startup_s,
         "matrix_digest": driven.matrix_digest,
@@ -418,6 +420,7 @@ def _show_driven(fields: JsonObject, console: Console) -> None:
             ("were there", count(fields["reused"])),
             ("digest", fields["matrix_digest"]),
             ("index", fields["index"]),
+            ("page", fields["report"]),
             *outcome_rows(fields),
         ],
     )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boxgate_engine.config import CostsConfig
 from boxgate_server.cli.answer import without_frames
@@ -14,6 +16,11 @@ from boxgate_server.matrix.config.model import WalkForwardConfig
 from boxgate_server.matrix.config.spans import span_text
 from boxgate_server.matrix.keeping.folder import MatrixFolder, store_failed
 from boxgate_server.matrix.keeping.ledger import Ledger
+from boxgate_server.matrix.trials.deflation import TRIALS
+from boxgate_server.matrix.walk_forward.record import OOS_EQUITY, WALK_FORWARD
+
+if TYPE_CHECKING:
+    from boxgate_engine.report.matrix import Luck, Reason, Stitched
 
 
 def page_path(folder: MatrixFolder) -> Path:
@@ -32,6 +39,7 @@ def page_figures(file: MatrixFile, folder: MatrixFolder, page: Path) -> dict[str
 
     matrix = file.matrix
     search = matrix.search
+    costs = cost_words(matrix.costs or (file.base.costs,))
     trials = "" if search.trials is None else f", {search.trials:,} trials"
     return matrix_page_data(
         folder.index,
@@ -45,8 +53,10 @@ def page_figures(file: MatrixFile, folder: MatrixFolder, page: Path) -> dict[str
             ),
             constraints=tuple(Constraint(metric=one.metric, low=one.min, high=one.max) for one in search.constraints),
             walk_forward=None if matrix.walk_forward is None else _walk_words(matrix.walk_forward),
-            cost_sets=cost_words(matrix.costs or (file.base.costs,)),
+            cost_sets=costs,
             reasons=_reasons(folder),
+            stitched=_stitched(folder, costs),
+            luck=_luck(folder),
             runs_at=Path(os.path.relpath(folder.runs.resolve(), page.resolve().parent)).as_posix(),
             has_page=lambda run_id: (folder.runs / run_id / "report.html").exists(),
         ),
@@ -65,7 +75,8 @@ def write_page(figures: dict[str, Any], page: Path) -> Path:
     except OSError as error:
         raise store_failed(error, page) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
     return page
 
 
@@ -94,7 +105,64 @@ def _walk_words(walk: WalkForwardConfig) -> str:
     return ", ".join([walk.mode, *told])
 
 
-def _reasons(folder: MatrixFolder) -> dict[str, Any]:
+def _stitched(folder: MatrixFolder, costs: Sequence[str]) -> list[Stitched]:
+    """Return the equity of the tests as it was written beside the index, the best portfolio and costs first."""
+    from boxgate_engine.report.matrix import Stitched
+
+    walk, path = _read(folder.path / WALK_FORWARD), folder.path / OOS_EQUITY
+    if walk is None or not path.exists():
+        return []
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read(["block", "time", "equity"])
+    blocks, time_ns, equity = (
+        table["block"].to_numpy(),
+        table["time"].cast("int64").to_numpy(),
+        table["equity"].to_numpy(),
+    )
+    found = []
+    for block in sorted(walk["blocks"], key=lambda one: (one["number"] != walk["best_block"], one["number"])):
+        made, rows = block["out_of_sample"], blocks == block["number"]
+        if rows.any():
+            costs_of = f", {costs[block['cost_set']]}" if len(costs) > 1 else ""
+            found.append(
+                Stitched(
+                    label=f"{'+'.join(block['instruments'])}{costs_of}",
+                    folds=len(made["folds"]),
+                    cash=made["first_equity"],
+                    time_ns=time_ns[rows],
+                    equity=equity[rows],
+                    **{name: made.get(name) for name in ("total", "sharpe", "max_drawdown")},
+                )
+            )
+    return found
+
+
+def _luck(folder: MatrixFolder) -> Luck | None:
+    """Return how much of the best is luck as it was written beside the index, None where that is undefined."""
+    from boxgate_engine.report.matrix import Luck
+
+    trials = _read(folder.path / TRIALS)
+    best = None if trials is None else trials["best"]
+    if best is None or best["sharpe"] is None or best["deflated_sharpe"] is None:
+        return None
+    return Luck(
+        trials=trials["trials"],
+        sharpe=best["sharpe"],
+        expected=trials["expected_best_sharpe"],
+        deflated=best["deflated_sharpe"],
+    )
+
+
+def _read(path: Path) -> Any:
+    """Return the content of a JSON file, None where there is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _reasons(folder: MatrixFolder) -> dict[str, Reason]:
     """Return why runs failed, by run id; equal reasons are one object."""
     from boxgate_engine.report.matrix import Reason
 

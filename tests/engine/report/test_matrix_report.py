@@ -21,7 +21,9 @@ import pytest
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.report.matrix import (
     Constraint,
+    Luck,
     Objective,
+    Stitched,
     index,
     matrix_page_data,
     render_matrix_page,
@@ -355,3 +357,26 @@ def test_every_chart_becomes_a_picture_and_equal_data_equal_ones(made: Callable[
     assert [
         path.stem for path in write_matrix_pictures(matrix_page_data(lone.folder, lone.facts), tmp_path / "lone")
     ] == ["pareto"]
+
+
+def test_the_equity_of_the_tests_and_the_luck_of_the_best_are_told_where_they_are_known(
+    made: Callable[..., Any], tmp_path: Path
+) -> None:
+    days = np.arange(5_000, dtype=np.int64)
+    curve = Stitched(
+        label="EURUSD, <fees>", folds=3, cash=1000.0, time_ns=days * 86_400_000_000_000, equity=(1000.0 + 0.1 * days).astype(np.float64),
+        total=0.5, sharpe=None, max_drawdown=0.0,
+    )  # fmt: skip
+    luck = Luck(trials=1234, sharpe=2.0, expected=2.5, deflated=0.25)
+    given = made(**SMALL, stitched=(curve,), luck=luck)
+    data = matrix_page_data(given.folder, given.facts)
+    (told,) = data["stitched"]
+    assert (told["value"][0], told["value"][-1]) == (0, pytest.approx(0.4999))
+    assert len(told["value"]) == len(told["time"]["steps"]) < 1_300
+    page = render_matrix_page(data)
+    assert "1,234 trials: best Sharpe ratio 2.00, by luck alone 2.50; deflated 0.25" in page
+    assert "EURUSD, &lt;fees&gt;" in page
+    if importlib.util.find_spec("matplotlib"):
+        assert "oos_equity" in {path.stem for path in write_matrix_pictures(data, tmp_path / "png")}
+    without = matrix_page_data(made(**SMALL).folder, made(**SMALL).facts)
+    assert 'id="chart-oos-equity"' not in render_matrix_page(without)

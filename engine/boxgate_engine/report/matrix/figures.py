@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any, Final
 
+from boxgate_engine.report.extremes import thin, time_steps
 from boxgate_engine.report.matrix.axes import find_axes
-from boxgate_engine.report.matrix.facts import MatrixFacts, Reason
+from boxgate_engine.report.matrix.facts import MatrixFacts, Reason, Stitched
 from boxgate_engine.report.matrix.index import MatrixIndex
-from boxgate_engine.report.matrix.measures import find_measures
+from boxgate_engine.report.matrix.measures import find_measures, shortened
 from boxgate_engine.report.matrix.periods import find_periods
 from boxgate_engine.report.matrix.summaries import summarise
 from boxgate_engine.report.numerals import currency_decimals
@@ -18,6 +19,9 @@ SCHEMA: Final = "boxgate.matrix-page/1"
 _REASONS_MAX: Final = 200
 _EXAMPLES: Final = 3
 _TEXT_MAX: Final = 400
+_STITCHED_MAX: Final = 12
+"""Curves of one chart: more could not be told apart."""
+_BUCKETS: Final = 600
 
 Figures = dict[str, Any]
 
@@ -59,7 +63,22 @@ def build_figures(index: MatrixIndex, facts: MatrixFacts) -> Figures:
         "metrics_in_index": len(index.metrics),
         "periods": periods.data(),
         "failures": _failures(index, facts),
+        "stitched": [_stitched(one) for one in facts.stitched[:_STITCHED_MAX]],
+        "luck": None if facts.luck is None else asdict(facts.luck),
         "charts": summarise(axes, measures, periods),
+    }
+
+
+def _stitched(one: Stitched) -> dict[str, Any]:
+    kept = thin(one.time_ns, one.equity, _BUCKETS)
+    return {
+        "label": one.label,
+        "folds": one.folds,
+        "total": one.total,
+        "sharpe": one.sharpe,
+        "max_drawdown": one.max_drawdown,
+        "time": time_steps(one.time_ns[kept]),
+        "value": [shortened(value) for value in (one.equity[kept] / one.cash - 1.0).tolist()],
     }
 
 

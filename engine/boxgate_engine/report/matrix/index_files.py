@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def _written(path: Path, write: Callable[[Path], object]) -> Path:
     try:
         write(aside)
         aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
     return path

@@ -12,7 +12,7 @@ from boxgate_engine.report.matrix import sections
 from boxgate_engine.report.matrix.facts import Constraint, MatrixFacts, Objective
 from boxgate_engine.report.matrix.figures import build_figures
 from boxgate_engine.report.matrix.index import read_index
-from boxgate_engine.report.numerals import count, counted
+from boxgate_engine.report.numerals import count, counted, number
 
 FILE_NAME: Final = "report.html"
 """Name of the page in the folder of a matrix."""
@@ -66,6 +66,7 @@ def _header(figures: Mapping[str, Any]) -> str:
         *(f"Objective: {Objective(**one)}" for one in figures["objectives"]),
         *(f"Only {Constraint(**one)}" for one in figures["constraints"]),
         *([f"Walk-forward: {figures['walk_forward']}"] if figures["walk_forward"] else []),
+        *_luck(figures["luck"]),
         *(f"{axis['title']}: {counted(len(axis['values']), 'value')}" for axis in params),
     ]
     shown = "".join(f"<li>{esc(chip)}</li>" for chip in chips)
@@ -80,6 +81,13 @@ def _header(figures: Mapping[str, Any]) -> str:
         "<noscript><p class='empty'>Charts and the list of runs need JavaScript; it runs inside this page only."
         "</p></noscript>\n"
     )
+
+
+def _luck(luck: Mapping[str, Any] | None) -> list[str]:
+    if luck is None:
+        return []
+    told = f"best Sharpe ratio {number(luck['sharpe'])}, by luck alone {number(luck['expected'])}"
+    return [f"{counted(luck['trials'], 'trial')}: {told}; deflated {number(luck['deflated'])}"]
 
 
 def _footer(figures: Mapping[str, Any]) -> str:

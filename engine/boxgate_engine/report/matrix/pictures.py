@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from boxgate_engine.report.exports.pictures import Draw, Picture, draw_pictures, plain_text
+from boxgate_engine.report.exports.columns import times_ns
+from boxgate_engine.report.exports.pictures import Picture, draw_pictures, plain_text
 from boxgate_engine.report.extremes import Floats, Integers
 from boxgate_engine.report.matrix.summaries import Flags
 
@@ -19,8 +20,11 @@ _WIDE: Final = (12.0, 4.2)
 _TALL: Final = (12.0, 6.0)
 _CELL_TEXT_MAX: Final = 200
 _LABEL_MAX: Final = 24
+_PLATE: Final = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.0}
 _LINES_MAX: Final = 5_000
 _TICKS_MAX: Final = 30
+_STEPS_MAX: Final = 40
+"""Values of an axis that are told apart as steps."""
 
 Figures = Mapping[str, Any]
 
@@ -39,14 +43,19 @@ def write_matrix_pictures(figures: Figures, folder: Path) -> list[Path]:
         "costs": _costs,
     }
     charts = figures["charts"]
-    return draw_pictures({name: make(figures) for name, make in makers.items() if "none" not in charts[name]}, folder)
+    pictures = {name: make(figures) for name, make in makers.items() if "none" not in charts[name]}
+    if figures["stitched"]:
+        pictures["oos_equity"] = _stitched(figures["stitched"])
+    return draw_pictures(pictures, folder)
 
 
 def _heatmap(figures: Figures) -> Picture:
     chart = figures["charts"]["heatmap"]
     across, down, metric = _axis(figures, chart["x"]), _axis(figures, chart["y"]), _metric(figures, chart["metric"])
     columns, rows = (axis["levels"] or axis["labels"] for axis in (across, down))
-    cells = np.array([[np.nan if value is None else value for value in line] for line in chart["cells"]])
+    cells = _factor(metric) * np.array(
+        [[np.nan if value is None else value for value in line] for line in chart["cells"]]
+    )
 
     def draw(axes: Any) -> None:
         known = cells[~np.isnan(cells)]
@@ -66,7 +75,7 @@ def _heatmap(figures: Figures) -> Picture:
                 if not np.isnan(value):
                     axes.text(column, row, f"{value:.3g}", ha="center", va="center", fontsize=8)
 
-    return f"{metric['title']}, median", (12.0, min(14.0, 2.2 + 0.36 * len(rows))), draw
+    return f"{_title(figures, metric)}, median", (12.0, min(14.0, 2.2 + 0.36 * len(rows))), draw
 
 
 def _parallel(figures: Figures) -> Picture:
@@ -77,14 +86,21 @@ def _parallel(figures: Figures) -> Picture:
     rows = rows[:: max(1, -(-len(rows) // _LINES_MAX))]
     coordinates = [_coordinate(_axis(figures, name), len(value)) for name in chart["axes"]]
     coordinates += [
-        (_metric(figures, path)["title"], _values(_metric(figures, path)), None) for path in chart["metrics"]
+        (_title(figures, _metric(figures, path)), _values(_metric(figures, path)), None) for path in chart["metrics"]
     ]
 
     def draw(axes: Any) -> None:
         from matplotlib import colormaps
         from matplotlib.collections import LineCollection
 
-        places = np.column_stack([_unit(values[rows]) for _, values, _ in coordinates])
+        # Runs of equal values lie a little apart, so that many of them look like many.
+        apart = ((rows * 0.618034) % 1.0 - 0.5) * 0.03
+        places = np.column_stack(
+            [
+                _unit(values[rows]) + (apart if len(np.unique(values[rows])) <= _STEPS_MAX else 0.0)
+                for _, values, _ in coordinates
+            ]
+        )
         ranks = _unit(
             np.argsort(np.argsort(metric["better"] * value[rows], kind="stable"), kind="stable").astype(float)
         )
@@ -106,7 +122,7 @@ def _parallel(figures: Figures) -> Picture:
             ends = ((0.0, known.min()), (1.0, known.max())) if len(known) else ()
             marks = labels or tuple((height, f"{number:.4g}") for height, number in ends)
             for height, text in marks[:_TICKS_MAX]:
-                axes.text(at + 0.02, height, plain_text(_cut(text)), fontsize=8, va="center")
+                axes.text(at + 0.02, height, plain_text(_cut(text)), fontsize=8, va="center", bbox=_PLATE)
 
     return f"Runs by {metric['title']}", _TALL, draw
 
@@ -120,8 +136,8 @@ def _pareto(figures: Figures) -> Picture:
         axes.scatter(across[judged], up[judged], s=8, c=_MUTED, alpha=0.35, linewidths=0, label="Runs", rasterized=True)
         rows = chart["front"]
         axes.plot(across[rows], up[rows], color=_ACCENT, marker="o", markersize=5, linewidth=1.3, label="Front")
-        axes.set_xlabel(plain_text(x["title"]))
-        axes.set_ylabel(plain_text(y["title"]))
+        axes.set_xlabel(plain_text(_title(figures, x)))
+        axes.set_ylabel(plain_text(_title(figures, y)))
         axes.legend(frameon=False)
 
     return f"Pareto front of {y['title']} and {x['title']}", _TALL, draw
@@ -132,7 +148,7 @@ def _stability(figures: Figures) -> Picture:
     metric = _metric(figures, chart["metric"])
 
     def draw(axes: Any) -> None:
-        _boxes(axes, periods["labels"], chart["periods"])
+        _boxes(axes, periods["labels"], chart["periods"], _factor(metric))
         step = 0 if periods["of_folds"] else 1
         values = _values(metric)
         points = [
@@ -145,7 +161,7 @@ def _stability(figures: Figures) -> Picture:
             axes.legend(frameon=False)
 
     kind = "test of each fold" if periods["of_folds"] else "each window"
-    return f"{metric['title']}, {kind}", _WIDE, draw
+    return f"{_title(figures, metric)}, {kind}", _WIDE, draw
 
 
 def _oos(figures: Figures) -> Picture:
@@ -156,7 +172,7 @@ def _oos(figures: Figures) -> Picture:
         histogram = chart["histogram"]
         if histogram is None:
             return
-        edges = np.array(histogram["edges"], dtype=np.float64)
+        edges = _factor(metric) * np.array(histogram["edges"], dtype=np.float64)
         for name, color, alpha in (("train", _MUTED, 0.35), ("test", _ACCENT, 0.6)):
             counts = np.array(histogram[name], dtype=np.float64)
             shares = counts / max(1.0, counts.sum())
@@ -168,21 +184,35 @@ def _oos(figures: Figures) -> Picture:
         )
         axes.legend(frameon=False)
 
-    return f"{metric['title']} in and out of sample, share of runs", _WIDE, draw
+    return f"{_title(figures, metric)}: share of runs in and out of sample", _WIDE, draw
+
+
+def _stitched(found: list[Figures]) -> Picture:
+    def draw(axes: Any) -> None:
+        for one in found:
+            moments = times_ns(one["time"]).astype("datetime64[ns]")
+            axes.plot(moments, 100.0 * np.array(one["value"]), linewidth=1.2, label=plain_text(one["label"]))
+        axes.axhline(0.0, color=_MUTED, linewidth=0.8)
+        axes.legend(frameon=False, loc="upper left")
+
+    return "Return of the chosen tests, one after another, %", _WIDE, draw
 
 
 def _costs(figures: Figures) -> Picture:
     chart = figures["charts"]["costs"]
     metric = _metric(figures, chart["metric"])
-    return f"{metric['title']} by costs", _WIDE, _boxes_of(_axis(figures, "cost_set")["labels"], chart["sets"])
+    labels = _axis(figures, "cost_set")["labels"]
+    return (
+        f"{_title(figures, metric)} by costs",
+        _WIDE,
+        lambda axes: _boxes(axes, labels, chart["sets"], _factor(metric)),
+    )
 
 
-def _boxes_of(labels: list[str], spreads: list[Figures]) -> Draw:
-    return lambda axes: _boxes(axes, labels, spreads)
-
-
-def _boxes(axes: Any, labels: list[str], spreads: list[Figures]) -> None:
-    known = [(place, one["quantiles"]) for place, one in enumerate(spreads) if one["quantiles"]]
+def _boxes(axes: Any, labels: list[str], spreads: list[Figures], factor: float) -> None:
+    known = [
+        (place, [factor * value for value in one["quantiles"]]) for place, one in enumerate(spreads) if one["quantiles"]
+    ]
     if known:
         names = ("whislo", "q1", "med", "q3", "whishi")
         stats = [dict(zip(names, quantiles, strict=True)) for _, quantiles in known]
@@ -244,8 +274,21 @@ def _metric(figures: Figures, path: str) -> Figures:
     return next(metric for metric in figures["metrics"] if metric["path"] == path)
 
 
+def _factor(metric: Figures) -> float:
+    """Return what turns a value into the unit of its title."""
+    return {"percent": 100.0, "duration": 1 / 3.6e12}.get(metric["kind"], 1.0)
+
+
+def _title(figures: Figures, metric: Figures) -> str:
+    unit = {"percent": ", %", "duration": ", hours", "money": f", {figures['currency']}"}.get(metric["kind"], "")
+    return f"{metric['title']}{unit}"
+
+
 def _values(metric: Figures) -> Floats:
-    return np.array([np.nan if value is None else value for value in metric["values"]], dtype=np.float64)
+    """Return the values of the runs in the unit of the title, NaN where they are undefined."""
+    return _factor(metric) * np.array(
+        [np.nan if value is None else value for value in metric["values"]], dtype=np.float64
+    )
 
 
 def _cut(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from boxgate_engine.report.markup import chart, empty, esc, section
-from boxgate_engine.report.numerals import UNDEFINED, count, counted
+from boxgate_engine.report.markup import Cell, chart, empty, esc, section, signed, table
+from boxgate_engine.report.numerals import UNDEFINED, count, counted, number, percent
 
 Figures = Mapping[str, Any]
 
@@ -159,7 +159,7 @@ def oos(figures: Figures) -> str:
         f'<div class="tools">{_select("oos-metric", "Metric")}</div>{_note("oos")}'
         f'<div class="pair"><div><h3>Distribution</h3>{chart("oos", _LABELS["oos"])}</div>'
         f"<div><h3>Each parameter set of each fold</h3>{chart('oos-pairs', _LABELS['oos-pairs'])}</div></div>"
-        f"{_filled('oos-table', 'Results in and out of sample')}"
+        f"{_filled('oos-table', 'Results in and out of sample')}{_equity(figures)}"
     )
     return _charted("oos", figures, body, lead)
 
@@ -184,7 +184,7 @@ def failures(figures: Figures) -> str:
         left = figures["counts"]["pending"]
         also = f", and {count(left)} have not been computed yet" if left else ""
         return section("failures", TITLES["failures"], empty(f"No run failed{also}."))
-    rows = "".join(_failure(number, one) for number, one in enumerate(found))
+    rows = "".join(_failure(one) for one in found)
     head = "".join(f'<th scope="col"{kind}>{esc(name)}</th>' for name, kind in _FAILURE_HEAD)
     body = (
         '<div class="scroll" tabindex="0" role="region" aria-label="Reasons of failed runs"><table class="reasons">'
@@ -201,6 +201,7 @@ _LABELS: Final = {
     "stability": "Metric in each period",
     "oos": "Distribution of a metric on train and test windows",
     "oos-pairs": "Metric on the train and the test window of a fold",
+    "oos-equity": "Return of the chosen tests, one after another",
     "costs": "Metric under each set of costs",
 }
 _FAILURE_HEAD: Final = (
@@ -213,7 +214,7 @@ _FAILURE_HEAD: Final = (
 )
 
 
-def _failure(number: int, one: Mapping[str, Any]) -> str:
+def _failure(one: Mapping[str, Any]) -> str:
     where = f" ({one['where']})" if one["where"] else ""
     expected = f"; expected {one['expected']}" if one["expected"] else ""
     what = f"{one['what']}{where}{expected}" or "The reason is in the ledger of the matrix."
@@ -227,6 +228,28 @@ def _failure(number: int, one: Mapping[str, Any]) -> str:
     return (
         f'<tr><th scope="row">{code}</th><td class="num">{count(one["count"])}</td><td class="num">{tries}</td>'
         f"<td>{esc(what)}</td><td>{esc(one['remedy'] or UNDEFINED)}</td><td>{examples}</td></tr>"
+    )
+
+
+def _equity(figures: Figures) -> str:
+    """Return the place of the equity of the chosen tests and its figures; nothing where it is not known."""
+    found = figures["stitched"]
+    if not found:
+        return ""
+    head = ["", "Folds", "Return", "Sharpe ratio", "Max drawdown"]
+    rows: list[list[Cell]] = [
+        [
+            one["label"],
+            count(one["folds"]),
+            signed(one["total"], percent(one["total"], signed=True)),
+            number(one["sharpe"]),
+            percent(one["max_drawdown"]),
+        ]
+        for one in found
+    ]
+    return (
+        "<h3>The tests of what was chosen, one after another</h3>"
+        f"{chart('oos-equity', _LABELS['oos-equity'])}" + table("Tests one after another", head, rows, compact=True)
     )
 
 

@@ -30,8 +30,8 @@ function drawCosts() {
       line: { color: rgb("short", 1 - i * 0.09), width: 1.3 }, marker: { size: 5 }, showlegend: false, hovertemplate: `${clean(setText(setRows[one]))}<br>%{y}<extra></extra>`,
     })),
   ], {
-    hovermode: "closest", margin: { l: narrow() ? 8 : 64, r: 8, t: 12, b: 36 },
-    xaxis: { type: "category", categoryorder: "array", categoryarray: names, tickvals: names, ticktext: sets.labels.map(clean), showgrid: false, fixedrange: true, range: [-0.6, names.length - 0.4] },
+    hovermode: "closest", margin: { l: narrow() ? 8 : 64, r: 8, t: 12, b: 48 },
+    xaxis: { type: "category", categoryorder: "array", categoryarray: names, tickvals: names, ticktext: sets.labels.map((label) => clean(label).replaceAll(", ", "<br>")), showgrid: false, fixedrange: true, range: [-0.6, names.length - 0.4] },
     yaxis: { tickformat: ticks(metric), zeroline: true, zerolinecolor: color("line-strong"), title: { text: clean(titled(metric)) } },
   });
   table("costs-table", ["Costs", ...spreadHead], sets.labels.map((label, code) => [label, ...spreadCells(metric, spreads[code])]));

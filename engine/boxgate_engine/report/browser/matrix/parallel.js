@@ -133,12 +133,12 @@ function drawParallel() {
       pen.fillStyle = rgb("accent", 0.3);
       pen.fillRect(axis.x - 6, height(held[1]), 12, Math.max(2, height(held[0]) - height(held[1])));
     }
-    pen.textAlign = i === 0 ? "left" : i === parallel.axes.length - 1 ? "right" : "center";
-    const x = axis.x + (i === 0 ? -SIDE + 4 : i === parallel.axes.length - 1 ? SIDE - 4 : 0);
     pen.fillStyle = color("text");
     pen.font = `600 12px ${family}`;
-    wrapped(axis.title).forEach((part, at, parts) => pen.fillText(part, x, TOP - 12 - 14 * (parts.length - 1 - at)));
-    pen.textAlign = i === parallel.axes.length - 1 ? "right" : "left";
+    wrapped(axis.title).forEach((part, at, parts) => {
+      const length = pen.measureText(part).width;
+      pen.fillText(part, Math.max(2, Math.min(width - length - 2, axis.x - length / 2)), TOP - 12 - 14 * (parts.length - 1 - at));
+    });
     pen.font = `11px ${family}`;
     const thinned = axis.labels.length > 12 ? axis.labels.filter((_, at) => at % Math.ceil(axis.labels.length / 12) === 0) : axis.labels;
     for (const [at, text] of thinned) {
@@ -147,7 +147,6 @@ function drawParallel() {
       pen.fillStyle = rgb("card", 0.8);
       pen.fillRect(left - 2, height(at) - 7, pen.measureText(shownText).width + 4, 14);
       pen.fillStyle = color("muted");
-      pen.textAlign = "left";
       pen.fillText(shownText, left, height(at) + 4);
     }
   }

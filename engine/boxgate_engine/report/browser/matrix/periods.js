@@ -4,11 +4,16 @@ const CHOICES_MAX = 100, PAIRS_MAX = 3000, BINS = 40;
 const kept = (row) => row !== null && keptRows.has(row);
 let keptRows = new Set();
 
+for (const one of data.stitched) timed(one);
+const STITCHED = ["#1d5fc4", "#a35200", "#0b7a55", "#7a3fb5", "#c02c3a", "#00818f"];
+const STITCHED_DARK = ["#6ea8ff", "#f0a04b", "#3fc08f", "#c39bff", "#ff7a82", "#4fd0dd"];
+
 function offerPeriods() {
   chosen.listeners.push(() => {
     keptRows = new Set(chosen.rows.filter(isComplete));
     drawStability();
     drawOos();
+    drawStitched();
   });
   for (const name of ["stability", "oos"]) {
     if (!charts[name].metric) continue;
@@ -121,4 +126,15 @@ function drawOos() {
   table("oos-table", ["", ...spreadHead], [["All, train", "train"], ["All, test", "test"], ["Chosen, train", "chosen_train"], ["Chosen, test", "chosen_test"]].map(
     ([title, name]) => [title, ...spreadCells(metric, spreads[name])],
   ));
+}
+
+function drawStitched() {
+  const lines = isDark() ? STITCHED_DARK : STITCHED;
+  draw("oos-equity", data.stitched.map((one, i) => ({
+    ...broken({ x: one.time_ms, y: one.value }, pauseOf(one.time_ms)), name: clean(one.label), mode: one.value.length === 1 ? "markers" : "lines",
+    line: { color: lines[i % lines.length], width: 1.5, dash: i < lines.length ? "solid" : "dash" }, hovertemplate: "%{y:.2%}",
+  })), {
+    showlegend: true, xaxis: { type: "date" }, yaxis: { tickformat: ".1~%", zeroline: true, zerolinecolor: color("line-strong") },
+    margin: { l: narrow() ? 8 : 56, r: 8, t: 36, b: 28 },
+  });
 }

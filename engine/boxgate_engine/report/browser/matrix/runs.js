@@ -2,7 +2,9 @@
 const chosen = { rows: [], listeners: [] };
 const METRICS_SHOWN = 6, PARAMS_SHOWN = 6;
 
+// On a narrow page the table begins with what a reader looks for; all columns can be chosen.
 function runColumns() {
+  const wide = !narrow();
   const found = [{ name: "run_id", title: "Run", left: true, on: true, value: (row) => runs.run_id[row], text: (row) => runs.run_id[row] }];
   const axis = (one, on) => found.push({
     name: one.name, title: one.title, left: !one.number || one.name === "fold", on, text: one.text,
@@ -10,11 +12,11 @@ function runColumns() {
     value: (row) => (one.code(row) < 0 ? null : one.code(row)), plain: (row) => one.values[one.code(row)] ?? null,
   });
   const add = (name, on) => axes.has(name) && axis(axes.get(name), on);
-  add("status", axes.get("status").varies);
-  add("error_code", axes.get("error_code").values.length > 0);
-  add("instrument", true);
+  add("status", wide && axes.get("status").varies);
+  add("error_code", wide && axes.get("error_code").values.length > 0);
+  add("instrument", wide || axes.get("instrument").varies);
   add("frame", axes.get("frame").varies);
-  add("window", axes.get("window").varies);
+  add("window", wide && axes.get("window").varies);
   add("fold", axes.get("fold").varies);
   add("segment", segment.varies);
   if (Object.keys(runs.also_folds).length) {
