@@ -28,6 +28,7 @@ from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.proposed import ListedSpace, Proposing, search_space
 from boxgate_server.matrix.planning.setting import Role, Setting, Versions
 from boxgate_server.matrix.planning.template import Template
+from boxgate_server.matrix.search.generations import sets_to_come
 
 DAY_NS = 86_400_000_000_000
 FILE = """\
@@ -324,3 +325,25 @@ def test_more_runs_are_planned_than_equal_proposals_leave(search: Make) -> None:
     matrix = search(settings=2)
     assert matrix.plan.count == matrix.plan.product == 120
     assert math.isclose(sum(matrix.plan.runs_of_blocks), 120)
+
+
+def test_a_search_that_is_cancelled_between_its_generations_is_not_complete(
+    search: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxgate_server.matrix.driver._CANCEL_S", 0.0)
+    matrix = search(settings=2)
+
+    def cancel(progress: Progress) -> None:
+        if progress.done == 40:
+            with Ledger(matrix.folder.ledger) as other:
+                other.request_cancel()
+
+    driven = _drive(matrix, tell=cancel)
+    assert driven.cancelled
+    assert driven.counts.pending == 0 or driven.counts.complete == 40
+    with Ledger(matrix.folder.ledger) as ledger:
+        left = sets_to_come(matrix.plan, ledger)
+    assert 0 < left <= 40
+    assert _drive(matrix).counts.complete >= 40
+    with Ledger(matrix.folder.ledger) as ledger:
+        assert sets_to_come(matrix.plan, ledger) == 0
