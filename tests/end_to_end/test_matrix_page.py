@@ -81,8 +81,9 @@ def pages(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pages:
 
 def _stitched() -> Stitched:
     hours = np.arange(300, dtype=np.int64)
+    equity = (1e5 + 10.0 * hours).astype(np.float64)
     return Stitched(
-        label="EURUSD", folds=2, cash=1e5, time_ns=hours * 3_600_000_000_000, equity=(1e5 + 10.0 * hours).astype(np.float64),
+        label="EURUSD", folds=2, cash=1e5, time_ns=hours * 3_600_000_000_000, equity=equity,
         total=0.0299, sharpe=1.0, max_drawdown=0.0,
     )  # fmt: skip
 

@@ -219,6 +219,16 @@ def test_nobody_beats_a_run_on_the_front_and_somebody_every_other() -> None:
             assert (row in rows) == (not beaten and not twin and not np.isnan(x[row])), row
 
 
+def test_the_front_is_that_of_two_objectives_where_there_are_two(made: Callable[..., Any]) -> None:
+    two = (Objective(metric="return.total"), Objective(metric="costs.fees", is_better_large=False))
+    given = made(cost_sets=("a", "b"), objectives=two)
+    chart = matrix_page_data(given.folder, given.facts)["charts"]["pareto"]
+    assert (chart["y"], chart["x"]) == ("return.total", "costs.fees")
+    best = [max(run["m_return_total"] for run in given.rows if run["cost_set"] == number) for number in (0, 1)]
+    expected = [best[0], *([best[1]] if best[1] > best[0] else [])]
+    assert [given.rows[row]["m_return_total"] for row in chart["front"]] == expected
+
+
 def test_rank_correlation_is_that_of_scipys_definition() -> None:
     random = np.random.default_rng(6)
     one, other = random.normal(size=30), random.normal(size=30)
@@ -363,8 +373,9 @@ def test_the_equity_of_the_tests_and_the_luck_of_the_best_are_told_where_they_ar
     made: Callable[..., Any], tmp_path: Path
 ) -> None:
     days = np.arange(5_000, dtype=np.int64)
+    equity = (1000.0 + 0.1 * days).astype(np.float64)
     curve = Stitched(
-        label="EURUSD, <fees>", folds=3, cash=1000.0, time_ns=days * 86_400_000_000_000, equity=(1000.0 + 0.1 * days).astype(np.float64),
+        label="EURUSD, <fees>", folds=3, cash=1000.0, time_ns=days * 86_400_000_000_000, equity=equity,
         total=0.5, sharpe=None, max_drawdown=0.0,
     )  # fmt: skip
     luck = Luck(trials=1234, sharpe=2.0, expected=2.5, deflated=0.25)

@@ -65,7 +65,7 @@ def build_figures(index: MatrixIndex, facts: MatrixFacts) -> Figures:
         "failures": _failures(index, facts),
         "stitched": [_stitched(one) for one in facts.stitched[:_STITCHED_MAX]],
         "luck": None if facts.luck is None else asdict(facts.luck),
-        "charts": summarise(axes, measures, periods),
+        "charts": summarise(axes, measures, periods, facts.objectives),
     }
 
 

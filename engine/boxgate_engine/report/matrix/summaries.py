@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from boxgate_engine.report.extremes import Floats, Integers
 from boxgate_engine.report.matrix.axes import Axis
+from boxgate_engine.report.matrix.facts import Objective
 from boxgate_engine.report.matrix.measures import Measure, of_path, shortened
 from boxgate_engine.report.matrix.periods import Periods
 
@@ -22,13 +23,15 @@ _PARALLEL_MAX: Final = 3
 _RISK: Final = ("risk.max_drawdown", "risk.volatility", "return.total", "ratio.sharpe")
 
 
-def summarise(axes: Sequence[Axis], measures: Sequence[Measure], periods: Periods) -> dict[str, Any]:
-    """Return the figures of each chart by section; None where a section has nothing to show, with the sentence why."""
+def summarise(
+    axes: Sequence[Axis], measures: Sequence[Measure], periods: Periods, objectives: Sequence[Objective]
+) -> dict[str, Any]:
+    """Return the figures of each chart by section; where one has nothing to show, `none` is the sentence why."""
     judged = judged_runs(axes)
     return {
         "heatmap": _heatmap(axes, measures, judged),
         "parallel": _parallel(axes, measures),
-        "pareto": _pareto(measures, judged),
+        "pareto": _pareto(measures, judged, objectives),
         "stability": _stability(axes, measures, periods, judged),
         "oos": _oos(measures, periods),
         "costs": _costs(axes, measures, judged),
@@ -101,11 +104,11 @@ def _parallel(axes: Sequence[Axis], measures: Sequence[Measure]) -> dict[str, An
     return {"axes": varying, "metrics": [one.path for one in measures[:_PARALLEL_MAX]]}
 
 
-def _pareto(measures: Sequence[Measure], judged: Flags) -> dict[str, Any]:
+def _pareto(measures: Sequence[Measure], judged: Flags, objectives: Sequence[Objective]) -> dict[str, Any]:
     if len(measures) < 2:
         return {"none": "No run has two metrics to weigh against each other."}
     first = measures[0]
-    others = [of_path(measures, path) for path in _RISK]
+    others = [of_path(measures, path) for path in (*(one.metric for one in objectives), *_RISK)]
     second = next((one for one in others if one is not None and one.path != first.path), measures[1])
     return {"x": second.path, "y": first.path, "front": pareto_rows(second, first, judged).tolist()}
 
