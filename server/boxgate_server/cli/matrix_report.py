@@ -15,6 +15,7 @@ from boxgate_server.cli.matrix_page import page_figures, page_path, write_page
 from boxgate_server.cli.numerals import count
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.keeping.folder import MatrixFolder
+from boxgate_server.matrix.keeping.ledger import Ledger
 
 SCHEMA: Final = "boxgate.matrix-report/1"
 
@@ -44,11 +45,14 @@ def report_matrix(
         write_page(figures, page)
         written = _export(figures, folder.index, outputs)
         counts = figures["counts"]
+        with Ledger(folder.ledger) as ledger:
+            newer = ledger.counts().complete - counts["complete"]
         return {
             "status": "complete",
             "matrix_id": folder.matrix_id,
             "matrix_digest": figures["matrix_digest"],
             **{name: counts[name] for name in ("planned", "complete", "failed", "pending", "listed")},
+            "not_in_index": max(0, newer),
             "report": str(page.resolve()),
             "bytes": page.stat().st_size,
             "exports": [str(path) for path in written],
@@ -84,8 +88,10 @@ def _show(fields: JsonObject, console: Console) -> None:
     left_out = fields["planned"] - fields["listed"]
     if left_out:
         line(console, f"the page leaves {count(left_out)} runs out; the index has all {count(fields['planned'])}")
+    if fields["not_in_index"]:
+        line(console, f"{count(fields['not_in_index'])} runs came after the index, which is written when a driver ends")
     if fields["pending"]:
-        line(console, f"{count(fields['pending'])} runs are not computed yet")
+        line(console, f"{count(fields['pending'])} runs of the index were not computed yet")
     for path in fields["exports"]:
         line(console, visible(path))
     line(console, visible(fields["report"]))

@@ -316,6 +316,13 @@ def test_many_values_of_a_parameter_are_put_into_stretches(made: Callable[..., A
     assert sum(map(sum, data["charts"]["heatmap"]["counts"])) == 120
 
 
+def test_stretches_of_values_that_lie_close_have_names_of_their_own(made: Callable[..., Any]) -> None:
+    given = made(params={"level": [10_000 + i / 1000 for i in range(40)], "slow": [1, 2]})
+    data = matrix_page_data(given.folder, given.facts)
+    levels = next(axis["levels"] for axis in data["axes"] if axis["name"] == "p_level")
+    assert len(set(levels)) == len(levels) == 20
+
+
 def test_an_index_that_is_missing_or_no_index_is_named(made: Callable[..., Any], tmp_path: Path) -> None:
     facts = made().facts
     with pytest.raises(UserMistake) as missing:

@@ -133,4 +133,9 @@ def _stretches(values: Sequence[float]) -> tuple[tuple[str, ...], tuple[int, ...
     """Return stretches of equal length and the one in which each value lies; the last holds its end."""
     edges = np.linspace(values[0], values[-1], _STRETCHES + 1)
     place = np.clip(np.searchsorted(edges, np.array(values, dtype=np.float64), side="right") - 1, 0, _STRETCHES - 1)
-    return tuple(f"{low:.4g} – {high:.4g}" for low, high in pairwise(edges)), tuple(place.tolist())
+    texts: tuple[str, ...] = ()
+    for digits in (4, 8, 17):  # as many as tell the stretches apart
+        texts = tuple(f"{low:.{digits}g} – {high:.{digits}g}" for low, high in pairwise(edges))
+        if len(set(texts)) == len(texts):
+            break
+    return texts, tuple(place.tolist())
