@@ -146,7 +146,7 @@ def test_k10_a_worker_with_another_strategy_or_version_does_not_pass_its_run_off
     one = next(iter(plan))
 
     class Other:
-        def run(self, config: object, store: Path) -> Any:
+        def run(self, config: object, store: Path, durable: bool) -> Any:
             return type("Done", (), {"run_id": "r_" + "0" * 32})
 
     task = Task(run_id=one.run_id, params=plan.space.varied(one.params), attempt=1)

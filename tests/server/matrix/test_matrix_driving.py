@@ -449,6 +449,7 @@ def test_the_memory_of_a_driver_does_not_grow_with_the_runs(
     peaks = []
     monkeypatch.setattr("boxgate_server.matrix.keeping.ledger._BATCH", 1_000)
     monkeypatch.setattr("boxgate_server.matrix.keeping.index._ROWS", 1_000)
+    monkeypatch.setattr("boxgate_server.matrix.trials.ledger._BATCH", 1_000)
     for number, count in enumerate((2_000, 20_000)):
         matrix = dry({"length": tuple(range(1000)), "width": tuple(float(k) for k in range(count // 1000))})
         matrix = DryMatrix(matrix.plan, matrix.file, MatrixFolder(tmp_path / str(number), matrix.plan.matrix_id))
