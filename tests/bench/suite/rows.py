@@ -124,6 +124,17 @@ def _lockstep(content: Any) -> list[Row]:
     return [Row("lockstep", "lockstep ÷ bare gRPC ping-pong", value, "×", 0.85)]
 
 
+def _feedback(content: Any) -> list[Row]:
+    told = f"feedback, {content['bars_per_round_trip']:g} bars a round trip, {content['round_trips']:,} trips"
+    return [
+        Row(f"feedback_{key}", f"{told}, ÷ {rival}", _spread(content[name], content["pairs"]), "×", target)
+        for key, name, rival, target in (
+            ("lockstep", "ratio_to_own_lockstep", "its own lockstep", 15.0),
+            ("bare", "ratio_to_bare_windows", "(bars a trip × bare windows a second)", 0.8),
+        )
+    ]
+
+
 def _cold_run(content: Any) -> list[Row]:
     value = _spread(content["wall_s"], content["repeats"])
     return [Row("cold_run", "cold boxgate run of 370,000 bars with its page", value, "s", 3.0, at_least=False)]
@@ -171,6 +182,7 @@ def _growth(content: Any) -> list[Row]:
 SCRIPTS: Final = (
     Script("kernel", "kernel", "kernel.py", _kernel, pairs="--rounds"),
     Script("lockstep", "lockstep", "lockstep.py", _lockstep, pairs="--pairs"),
+    Script("feedback", "feedback", "feedback.py", _feedback, pairs="--pairs"),
     Script("fixed_cost", "fixed cost", "fixed_cost.py", _fixed_cost),
     Script(
         "sidecar_start",
