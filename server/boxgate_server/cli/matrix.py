@@ -26,7 +26,7 @@ from boxgate_server.matrix.config.load import MatrixFile, load_matrix
 from boxgate_server.matrix.driver import Driven, Progress, drive
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.index import matrix_digest
-from boxgate_server.matrix.keeping.ledger import Counts, Entry, Ledger
+from boxgate_server.matrix.keeping.ledger import Entry, Ledger
 from boxgate_server.matrix.planning.estimate import estimate
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.planner import make_plan
@@ -119,9 +119,8 @@ def status_command(
         _, plan, folder = _planned(config, overrides)
         folder.must_exist()
         with Ledger(folder.ledger) as ledger:
-            while watch and ledger.driver() is not None:
-                line(_people(), _status_line(ledger.counts()))
-                time.sleep(_WATCH_S)
+            if watch:
+                _watch(ledger, plan)
             return _status(folder, ledger, plan)
 
     answer(SCHEMA, work, _show_status, as_json=as_json, debug=debug)
@@ -385,10 +384,22 @@ def _progress_line(progress: Progress) -> str:
     return text
 
 
-def _status_line(counts: Counts) -> str:
-    done = counts.complete + counts.failed
-    failed = f", {count(counts.failed)} failed" if counts.failed else ""
-    return f"{count(done)} of {count(counts.planned)} runs{failed}"
+def _watch(ledger: Ledger, plan: Plan) -> None:
+    """Show a line each second until nobody computes; the rate is that since the first of them."""
+    began, first, console = time.monotonic(), ledger.counts(), _people()
+    while ledger.driver() is not None:
+        counts = ledger.counts()
+        done = counts.complete + counts.failed
+        progress = Progress(
+            planned=counts.planned + sets_to_come(plan, ledger) * len(plan.settings),
+            done=done,
+            reused=0,
+            computed=max(0, done - first.complete - first.failed),
+            failed=counts.failed,
+            seconds=time.monotonic() - began,
+        )
+        line(console, _progress_line(progress))
+        time.sleep(_WATCH_S)
 
 
 def _people() -> Console:
