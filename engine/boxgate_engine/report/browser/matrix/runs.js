@@ -25,10 +25,12 @@ function runColumns() {
   add("cost_set", axes.get("cost_set").varies);
   varied.forEach((one, index) => axis(one, index < PARAMS_SHOWN));
   params.filter((one) => !one.varies).forEach((one) => axis(one, false));
-  data.metrics.forEach((metric, index) => found.push({
+  const results = data.metrics.map((metric, index) => ({
     name: metric.path, title: metric.title, on: index < METRICS_SHOWN, metric,
     value: (row) => metric.values[row], text: (row) => shown(metric, metric.values[row]),
   }));
+  if (!wide) found.splice(1, 0, ...results.splice(0, 1));
+  found.push(...results);
   found.push({ name: "attempts", title: "Attempts", on: false, value: (row) => runs.attempts[row], text: (row) => number(runs.attempts[row], 0) });
   return found;
 }
