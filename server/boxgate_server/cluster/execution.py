@@ -107,6 +107,8 @@ class RayExecution:
 
     def _start(self) -> None:
         """Start the host with all runs that are open."""
+        if self._job.address is not None:
+            check_address(self._job.address)
         if self._shipment is not None and self._job.shipment is None:
             self._job = replace(self._job, shipment=self._shipment())
         self._folder = make_folder()

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,9 +35,17 @@ main()
 """
 
 
+class Cluster(NamedTuple):
+    """Address, folder with the token and the places of the nodes, and their processes, the head first."""
+
+    address: str
+    folder: Path
+    nodes: list[subprocess.Popen[bytes]]
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Address of a cluster, and the folder with its token and the places of its nodes."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with a node for each place."""
     folder = Path(tempfile.mkdtemp(prefix="bgc-", dir="/tmp"))
     (folder / "token").write_text(secrets.token_hex(32))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -75,7 +83,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
             assert time.monotonic() < deadline, (folder / f"log-{number}").read_text()
             assert running[-1].poll() is None, (folder / f"log-{number}").read_text()
             time.sleep(0.2)
-    yield f"127.0.0.2:{port}", folder
+    yield Cluster(f"127.0.0.2:{port}", folder, running)
     for one in reversed(running):
         one.send_signal(signal.SIGTERM)
     for one in running:
@@ -87,8 +95,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _overrides(cluster: tuple[str, Path], *more: str) -> tuple[str, ...]:
-    address, folder = cluster
+def _overrides(cluster: Cluster, *more: str) -> tuple[str, ...]:
+    address, folder, _ = cluster
     return (
         "runner.concurrency={strategy: distributed}",
         f"runner.ray.address={address}",
@@ -115,7 +123,7 @@ def _slices(place: Path) -> dict[str, str]:
 
 
 def test_three_nodes_make_the_runs_of_one_process_and_fetch_the_dataset_once_each(
-    matrices: Any, cluster: tuple[str, Path]
+    matrices: Any, cluster: Cluster
 ) -> None:
     done, execution = _drive(matrices, *_overrides(cluster))
     assert (done.counts.complete, done.counts.failed) == (20, 0)
@@ -132,7 +140,7 @@ def test_three_nodes_make_the_runs_of_one_process_and_fetch_the_dataset_once_eac
     assert sum(one.fetched_bytes for one in execution.joined) == 0
 
 
-def test_another_token_is_refused_by_name(matrices: Any, cluster: tuple[str, Path], tmp_path: Path) -> None:
+def test_another_token_is_refused_by_name(matrices: Any, cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(secrets.token_hex(32))
     overrides = _overrides(cluster, f"runner.ray.token_file={tmp_path / 'token'}", "matrix.params.every=[35]")
     with pytest.raises(UserMistake) as caught:
@@ -141,7 +149,7 @@ def test_another_token_is_refused_by_name(matrices: Any, cluster: tuple[str, Pat
 
 
 def test_other_software_on_the_nodes_is_refused_before_the_first_run(
-    matrices: Any, cluster: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+    matrices: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, plan, folder = matrices.plan(*_overrides(cluster, "matrix.params.every=[36]"))
     changed = replace(this_build(), code="0" * 64)
@@ -152,3 +160,21 @@ def test_other_software_on_the_nodes_is_refused_before_the_first_run(
     ):
         drive(plan, file, folder, execution)
     assert caught.value.error_code == "VERSION_MIXED"
+
+
+def test_k02_a_node_that_is_killed_loses_nothing(matrices: Any, cluster: Cluster, work: Path) -> None:
+    (work / "witness").mkdir(exist_ok=True)
+    overrides = ("matrix.params.every={from: 101, to: 115, step: 1}", "matrix.params.will=[dawdle]")
+    file, plan, folder = matrices.plan(*_overrides(cluster, *overrides))
+    killed: list[int] = []
+
+    def kill(progress: Any) -> None:
+        if progress.done >= 10 and not killed:
+            killed.append(cluster.nodes[-1].pid)
+            os.killpg(killed[0], signal.SIGKILL)
+
+    with execution_of(file, plan, folder=matrices.work, store=folder.runs) as execution:
+        done = drive(plan, file, folder, execution, tell=kill)
+    assert killed
+    assert (done.counts.complete, done.counts.failed) == (60, 0)
+    assert done.matrix_digest == matrices.alone(*overrides).matrix_digest
