@@ -25,7 +25,7 @@ KILLS = int(os.environ.get("BOXGATE_CHAOS_KILLS", "110"))
 EVERY = int(os.environ.get("BOXGATE_CHAOS_SETS", "250"))
 """Parameter sets; each is four runs."""
 KINDS = ("sidecar", "worker", "raylet", "host", "driver")
-WEIGHTS = (35, 30, 11, 12, 12)
+WEIGHTS = (32, 28, 13, 14, 13)
 
 
 class Monkey:
