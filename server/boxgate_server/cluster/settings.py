@@ -29,6 +29,8 @@ _ALWAYS: Final = {
     "RAY_DEDUP_LOGS": "0",
     "RAY_COLOR_PREFIX": "0",
     "RAY_AUTH_MODE": "token",
+    # A worker that ends would kill the guard of its sidecars, which then cannot remove what it made; it ends by itself.
+    "RAY_kill_child_processes_on_worker_exit": "0",
     "RAY_grpc_enable_http_proxy": "0",
 }
 
