@@ -7,7 +7,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo test check lint types imports contract stubs-unchanged generate format vendor-install \
-  test-slow fuzz bench peers peers-check lock upgrade system-packages
+  test-slow chaos fuzz bench peers peers-check lock upgrade system-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ vendor-install: setup ## Install the SDK's wheels as a vendor would and run an e
 
 test-slow: setup ## The thousands of cases that are too many for every change
 	@$(BIN)/pytest -q -m slow -n 2 --dist loadfile
+
+chaos: setup ## Kill workers, nodes and drivers of a matrix a hundred times while it runs, and move it over three nodes
+	@$(BIN)/pytest -q -m slow tests/server/cluster
 
 fuzz: setup ## 10,000 random runs: ledger, limits and numbers hold in each
 	@$(BIN)/python tests/fuzz/fuzz.py --runs 10000 --jobs 2
