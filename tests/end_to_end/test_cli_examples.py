@@ -52,6 +52,12 @@ def test_a_config_runs_on_the_demo_dataset(clone: Path, name: str) -> None:
     assert Path(told["artifacts"], "report.html").is_file()
 
 
+def test_the_matrix_of_the_repository_is_planned(clone: Path) -> None:
+    told = run(clone, "matrix", "plan", "configs/matrix/demo.yaml")
+    assert told["runs"] == 144
+    assert told["seconds_est"] > 0
+
+
 def test_a_run_of_the_demo_dataset_is_computed_again_by_its_id(clone: Path) -> None:
     first = run(clone, "run", "configs/random_targets.yaml", "--set", "report.html=false")
     again = run(clone, "rerun", first["run_id"])

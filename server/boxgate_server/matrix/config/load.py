@@ -60,7 +60,7 @@ def load_matrix(path: Path | str, overrides: Sequence[str] = ()) -> MatrixFile:
                 (),
                 "the file is empty or not a mapping",
                 expected="the keys of a run config and `matrix`",
-                remedy="name the YAML file of a matrix, for example configs/matrix_demo.yaml",
+                remedy="name the YAML file of a matrix, for example configs/matrix/demo.yaml",
             )
         raise ConfigInvalid(document.problems)
     given = document.value
