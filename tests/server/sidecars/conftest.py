@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trials import Starter, own_resources, processes_of, until_empty
+from trials import CLOSED_S, Starter, own_resources, processes_of, until_empty
 
 from boxgate_server.sidecars import SidecarHost, guard
 
@@ -30,7 +30,8 @@ def host(runtime_folder: Path) -> Iterator[SidecarHost]:
     before = own_resources()
     with SidecarHost(runtime_folder=runtime_folder) as host:
         yield host
-    assert until_empty(lambda: sorted(own_resources() - before)) == [], "the gateway holds on to something"
+    left = until_empty(lambda: sorted(own_resources() - before), CLOSED_S)
+    assert left == [], "the gateway holds on to something"
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from boxgate_server.sidecars import EventStream, Sidecar, SidecarHost, SidecarLi
 
 HERE = Path(__file__).parent
 GONE_S = 2.0
+CLOSED_S = 20.0
+"""gRPC closes a connection that never spoke its language when it next looks at it, or at the end of its patience."""
 IMPATIENT = SidecarLimits(
     handshake_s=30.0, describe_s=2.0, init_s=5.0, reply_base_s=2.0, reply_per_event_s=0.01, stop_s=0.5
 )
@@ -119,8 +121,8 @@ def _own_sockets() -> set[str]:
     return found
 
 
-def until_empty(look: Callable[[], Sequence[object]]) -> Sequence[object]:
-    deadline = time.monotonic() + GONE_S
+def until_empty(look: Callable[[], Sequence[object]], patience_s: float = GONE_S) -> Sequence[object]:
+    deadline = time.monotonic() + patience_s
     while (left := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return left
