@@ -197,6 +197,8 @@ class _Open:
     session: Session
     live: bool = True
     streamed: bool = False
+    ended: bool = False
+    """Its stream is over, in whatever way: gRPC may report one that was cancelled as one that was closed."""
 
 
 @dataclass(slots=True)
@@ -219,7 +221,8 @@ class _Service:
             request = strategy_pb2.OnInitRequest.FromString(data)
             with self.lock:
                 self.sessions = {name: opened for name, opened in self.sessions.items() if opened.live}
-                if len(self.sessions) >= self.strategy_class.max_sessions or request.session_id in self.sessions:
+                busy = sum(not opened.ended for opened in self.sessions.values())
+                if busy >= self.strategy_class.max_sessions or request.session_id in self.sessions:
                     raise errors.SessionLimit(self.strategy_class.max_sessions)
                 opening = _contract.open_session(self.strategy_class, request)
                 if opening.session is not None:
@@ -247,6 +250,7 @@ class _Service:
         finally:
             if opened is not None:
                 opened.session.close()
+                opened.ended = True
             if opened is not None and not completed:
                 opened.live = False
 
