@@ -19,15 +19,11 @@ def warm_up() -> Warmed:
     from numba.core.event import install_recorder
 
     from boxgate_engine.simulation import compile_kernel
-    from boxgate_proto.strategy.v1 import signal_pb2
-    from boxgate_proto.strategy.v1 import strategy_pb2 as pb
-    from boxgate_server.sessions._wire import read_answer
+    from boxgate_server.sessions._signal_rows import compile_reader
 
     began = time.monotonic()
     with install_recorder("numba:compile") as recorder:
         compile_kernel()
-        answer = pb.OnEventResponse()
-        answer.signals.signals.add(side=signal_pb2.SIDE_BUY, qty=1.0)
-        read_answer(answer.SerializeToString(), seq=0, keep_meta=False)
+        compile_reader()
     names = [event.data["dispatcher"].py_func.__qualname__ for _, event in recorder.buffer if event.is_start]
     return Warmed(compiled=tuple(names), seconds=time.monotonic() - began)
