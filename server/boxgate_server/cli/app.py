@@ -369,7 +369,7 @@ class _MatrixCommands(_Later):
     """The commands of `boxgate matrix`."""
 
     def _imported(self) -> typer.Typer:
-        from boxgate_server.cli.matrix import matrix_app
+        from boxgate_server.cli.matrix.commands import matrix_app
 
         return matrix_app
 

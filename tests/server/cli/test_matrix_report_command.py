@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from boxgate_server.cli.matrix_page import cost_words
+from boxgate_server.cli.matrix.page import cost_words
 from boxgate_server.matrix.config.load import load_matrix
 
 pytestmark = pytest.mark.usefixtures("nothing_left")

@@ -37,7 +37,7 @@ def test_each_look_is_a_line_with_the_rate_and_what_is_left(
     monkeypatch.setattr(Ledger, "driver", lambda _: next(drivers))
     # The module's own clock: what starts the strategy for its parameters needs a real one.
     stub = SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None)
-    monkeypatch.setattr("boxgate_server.cli.matrix.time", stub)
+    monkeypatch.setattr("boxgate_server.cli.matrix.progress.time", stub)
     watched = boxgate("matrix", "status", "matrix.yaml", "--watch")
     assert watched.code == 0, watched.err
     lines = [line for line in watched.err.splitlines() if " of 10 runs" in line]

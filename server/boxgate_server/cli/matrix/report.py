@@ -11,7 +11,7 @@ from rich.console import Console
 
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, line, visible
-from boxgate_server.cli.matrix_page import page_figures, page_path, write_page
+from boxgate_server.cli.matrix.page import page_figures, page_path, write_page
 from boxgate_server.cli.numerals import count
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.keeping.folder import MatrixFolder

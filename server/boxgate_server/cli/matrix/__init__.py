@@ -1,0 +1,1 @@
+"""`boxgate matrix`: its commands, and what they show."""
