@@ -8,7 +8,7 @@ BoxgateError            names what happened, where, what was expected and what t
 │   └── DataRefused     market data, or a name of them, that cannot be taken as it is
 └── RunFailed           exit code 1: the run could not be finished; nothing of it is published
     ├── SignalError     a signal that can never be right
-    ├── StoreFailed     the folder of the runs cannot be written or read
+    ├── StoreFailed     the store of the runs cannot be written or read
     ├── NotDeterministic  a run was computed twice and the results differ
     ├── RunIdConflict   the folder of a run's id holds another run
     ├── RunDamaged      a published run is not what its manifest says
@@ -142,9 +142,9 @@ class ConfigInvalid(UserMistake):
 
 
 class StoreFailed(RunFailed):
-    """The folder of the runs cannot be written or read; nothing was published.
+    """The store of the runs cannot be written or read; nothing was published.
 
-    Codes: STORE_FULL, STORE_DENIED, STORE_IO.
+    Codes: STORE_FULL, STORE_DENIED, STORE_IO; of a store behind an address STORE_UNREACHABLE.
     """
 
     code = "STORE_IO"
@@ -153,12 +153,15 @@ class StoreFailed(RunFailed):
         remedies = {
             "STORE_FULL": "free space or set artifacts to another disk, then run again",
             "STORE_DENIED": "correct the rights of the folder or set artifacts to another one",
+            "STORE_UNREACHABLE": "check address, network and credentials, then go on: what is published stays",
         }
         super().__init__(
             what,
             code=code,
             where=where,
-            expected="a folder on a healthy disk that can be written",
+            expected="a folder on a healthy disk that can be written"
+            if "://" not in where
+            else "a store that can be reached, read and written",
             remedy=remedies.get(code, "check the disk, then run again"),
         )
 

@@ -8,26 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 
 from boxgate_engine.datasets import catalogue
 from boxgate_engine.datasets.durable import locked, publish_folder, unfinished_file, unfinished_folder
 from boxgate_engine.datasets.manifest import FILE_NAME as MANIFEST
 from boxgate_engine.datasets.names import hash_in
-from boxgate_engine.errors import BoxgateError, DataRefused
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
+from boxgate_engine.errors import DataRefused
+from boxgate_engine.remote_folder import RemoteFolder, RemoteRefused, shown_address
 
 MIRRORS: Final = "roots"
 """Folder of the mirrors in the cache folder."""
 
 _REMOTE: Final = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://.*", re.IGNORECASE)
-_CREDENTIALS: Final = re.compile(r"//[^/@]*@|\?.*$")
-_CHUNK_BYTES: Final = 1 << 22
 
 
 def is_remote(root: str | Path) -> bool:
@@ -106,12 +102,12 @@ class Publisher:
 
 
 class _Remote:
-    """A root behind a file system of pyarrow or fsspec."""
+    """A root behind an address."""
 
     def __init__(self, address: str) -> None:
-        self.address = address
-        self.shown = _CREDENTIALS.sub(lambda match: "//" if match[0].startswith("//") else "", address)
-        self._files, self._base = self._connect()
+        self.shown = shown_address(address)
+        with self._naming_failures():
+            self._folder = RemoteFolder(address)
 
     def fetch_catalogue(self, mirror: Path) -> None:
         """Make the mirror's catalogue that of the root; a root without one is empty."""
@@ -164,83 +160,44 @@ class _Remote:
             catalogue.register(folder, name, digest)
             self._upload(folder / catalogue.FILE_NAME, catalogue.FILE_NAME)
 
-    def _connect(self) -> tuple[FileSystem, PurePosixPath]:
-        import pyarrow as pa
-        from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
-
-        try:
-            try:
-                files, base = FileSystem.from_uri(self.address)
-                return files, PurePosixPath(base)
-            except pa.ArrowInvalid:
-                import fsspec
-
-                found, base = fsspec.core.url_to_fs(self.address)
-                return PyFileSystem(FSSpecHandler(found)), PurePosixPath(base)
-        except (ImportError, ValueError, pa.ArrowException) as error:
-            raise DataRefused(
-                f"no file system for this address: {_one_line(error)}",
-                code="ROOT_UNKNOWN",
-                where=self.shown,
-                expected="a scheme of pyarrow or fsspec, such as s3, gs, abfs, sftp, with its driver installed",
-                remedy="correct the scheme, or install the package that the message names",
-            ) from error
-        except OSError as error:
-            raise self._failed(error) from error
-
     def _exists(self, relative: str) -> bool:
-        from pyarrow.fs import FileType
-
-        info = self._guarded(lambda: self._files.get_file_info(str(self._base / relative)))
-        return bool(info.type == FileType.File)
+        with self._naming_failures():
+            return self._folder.has(relative)
 
     def _list(self, digest: str) -> list[str]:
-        from pyarrow.fs import FileSelector, FileType
-
-        folder = self._base / digest
-        found = self._guarded(lambda: self._files.get_file_info(FileSelector(str(folder), recursive=True)))
-        paths = [PurePosixPath(one.path) for one in found if one.type == FileType.File]
-        return sorted(path.as_posix().split(f"{digest}/", 1)[1] for path in paths)
+        with self._naming_failures():
+            return self._folder.files(digest)
 
     def _download(self, relative: str, target: Path) -> None:
-        def copy() -> None:
-            with self._files.open_input_stream(str(self._base / relative)) as source, target.open("wb") as file:
-                while chunk := source.read(_CHUNK_BYTES):
-                    file.write(chunk)
-
-        self._guarded(copy)
+        with self._naming_failures():
+            self._folder.download(relative, target)
 
     def _upload(self, source: Path, relative: str) -> None:
-        def copy() -> None:
-            target = self._base / relative
-            self._files.create_dir(str(target.parent), recursive=True)
-            with source.open("rb") as file, self._files.open_output_stream(str(target)) as sink:
-                shutil.copyfileobj(file, sink, _CHUNK_BYTES)
+        with self._naming_failures():
+            self._folder.upload(source, relative)
 
-        self._guarded(copy)
-
-    def _guarded(self, work: Callable[[], Any]) -> Any:
-        import pyarrow as pa
-
+    @contextmanager
+    def _naming_failures(self) -> Iterator[None]:
+        """Turn what the root refuses into a DataRefused."""
         try:
-            return work()
-        except BoxgateError:
-            raise
-        except (OSError, pa.ArrowException) as error:
-            raise self._failed(error) from error
-        except Exception as error:  # a driver of fsspec may raise what it likes
-            raise self._failed(error) from error
-
-    def _failed(self, error: Exception) -> DataRefused:
-        text = _one_line(error)
-        denied = isinstance(error, PermissionError) or re.search(r"denied|forbidden|403|401|credential", text, re.I)
-        return DataRefused(
-            f"the root {'does not let us in' if denied else 'cannot be reached'}: {text}",
-            code="ROOT_DENIED" if denied else "ROOT_UNREACHABLE",
-            where=self.shown,
-            expected="a root that can be read, and written by imports",
-            remedy="check address, network and credentials; a dataset that was fetched before opens by its hash",
-        )
+            yield
+        except RemoteRefused as refused:
+            if refused.kind == "unknown":
+                raise DataRefused(
+                    f"no file system for this address: {refused}",
+                    code="ROOT_UNKNOWN",
+                    where=self.shown,
+                    expected="a scheme of pyarrow or fsspec, such as s3, gs, abfs, sftp, with its driver installed",
+                    remedy="correct the scheme, or install the package that the message names",
+                ) from refused
+            denied = refused.kind == "denied"
+            raise DataRefused(
+                f"the root {'does not let us in' if denied else 'cannot be reached'}: {refused}",
+                code="ROOT_DENIED" if denied else "ROOT_UNREACHABLE",
+                where=self.shown,
+                expected="a root that can be read, and written by imports",
+                remedy="check address, network and credentials; a dataset that was fetched before opens by its hash",
+            ) from refused
 
 
 def _mirror(address: str, cache_dir: Path) -> Path:
@@ -259,7 +216,3 @@ def _inside(relative: str) -> str:
             remedy="remove the file from the root",
         )
     return relative
-
-
-def _one_line(error: Exception) -> str:
-    return _CREDENTIALS.sub("//", " ".join(str(error).split()))[:200] or type(error).__name__
