@@ -65,7 +65,9 @@ class RayExecution:
         if self._pipe is None:
             self._start()
         else:
-            self._send([Work(config=group.config, tasks=group.tasks)])
+            # Of a run that is tried again the answer alone may have been lost.
+            again = any(task.attempt > 1 for task in group.tasks)
+            self._send([Work(config=group.config, tasks=group.tasks, again=again)])
 
     def outcomes(self, timeout_s: float) -> Sequence[Outcome]:
         """Return what has ended. Raises BoxgateError if nothing can be computed any more."""
