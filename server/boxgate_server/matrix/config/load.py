@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,9 @@ from pydantic import ValidationError
 from boxgate_engine.config import RunConfig, config_document, validate_document
 from boxgate_engine.config.document import Document, path_text
 from boxgate_engine.config.explain import explain
-from boxgate_engine.config.model import FIRST
 from boxgate_engine.datasets.remote import is_remote
 from boxgate_engine.errors import ConfigInvalid, Problem
+from boxgate_server.matrix.config.instruments import Ground, entry_of, grounds
 from boxgate_server.matrix.config.model import (
     IoConfig,
     MatrixConfig,
@@ -22,6 +23,7 @@ from boxgate_server.matrix.config.model import (
     MatrixKeys,
     RangeConfig,
 )
+from boxgate_server.matrix.config.repetitions import repetition_problems
 from boxgate_server.matrix.config.runner import RunnerConfig
 
 _OWN: Final = tuple(MatrixKeys.model_fields)
@@ -33,7 +35,8 @@ _UNKNOWN_WINDOW: Final = {"start": "1970-01-01", "end": "last"}
 class MatrixFile:
     """A valid matrix file.
 
-    base: the run config; its instruments are all that occur, its window the first. document: where each key stands.
+    base: the run config; its instruments are all that occur, its window is the first one. document: where each key
+    stands.
     """
 
     base: RunConfig
@@ -46,6 +49,11 @@ class MatrixFile:
     def store(self) -> str:
         """The folder of runs and matrices, as the file writes it."""
         return self.io.artifacts_store
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """What runs are made on, in the order of the file."""
+        return grounds(self.matrix.instruments, self.matrix.windows, self.base)
 
 
 def load_matrix(path: Path | str, overrides: Sequence[str] = ()) -> MatrixFile:
@@ -68,7 +76,7 @@ def load_matrix(path: Path | str, overrides: Sequence[str] = ()) -> MatrixFile:
     keys = _matrix_keys(document, given, problems)
     base = _base(document, given, keys, problems)
     if keys is not None:
-        problems += _window_problems(keys.matrix, given, document) + _runner_problems(keys, document)
+        problems += repetition_problems(keys.matrix, given, document) + _runner_problems(keys, document)
         problems += _store_problems(keys, given, document)
     if problems:
         raise ConfigInvalid(problems)
@@ -103,8 +111,12 @@ def _base(
     varied = matrix if isinstance(matrix, dict) else {}
     if "instruments" in varied:
         value["instruments"] = _symbols(keys.matrix if keys else None)
-    if "windows" in varied:
+    listed = varied.get("instruments")
+    entries = listed if isinstance(listed, list) and all(isinstance(one, dict) for one in listed) else []
+    if "windows" in varied or (entries and all("windows" in one for one in entries)):
         value["window"] = _first_window(keys.matrix if keys else None)
+    if "frames" not in value and entries and all("frames" in one for one in entries):
+        value["frames"] = _frames(entries)
     report = value.get("report", {})
     if isinstance(report, dict):
         value["report"] = {"html": False, **report}
@@ -120,54 +132,21 @@ def _base(
 def _symbols(matrix: MatrixConfig | None) -> list[str]:
     if matrix is None or matrix.instruments is None:
         return ["UNKNOWN"]
-    return list(dict.fromkeys(symbol for portfolio in matrix.instruments for symbol in portfolio))
+    return list(dict.fromkeys(symbol for entry in matrix.instruments for symbol in entry_of(entry).instruments))
+
+
+def _frames(entries: list[Any]) -> list[Any]:
+    """Return the frames of entries that all have some."""
+    listed = [frame for entry in entries if isinstance(entry["frames"], list) for frame in entry["frames"]]
+    return list(dict.fromkeys(frame for frame in listed if isinstance(frame, str))) or ["M1"]
 
 
 def _first_window(matrix: MatrixConfig | None) -> dict[str, str]:
-    if matrix is None or matrix.windows is None:
+    if matrix is None:
         return dict(_UNKNOWN_WINDOW)
-    return {"start": matrix.windows[0].start, "end": matrix.windows[0].end}
-
-
-def _window_problems(matrix: MatrixConfig, given: dict[str, Any], document: Document) -> list[Problem]:
-    """Return what is wrong with the windows and portfolios among themselves."""
-    problems = []
-
-    def refuse(at: tuple[str | int, ...], what: str, expected: str, remedy: str) -> None:
-        problems.append(
-            Problem(path=path_text(at), source=document.source(at), what=what, expected=expected, remedy=remedy)
-        )
-
-    if matrix.windows is not None:
-        starts: list[tuple[tuple[str | int, ...], Any]] = [
-            (("matrix", "windows", i), one.start) for i, one in enumerate(matrix.windows)
-        ]
-    else:
-        window = given.get("window")
-        starts = [(("window",), window.get("start") if isinstance(window, dict) else None)]
-    for at, start in starts:
-        if start == FIRST:
-            refuse(
-                (*at, "start"),
-                "`first` leaves room for what a strategy needs before it, which may differ between parameter sets",
-                "a date, so that all runs of a window have the same",
-                "write the date; boxgate data show tells where the data begin",
-            )
-    for name, listed in (("windows", matrix.windows), ("instruments", matrix.instruments), ("costs", matrix.costs)):
-        for i, one in enumerate(listed or ()):
-            first = (listed or ()).index(one)
-            if first != i:
-                refuse(
-                    ("matrix", name, i),
-                    f"it is the same as number {first + 1} of the list",
-                    "each once",
-                    "remove one of the two",
-                )
-    for i, portfolio in enumerate(matrix.instruments or ()):
-        twice = sorted({symbol for symbol in portfolio if portfolio.count(symbol) > 1})
-        if twice:
-            refuse(("matrix", "instruments", i), f"named more than once: {', '.join(twice)}", "each once", "remove it")
-    return problems
+    own = [window for entry in matrix.instruments or () for window in entry_of(entry).windows or ()]
+    first = (matrix.windows or own)[0]
+    return {"start": first.start, "end": first.end}
 
 
 def _runner_problems(keys: MatrixKeys, document: Document) -> list[Problem]:

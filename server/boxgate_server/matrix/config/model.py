@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from boxgate_engine.config import CostsConfig, RunConfig, WindowConfig
-from boxgate_engine.config.fields import Section, Symbol, Text, entries, refusal
+from boxgate_engine.config.fields import Section, Text, entries, refusal
 from boxgate_engine.config.model import ParamValue, Scalar
+from boxgate_server.matrix.config.instruments import InstrumentsEntry
 from boxgate_server.matrix.config.metrics import METRICS, close_metric
 from boxgate_server.matrix.config.runner import RunnerConfig
 from boxgate_server.matrix.config.spans import Span, span_text
@@ -79,14 +80,6 @@ Axis = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, (dict, list, tuple, RangeConfig)) else [value]),
 ]
 """The values of one parameter: a range, a list in its order, or one value."""
-
-
-def _portfolio(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Portfolio = Annotated[tuple[Symbol, ...], BeforeValidator(_portfolio), entries(1)]
-"""Instruments that are traded together in one account."""
 
 
 class ObjectiveConfig(Section):
@@ -283,11 +276,12 @@ class WalkForwardConfig(Section):
 class MatrixConfig(Section):
     """What varies. What is left out is as in the run config beside it.
 
-    instruments: names, or lists of names that are traded together. windows: start and end of each. params: by name.
+    instruments: names, lists of names that are traded together, or entries with frames or windows of their own.
+    windows: start and end of each. params: by name.
     costs: what differs from the costs beside it, one set of runs for each. target_runs: at most so many runs.
     """
 
-    instruments: Annotated[tuple[Portfolio, ...] | None, entries(1)] = None
+    instruments: Annotated[tuple[InstrumentsEntry, ...] | None, entries(1)] = None
     windows: Annotated[tuple[WindowConfig, ...] | None, entries(1)] = None
     params: dict[Text, Axis] = Field(default_factory=dict)
     search: Annotated[SearchConfig, BeforeValidator(_search)] = SearchConfig()

@@ -95,7 +95,7 @@ def ask_schema(config: RunConfig, folder: Path) -> list[pb.ParameterSchema]:
 def _check_size(file: MatrixFile) -> None:
     """Refuse a product that is too large by what the file says alone; what only the data tell is counted later."""
     matrix = file.matrix
-    settings = math.prod(len(listed or (None,)) for listed in (matrix.instruments, matrix.windows, matrix.costs))
+    settings = sum(len(one.windows) for one in file.grounds) * len(matrix.costs or (None,))
     if settings > SETTINGS_MAX:
         raise UserMistake(
             f"the matrix has {settings:,} combinations of instruments, windows and costs",

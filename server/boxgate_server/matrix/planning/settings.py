@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from boxgate_engine.datasets import Dataset
 from boxgate_engine.errors import ConfigInvalid, Problem
 from boxgate_engine.market import Market, history_events
 from boxgate_engine.timestamps import format_utc
+from boxgate_server.matrix.config.instruments import Ground
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.config.spans import span_text
 from boxgate_server.matrix.planning.folds import walk
@@ -49,22 +50,22 @@ def matrix_settings(
     """
     found = _Settings(file, dataset, versions, open_market)
     matrix = file.matrix
-    portfolios = matrix.instruments or (file.base.instruments,)
     sets = matrix.costs or (file.base.costs,)
-    for place, portfolio in enumerate(portfolios):
-        config = for_portfolio(file.base, portfolio)
-        spans = _spans(found, place, config, for_portfolio_costs(sets[0], portfolio))
+    for ground in file.grounds:
+        portfolio = ground.instruments
+        config = for_portfolio(file.base, portfolio).model_copy(update={"frames": ground.frames})
+        spans = _spans(found, ground, config, for_portfolio_costs(sets[0], portfolio))
         for number, costs in enumerate(sets):
             priced = config.model_copy(update={"costs": for_portfolio_costs(costs, portfolio)})
             block = [
                 setting
                 for (start_ns, end_ns), roles in spans.items()
-                for setting in [_setting(found, place, priced, number, start_ns, end_ns, tuple(roles))]
+                for setting in [_setting(found, ground, priced, number, start_ns, end_ns, tuple(roles))]
                 if setting is not None
             ]
             for one in [block] if matrix.walk_forward else [[single] for single in block]:
                 _keep(found, one)
-    problems = [*_foreign(file, portfolios), *found.problems]
+    problems = [*_foreign(file), *found.problems]
     if problems:
         raise ConfigInvalid(problems[:PROBLEMS_MAX])
     return found.blocks
@@ -107,9 +108,9 @@ def _of(portfolio: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
     return {symbol: entry for symbol, entry in table.items() if symbol in portfolio}
 
 
-def _foreign(file: MatrixFile, portfolios: Sequence[tuple[str, ...]]) -> list[Problem]:
+def _foreign(file: MatrixFile) -> list[Problem]:
     """Return the symbols that costs or leverage name and no portfolio has."""
-    known = {symbol for portfolio in portfolios for symbol in portfolio}
+    known = set(file.base.instruments)
     leverage = file.base.account.leverage
     named = [(f"costs.instruments.{symbol}", symbol) for symbol in file.base.costs.instruments]
     for number, costs in enumerate(file.matrix.costs or ()):
@@ -133,15 +134,17 @@ def _foreign(file: MatrixFile, portfolios: Sequence[tuple[str, ...]]) -> list[Pr
     ]
 
 
-def _spans(found: _Settings, place: int, config: RunConfig, costs: CostsConfig) -> dict[tuple[int, int], list[Role]]:
+def _spans(
+    found: _Settings, ground: Ground, config: RunConfig, costs: CostsConfig
+) -> dict[tuple[int, int], list[Role]]:
     """Return (start_ns, end_ns) of every window of a portfolio, with what it is for, in the order of the file."""
     matrix = found.file.matrix
     spans: dict[tuple[int, int], list[Role]] = {}
     folds_before = 0
-    for number, window in enumerate(matrix.windows or (found.file.base.window,)):
-        path = f"matrix.windows[{number}]" if matrix.windows else "window"
-        whole = config.model_copy(update={"window": window, "costs": costs})
-        market = _market(found, place, path, whole)
+    for one in ground.windows:
+        number = one.number
+        whole = config.model_copy(update={"window": one.window, "costs": costs})
+        market = _market(found, ground, one.path, whole)
         if market is None:
             continue
         start_ns, end_ns = market.window([0] * len(market.feeds))
@@ -158,7 +161,7 @@ def _spans(found: _Settings, place: int, config: RunConfig, costs: CostsConfig) 
                     source="",
                     what=f"no fold fits into the window from {format_utc(start_ns)} to {format_utc(end_ns)}",
                     expected=f"at least {span_text(rule.train + rule.embargo + rule.test)}",
-                    remedy=f"lengthen {path}, or shorten train or test",
+                    remedy=f"lengthen {one.path}, or shorten train or test",
                     code="MATRIX_EMPTY",
                 ),
             )
@@ -171,7 +174,7 @@ def _spans(found: _Settings, place: int, config: RunConfig, costs: CostsConfig) 
 
 def _setting(
     found: _Settings,
-    place: int,
+    ground: Ground,
     config: RunConfig,
     cost_set: int,
     start_ns: int,
@@ -181,9 +184,9 @@ def _setting(
     """Return a setting, None where it does not fit the data, which is noted."""
     window = WindowConfig(start=format_utc(start_ns), end=format_utc(end_ns))
     config = config.model_copy(update={"window": window})
-    path = f"matrix.windows[{roles[0].window}]" if found.file.matrix.windows else "window"
+    path = next(one.path for one in ground.windows if one.number == roles[0].window)
     role = "" if roles[0].fold is None else f", {roles[0].segment} of fold {roles[0].fold}"
-    market = _market(found, place, path, config, role)
+    market = _market(found, ground, path, config, role)
     if market is None:
         return None
     versions = found.versions
@@ -220,16 +223,15 @@ def _setting(
     )
 
 
-def _market(found: _Settings, place: int, window: str, config: RunConfig, role: str = "") -> Market | None:
+def _market(found: _Settings, ground: Ground, window: str, config: RunConfig, role: str = "") -> Market | None:
     """Return the market of a config; None, and its problems noted at the keys of the matrix, if there is none."""
-    varied = found.file.matrix.instruments is not None
     try:
         return found.open_market(config, found.dataset)
     except ConfigInvalid as error:
         for one in error.problems:
             path, what = one.path, one.what
-            if path.startswith("instruments") and varied:
-                path = f"matrix.instruments[{place}]"
+            if path.startswith("instruments") and ground.path is not None:
+                path = ground.path
             elif path.startswith("window"):
                 path, what = window, f"{'+'.join(config.instruments)}{role}: {what}"
             _note(found, replace(one, path=path, what=what))
