@@ -108,13 +108,12 @@ def _hold(
         return None
     purchase.hold()
     simulation = purchase.simulation
-    rows = int(simulation.sim.account["equity_rows"][0])
     if close_at_end:
-        simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), tape.events - 1)
-    account, equity = simulation.sim.account[0], simulation.sim.equity[:rows]
+        simulation.close_all(tape.events - 1)
+    account, curve = simulation.sim.account[0], simulation.curve
     fills = simulation.sim.fills[: int(account["fills"])]
     bought = fills[fills["direction"] > 0]
-    shown = np.union1d([0], last_of_each(equity["time_ns"], DAY_NS))
+    shown = np.union1d([0], last_of_each(curve["time_ns"], DAY_NS))
     return Held(
         instrument=instruments[index].symbol,
         qty=float(bought["qty"].sum()),
@@ -125,8 +124,8 @@ def _hold(
         spread=float(account["spread_sum"]),
         funding=-float(account["funding_sum"]) + 0.0,
         swap=-float(account["swap_sum"]) + 0.0,
-        times_ns=equity["time_ns"][shown],
-        equity=equity["equity"][shown],
+        times_ns=curve["time_ns"][shown],
+        equity=curve["equity"][shown],
     )
 
 
@@ -139,8 +138,8 @@ def _affordable(
     then less until the fee fits too.
     """
     lots, ceiling = 1, None
+    purchase = _Purchase(instruments, rules, tape, index, start_ns)
     for _ in range(_TRIES_MAX):
-        purchase = _Purchase(instruments, rules, tape, index, start_ns)
         purchase.order(lots)
         purchase.play()
         paid = purchase.paid()
@@ -168,10 +167,14 @@ class _Purchase:
         self.tape, self.index, self.start_ns = tape, index, start_ns
         self.lots, self.unit = 0, 0.0
         self.settled = 0
+        self._opening = [octets.copy() for octets in self._state()]
+        self._first = tape.chunk(0, _FIRST_CHUNK_EVENTS).quotes
 
     def order(self, lots: int) -> None:
-        """Decide at the start, before the first event, unless a rate is not known yet."""
-        self.lots = lots
+        """Decide at the start, before the first event, unless a rate is not known yet. What was bought is forgotten."""
+        for octets, at_first in zip(self._state(), self._opening, strict=True):
+            octets[:] = at_first
+        self.lots, self.settled = lots, 0
         self.unit = self._unit()
         if self.unit:
             event = np.zeros(1, QUOTE)
@@ -185,7 +188,7 @@ class _Purchase:
         """Settle the tape until the purchase is filled, or to its end."""
         events_max = _FIRST_CHUNK_EVENTS
         while self.settled < self.tape.merged_events and self.paid() is None:
-            quotes = self.tape.chunk(self.settled, events_max).quotes
+            quotes = self.tape.chunk(self.settled, events_max).quotes if self.settled else self._first
             first, end = 0, len(quotes.delivered)
             while not self.unit and first < end:
                 first += 1
@@ -222,6 +225,10 @@ class _Purchase:
         if not len(bought):
             return None
         return float((bought["price"] * bought["qty"]).sum()) * self.unit, float(bought["fee"].sum())
+
+    def _state(self) -> list[np.ndarray]:
+        """Return book and account as octets. The account tells how much of all other tables is in use."""
+        return [records.view(np.uint8) for records in (self.simulation.sim.book, self.simulation.sim.account)]
 
     def _unit(self) -> float:
         """Return the value of one unit of quantity at a price of 1, account currency; 0.0 where no rate is known."""

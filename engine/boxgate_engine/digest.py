@@ -6,9 +6,7 @@ Source: docs/spec/artefacts.md, section 3.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, Final
 
@@ -17,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from boxgate_engine.beside import Beside
 from boxgate_engine.errors import RunFailed
 from boxgate_engine.tables import ALL_SCHEMAS, Tables
 
@@ -27,7 +26,7 @@ _ROW: Final = {
 """One row of a column of fixed width that is not null."""
 _BLOCK: Final = 1 << 16
 """Rows that are laid out together: few enough to stay in the processor's cache."""
-_FEW_ROWS: Final = 20_000
+FEW_ROWS: Final = 20_000
 """Rows of the equity curve up to which a thread costs more than it saves."""
 _FEW_TEXTS: Final = 100
 """Rows up to which texts are joined one by one."""
@@ -53,12 +52,9 @@ class DigestBeside:
     def __init__(self, rows: int) -> None:
         """Begin. rows: of the equity curve; few of them are not worth a thread."""
         self._tables: SimpleQueue[tuple[str, pa.Table] | None] = SimpleQueue()
-        self._result: Future[str] = Future()
-        self._thread: threading.Thread | None = None
-        if rows > _FEW_ROWS:
-            # A daemon: where the result fails before its last table, the thread waits for nothing.
-            self._thread = threading.Thread(target=self._work, name="boxgate-digest", daemon=True)
-            self._thread.start()
+        self._digest = Beside(
+            lambda: _digest(iter(self._tables.get, None)), name="boxgate-digest", threaded=rows > FEW_ROWS
+        )
 
     def add(self, name: str, table: pa.Table) -> None:
         """Give the next table, in the order of ALL_SCHEMAS."""
@@ -70,15 +66,7 @@ class DigestBeside:
 
     def value(self) -> str:
         """Return what `result_digest` returns, once it is known. Raises as that does."""
-        if self._thread is None and not self._result.done():
-            self._work()
-        return self._result.result()
-
-    def _work(self) -> None:
-        try:
-            self._result.set_result(_digest(iter(self._tables.get, None)))
-        except BaseException as error:  # raised where the digest is asked for
-            self._result.set_exception(error)
+        return self._digest.value()
 
 
 def _digest(tables: Iterable[tuple[str, pa.Table]]) -> str:

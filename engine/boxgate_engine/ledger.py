@@ -100,7 +100,7 @@ def _bookings(simulation: Simulation) -> Records:
     gross[fills["reason"] != ENTRY] = sim.trades["gross_pnl"][: int(counts["trades"])]
 
     opening = np.zeros(1, _BOOKING)
-    opening["time_ns"] = sim.equity[0]["time_ns"]
+    opening["time_ns"] = sim.curve_ns[0]
     opening["seq"] = opening["fill"] = opening["stamp_ns"] = _ABSENT
     opening["account"] = _CAPITAL
     opening["instrument"] = -1

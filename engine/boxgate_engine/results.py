@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -79,16 +79,16 @@ def finish(
     fills = sim.fills[: int(account["fills"])]
     trades = sim.trades[: int(account["trades"])]
     intents = sim.intents[: int(account["intents"])]
-    equity = sim.equity[: int(account["equity_rows"])]
+    curve = simulation.curve
     _assert_ledger(simulation)
     names = [instrument.symbol for instrument in simulation.instruments]
-    digest = DigestBeside(len(equity))
+    digest = DigestBeside(len(curve["time_ns"]))
     made: dict[str, pa.Table] = {}
     steps: list[tuple[str, Callable[[], pa.Table]]] = [
         ("signals", lambda: _signals(signals, names, sim.specs, None if simulation.orders else meta)),
         ("fills", lambda: _fills(fills, names, intents if simulation.orders else signals)),
         ("trades", lambda: _trades(trades, names)),
-        ("equity", lambda: _equity(equity)),
+        ("equity", lambda: _equity(curve)),
         *([("orders", lambda: orders_table(simulation, names, meta, client_ids))] if simulation.orders else []),
     ]
     for name, make in steps:
@@ -190,33 +190,32 @@ def _trades(rows: Records, names: list[str]) -> pa.Table:
     )
 
 
-def _equity(rows: Records) -> pa.Table:
-    row = _columns(rows, more=("drawdown",))
+def _equity(curve: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
+    drawdown = np.empty(len(curve["equity"]))
     highest = -np.inf
-    for start in range(0, len(rows), _BLOCK):
-        equity, fall = row["equity"][start : start + _BLOCK], row["drawdown"][start : start + _BLOCK]
+    for start in range(0, len(drawdown), _BLOCK):
+        equity, fall = curve["equity"][start : start + _BLOCK], drawdown[start : start + _BLOCK]
         peak = np.maximum.accumulate(equity)
         np.maximum(peak, highest, out=peak)
         highest = peak[-1]
         np.divide(equity, peak, out=fall)
         np.subtract(1.0, fall, out=fall)
         np.clip(fall, 0.0, 1.0, out=fall)
-    row["time"] = row.pop("time_ns")
-    return build_table("equity", row)
+    columns = {"time" if name == "time_ns" else name: column for name, column in curve.items()}
+    return build_table("equity", {**columns, "drawdown": drawdown})
 
 
-def _columns(rows: Records, *, more: Sequence[str] = ()) -> dict[str, npt.NDArray[Any]]:
-    """Return the fields of records as arrays of shape (n,); all fields have 8 bytes. more: room for further doubles.
+def _columns(rows: Records) -> dict[str, npt.NDArray[Any]]:
+    """Return the fields of records as arrays of shape (n,); all fields have 8 bytes.
 
     They lie in one piece of memory: the system gives a large one in large pages, and each small page costs a moment.
     """
     fields = rows.dtype.names or ()
-    room = np.empty((len(fields) + len(more), len(rows)), np.int64)
+    room = np.empty((len(fields), len(rows)), np.int64)
     matrix = rows.view(np.int64).reshape(len(rows), len(fields))
     for start in range(0, len(rows), _BLOCK):
-        room[: len(fields), start : start + _BLOCK] = matrix[start : start + _BLOCK].T
-    kinds = [*(rows.dtype[name] for name in fields), *(np.dtype(np.float64) for _ in more)]
-    return {name: room[k].view(kind) for k, (name, kind) in enumerate(zip((*fields, *more), kinds, strict=True))}
+        room[:, start : start + _BLOCK] = matrix[start : start + _BLOCK].T
+    return {name: room[k].view(rows.dtype[name]) for k, name in enumerate(fields)}
 
 
 def _open_positions(simulation: Simulation) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from boxgate_engine.kernel.intent_records import (
 from boxgate_engine.kernel.records import (
     ACCOUNT,
     BOOK,
-    EQUITY_ROW,
+    CURVE,
     FILL_ROW,
     FILLS_PER_INSTRUMENT_MAX,
     NO_EXPIRY,
@@ -100,6 +100,7 @@ class Simulation:
         self.rounded = 0
         self.orders = orders
         self._latency = rules.latency
+        room = max(moments + 2, 1024)
         self._sim = Sim(
             book,
             specs,
@@ -109,7 +110,8 @@ class Simulation:
             np.zeros(0, FILL_ROW),
             np.zeros(0, TRADE_ROW),
             np.zeros(0, UPDATE_ROW),
-            np.empty(max(moments + 2, 1024), EQUITY_ROW),
+            np.empty(room, np.int64),
+            np.empty((len(CURVE), room)),
             np.zeros(len(owner), np.int64),
             np.zeros(_fills_max(orders), FILL_ROW),
             funding,
@@ -124,17 +126,21 @@ class Simulation:
         )
         self._held: Sim | None = None
         self._planned: tuple[Sim, Sim, Sim] | None = None
-        self._sim.equity[:1] = np.zeros(1, EQUITY_ROW)
-        first = self._sim.equity[0]
-        first["time_ns"] = start_ns
-        first["equity"] = rules.cash
-        first["cash"] = rules.cash
+        self._sim.curve_ns[0] = start_ns
+        self._sim.curve[:, 0] = [rules.cash if name in {"equity", "cash"} else 0.0 for name in CURVE]
         account["equity_rows"] = 1
 
     @property
     def sim(self) -> Sim:
         """The kernel's state; read only for callers."""
         return self._sim
+
+    @property
+    def curve(self) -> dict[str, Any]:
+        """The equity curve so far: views of its columns by name, `time_ns` first, each of shape (rows,)."""
+        rows = int(self._sim.account["equity_rows"][0])
+        values = {name: self._sim.curve[k, :rows] for k, name in enumerate(CURVE)}
+        return {"time_ns": self._sim.curve_ns[:rows], **values}
 
     @property
     def specs(self) -> Records:
@@ -312,11 +318,14 @@ class Simulation:
         intents["average_price"][submitted] = order["average_price"]
         intents["outcome"][intents["outcome"] == OPEN] = UNEXECUTED
 
-    def close_all(self, time_ns: int, seq: int) -> None:
-        """Close what is open at its last mark, with costs. What works at that time rests, whatever is closed."""
+    def close_all(self, seq: int) -> None:
+        """Close what is open at its last mark, with costs. What works at that time rests, whatever is closed.
+
+        seq: of the last event.
+        """
         self.decide_outcomes()
         self._make_room(1, 0)
-        loop.close_all(self._state(), time_ns, seq)
+        loop.close_all(self._state(), seq)
 
     def _state(self) -> Sim:
         """Return what the kernel takes, made anew after an array was exchanged for a larger one."""
@@ -340,15 +349,17 @@ class Simulation:
                 int(account["updates"]),
                 fills + 3 * decisions + self._stamps_left() + moments,
             ),
-            "equity": (int(account["equity_rows"]), moments + 1),
+            "curve_ns": (int(account["equity_rows"]), moments + 1),
+            "curve": (int(account["equity_rows"]), moments + 1),
         }
         grown = {}
         for name, (used, more) in needed.items():
             array = getattr(self._sim, name)
-            if used + more > len(array):
+            length = array.shape[-1]
+            if used + more > length:
                 # Memory that is never written is never resident, so generous room costs nothing.
-                larger = np.empty(max(2 * len(array), used + more), array.dtype)
-                larger[:used] = array[:used]
+                larger = np.empty((*array.shape[:-1], max(2 * length, used + more)), array.dtype)
+                larger[..., :used] = array[..., :used]
                 grown[name] = larger
         if grown:
             self._sim = self._sim._replace(**grown)
@@ -406,4 +417,4 @@ def compile_kernel() -> None:
         if orders:
             simulation.apply_now(quotes, _NO_INTENTS, 0)
         simulation.plan(quotes, 1, 1, Marks.for_chunk(1, 1).following(simulation.trailing_orders()))
-        simulation.close_all(1, 0)
+        simulation.close_all(0)

@@ -174,6 +174,8 @@ SCHEMAS: Final[dict[str, pa.Schema]] = {"signals": SIGNALS, "fills": FILLS, "tra
 ALL_SCHEMAS: Final[dict[str, pa.Schema]] = {**SCHEMAS, "orders": ORDERS}
 """SCHEMAS and, behind them, the table of runs whose strategy has orders of its own."""
 
+_FEW_ROWS: Final = 200
+"""Rows up to which names are looked up one by one."""
 _DEBUG: Final[dict[str, pa.Schema]] = {"signals": SIGNALS_DEBUG, "orders": ORDERS_DEBUG}
 _ALLOWED: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "signals": {"side": SIGNAL_SIDES, "outcome": OUTCOMES},
@@ -255,7 +257,9 @@ def nullable(values: npt.NDArray[Any], present: npt.NDArray[np.bool_]) -> pa.Arr
 
 def coded(codes: npt.NDArray[Any], names: Sequence[str]) -> pa.Array:
     """Return strings of shape (n,) from integer codes; a negative code is null. Fast for long columns of few names."""
-    if len(codes) and (code := int(codes[0])) >= 0 and (codes == code).all():
+    if len(codes) <= _FEW_ROWS:
+        return pa.array([names[code] if code >= 0 else None for code in codes.tolist()], pa.string())
+    if (code := int(codes[0])) >= 0 and (codes == code).all():
         return pa.repeat(names[code], len(codes))
     indices = pa.array(codes.astype(np.int32), mask=codes < 0)
     return pa.DictionaryArray.from_arrays(indices, pa.array(names, pa.string())).cast(pa.string())

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine import identity as identities
-from boxgate_engine.artefacts import LEDGER_FILE, RunLog, StoredRun, read_run
+from boxgate_engine.artefacts import LEDGER_FILE, RunLog, StoredRun, read_run, table_files
 from boxgate_engine.benchmark import Held, benchmark_metrics, benchmarks
+from boxgate_engine.beside import Beside
 from boxgate_engine.config import RunConfig, Variant
 from boxgate_engine.datasets import Dataset
+from boxgate_engine.digest import FEW_ROWS
 from boxgate_engine.errors import BoxgateError, RunDamaged, RunFailed, RunIdConflict, RunNotFound
 from boxgate_engine.identity import canonical_json
 from boxgate_engine.intent_intake import OrderNames
@@ -73,6 +75,7 @@ class Course:
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
         self.session_id: str | None = None
+        self._ending: Ending | None = None
         self.clock = Stopwatch()
 
     def execute(self, reuse: bool) -> Finished:
@@ -98,6 +101,7 @@ class Course:
                 self.log.write("window_uncovered", f"the window is wider than the data: {clause}", level="warning")
             self._prepare_page()
             results, delivery, restarts = self._play(market, dataset, described)
+            files = self._files_beside(results)
             dataset.check_unchanged()
             metrics = self._metrics(market, results, restarts)
             held = self._benchmarks(market, results, metrics)
@@ -118,6 +122,7 @@ class Course:
                 dataset=dataset,
                 described=described,
                 results=results,
+                files=files,
                 metrics=metrics,
                 held=held,
                 bands=bands,
@@ -135,6 +140,12 @@ class Course:
             raise
         finally:
             self.sidecar.kill()
+
+    @property
+    def ending(self) -> Ending:
+        """The end of the session, once it was played."""
+        assert self._ending is not None
+        return self._ending
 
     def _prepare_page(self) -> None:
         """Begin what a page needs and takes a while, beside the session."""
@@ -260,12 +271,10 @@ class Course:
         self.clock.seconds["sidecar_wait"] = stream.wait_s
         stream.close()
         self.session_id = None
-        self.ending = Ending(self.sidecar, session_id, log=self.log, debug=self.debug)
+        self._ending = Ending(self.sidecar, session_id, log=self.log, debug=self.debug)
         with self.clock.measure("results"):
             if config.execution.close_at_end and tape.events:
-                simulation.close_all(
-                    int(simulation.sim.equity["time_ns"][simulation.sim.account["equity_rows"][0] - 1]), tape.events - 1
-                )
+                simulation.close_all(tape.events - 1)
             results = finish(
                 simulation,
                 meta=_canonical(delivery.meta) if self.debug else None,
@@ -289,8 +298,19 @@ class Course:
             dataset, market.feeds, session_id=session_id, start_ns=self.start_ns, cache_dir=cache_dir
         )
 
+    def _files_beside(self, results: Results) -> Beside[dict[str, bytes]]:
+        """Begin to encode the tables, which takes as long as the metrics."""
+        report, mode = self.config.report, self.config.mode
+        return Beside(
+            lambda: table_files(results.tables, mode=mode, equity=report.equity, ledger=results.ledger),
+            name="boxgate-files",
+            threaded=results.tables.equity.num_rows > FEW_ROWS,
+        )
+
     def _abort(self) -> None:
         """End the session of a sidecar that lives on, so that it is free for the next run; others are killed."""
+        if self._ending is not None:
+            self._ending.wait()
         if self.attachment is not None and self.session_id is not None:
             self.sidecar.connection.abort_streams()
             self.sidecar.connection.on_stop(pb.OnStopRequest(session_id=self.session_id, reason=pb.STOP_REASON_ABORTED))

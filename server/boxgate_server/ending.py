@@ -14,29 +14,25 @@ class Ending:
     """A sidecar on its way out; the results stand whatever it does now. debug: what it tells goes to the log."""
 
     def __init__(self, sidecar: Sidecar | Lease, session_id: str, *, log: RunLog, debug: bool) -> None:
-        """End the session and let a process of its own stop on a thread; one that is leased is given back by `wait`."""
+        """End the session on a thread, for results and metrics do not wait for it."""
         self.sidecar = sidecar
         self.log = log
         self.debug = debug
-        answer = sidecar.connection.on_stop(pb.OnStopRequest(session_id=session_id, reason=pb.STOP_REASON_COMPLETED))
-        if debug and answer is not None and answer.HasField("report"):
-            log.write("stop_report", "final report", source="sidecar", fields={"report": plain_struct(answer.report)})
-        self._stopping: threading.Thread | None = None
-        if isinstance(sidecar, Sidecar):
-            # The process takes a while to end; results and metrics do not wait for it.
-            self._stopping = threading.Thread(target=sidecar.stop, name="boxgate-stop")
-            self._stopping.start()
+        self._session_id = session_id
+        self._answer: pb.OnStopResponse | None = None
+        self._stopping = threading.Thread(target=self._stop, name="boxgate-stop")
+        self._stopping.start()
 
     def wait(self) -> None:
-        """Wait for the end of the sidecar. One that is leased is trusted with another session from now on."""
-        if self._stopping is None:
-            self.sidecar.stop()
-        else:
-            self._stopping.join()
+        """Wait for the end of the session: the process is gone, or is given back where it was leased."""
+        self._stopping.join()
 
     def note(self) -> None:
         """Wait for the end of the sidecar and note what it left."""
         self.wait()
+        if self.debug and self._answer is not None and self._answer.HasField("report"):
+            report = plain_struct(self._answer.report)
+            self.log.write("stop_report", "final report", source="sidecar", fields={"report": report})
         if self.sidecar.stop_unclean:
             self.log.write(
                 "stop_unclean",
@@ -46,6 +42,11 @@ class Ending:
         for name, text in (("stdout", self.sidecar.stdout_tail()), ("stderr", self.sidecar.stderr_tail())):
             for line in text.splitlines():
                 self.log.write(name, line, level="debug", source="sidecar")
+
+    def _stop(self) -> None:
+        request = pb.OnStopRequest(session_id=self._session_id, reason=pb.STOP_REASON_COMPLETED)
+        self._answer = self.sidecar.connection.on_stop(request)
+        self.sidecar.stop()
 
     def _fault(self) -> str:
         """Return a clause with the last line of what is known of a failed stop, such as the exception; none in prod."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, publish_run, table_files
+from boxgate_engine.artefacts import RunArtefacts, RunLog, StoredRun, publish_run, table_bytes
 from boxgate_engine.artefacts.tags import change_tags
 from boxgate_engine.benchmark import Held, benchmark_table
+from boxgate_engine.beside import Beside
 from boxgate_engine.config import RunConfig, resolve_config, semantic_keys
 from boxgate_engine.datasets import Dataset
 from boxgate_engine.market import Market
+from boxgate_engine.metrics.benchmark import BENCHMARK_FILE
 from boxgate_engine.results import Results
 from boxgate_engine.tables import Tables
 from boxgate_server.ending import Ending
@@ -31,8 +33,8 @@ _LIBRARIES = ("grpcio", "numba", "numpy", "polars", "protobuf", "pyarrow")
 class Publication:
     """A computed run. folder: where relative paths start. identified: its strategy is known by its files.
 
-    events: of the tape. round_trips: of the session. containment: how the sidecar is held, None if it is attached.
-    durable: whether the run is on the disk when it is published, see `publish_run`.
+    files: of the tables of the results. events: of the tape. round_trips: of the session. containment: how the sidecar
+    is held, None if it is attached. durable: whether the run is on the disk when it is published, see `publish_run`.
     """
 
     config: RunConfig
@@ -48,6 +50,7 @@ class Publication:
     dataset: Dataset
     described: Described
     results: Results
+    files: Beside[dict[str, bytes]]
     metrics: dict[str, Any]
     held: Sequence[Held]
     bands: Mapping[str, Any] | None
@@ -63,17 +66,10 @@ class Publication:
         """Write the folder of the run, with all that became known to the end of its sidecar."""
         config, tables = self.config, self.results.tables
         with self.clock.measure("artefacts"):
-            # What does not need the digest comes first: it is still being computed.
-            files = table_files(
-                tables,
-                mode=config.mode,
-                equity=config.report.equity,
-                ledger=self.results.ledger,
-                benchmark=benchmark_table(self.held),
-            )
-            digest = self.results.digest.value()
             self._note_rejections(tables)
             self.ending.note()
+            benchmark = table_bytes(benchmark_table(self.held))
+            digest = self.results.digest.value()
             self.log.write("run_completed", "run completed", fields={"result_digest": digest})
             resolved = resolve_config(
                 config,
@@ -96,7 +92,7 @@ class Publication:
                     resolved=semantic_keys(resolved),
                     params=self.described.params,
                     metrics=self.metrics,
-                    tables=files,
+                    tables={**self.files.value(), BENCHMARK_FILE: benchmark},
                     result_digest=digest,
                     log=self.log.ndjson(),
                     environment=self._environment(),

@@ -77,7 +77,7 @@ def _runs(folder: Path, repeats: int) -> dict[str, Any]:
     """Run in this process; row_bytes: of all that the engine notes of one run."""
     from play_boxgate import play, run_config_of
 
-    from boxgate_engine.kernel.records import EQUITY_ROW, FILL_ROW, SIGNAL_ROW, TRADE_ROW
+    from boxgate_engine.kernel.records import CURVE, FILL_ROW, SIGNAL_ROW, TRADE_ROW
     from boxgate_server.runner import Runner
 
     config = run_config_of(folder, "vector")
@@ -85,7 +85,7 @@ def _runs(folder: Path, repeats: int) -> dict[str, Any]:
         outcomes = [play(config, runner, Path(store)) for _ in range(repeats + 1)]
     last = outcomes[-1]
     row_bytes = (
-        (last["events"] + 1) * EQUITY_ROW.itemsize
+        (last["events"] + 1) * 8 * (1 + len(CURVE))
         + last["fills"] * (FILL_ROW.itemsize + SIGNAL_ROW.itemsize)
         + last["trades"] * TRADE_ROW.itemsize
     )

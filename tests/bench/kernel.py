@@ -66,7 +66,7 @@ def _measure(bars: int, rounds: int, every: int) -> dict[str, Any]:
     for k, name in enumerate(TRADE):
         assert np.array_equal(simulation.sim.trades[name][:count], trades[:count, k]), name
     for k, name in enumerate(EQUITY):
-        assert np.array_equal(simulation.sim.equity[name][1 : bars + 1], equity[:, k]), name
+        assert np.array_equal(simulation.curve[name][1 : bars + 1], equity[:, k]), name
     bare, kernel = min(bare_s), min(kernel_s)
     return {
         "bars": bars,

@@ -81,11 +81,10 @@ class Session:
         """Close what is to be closed and return results and metrics."""
         config, simulation = self.run.config, self.simulation
         if config.execution.close_at_end and self.tape.events:
-            rows = int(simulation.sim.account["equity_rows"][0])
-            simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), self.tape.events - 1)
+            simulation.close_all(self.tape.events - 1)
             if self.watch is not None:
                 self.watch.end()
-                self.watch.check_row(simulation.sim.equity[rows - 1])
+                self.watch.check_row(_last_row(simulation))
         results = finish(simulation, ledger=True)
         metrics = compute_metrics(
             results.tables,
@@ -202,4 +201,4 @@ def _rounds(chunk: Chunk, m: int, answers: Answers) -> int:
 
 
 def _last_row(simulation: Simulation) -> Any:
-    return simulation.sim.equity[int(simulation.sim.account["equity_rows"][0]) - 1]
+    return {name: column[-1] for name, column in simulation.curve.items()}

@@ -5,7 +5,6 @@ Source: docs/spec/artefacts.md, section 4.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 from boxgate_engine.artefacts.curve import CURVE_FILE, stored_curve
 from boxgate_engine.artefacts.stored import ORDERS_FILE
 from boxgate_engine.errors import RunFailed
-from boxgate_engine.metrics.benchmark import BENCHMARK_FILE
 from boxgate_engine.tables import CLIENT_ID, META, TRADES, Tables
 
 BANDS_FILE: Final = "bands.json"
@@ -89,12 +88,11 @@ def table_files(
     mode: str,
     equity: str = "auto",
     ledger: pa.Table | None = None,
-    benchmark: pa.Table | None = None,
 ) -> dict[str, bytes]:
     """Return name → content of the files of the tables; in prod without the columns of debug.
 
     tables: complete, equity at full resolution. equity: the resolution that is stored, see `stored_curve`. ledger: as
-    `build_ledger` gives it, outside the digest. benchmark: as `benchmark_table` gives it.
+    `build_ledger` gives it, outside the digest.
     Raises RunFailed for text that a spreadsheet could take for a formula.
     """
     shown = tables.public if mode == "prod" else tables.table
@@ -106,8 +104,6 @@ def table_files(
     }
     if tables.orders is not None:
         files[ORDERS_FILE] = table_bytes(shown("orders"))
-    if benchmark is not None:
-        files[BENCHMARK_FILE] = table_bytes(benchmark)
     if ledger is not None:
         files[LEDGER_FILE] = table_bytes(ledger)
     return files
@@ -115,7 +111,7 @@ def table_files(
 
 def json_bytes(value: Any) -> bytes:
     """Return JSON text: sorted keys, floats as shortest round-trip, NaN and infinity as null, LF at the end."""
-    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False, allow_nan=False, indent=2).encode() + b"\n"
+    return orjson.dumps(plain(value), option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def plain(value: Any) -> Any:

@@ -64,7 +64,8 @@ def step(
     book = sim.book
     specs = sim.specs
     account = sim.account[0]
-    equity = sim.equity
+    curve_ns = sim.curve_ns
+    curve = sim.curve
     events = q.events
     moment_start = q.moment_start
     plans = purpose == PLAN
@@ -80,13 +81,14 @@ def step(
             if together:
                 # The next moment that takes a signal is settled like all others, and is the last of the range.
                 reach = end if p == incoming.shape[0] else _moment_of(moment_start, incoming[p].event) + 1
-                m = settle_quietly(book, specs, account, equity, q, m, reach)
+                m = settle_quietly(book, specs, account, curve_ns, curve, q, m, reach)
                 quiet = m == reach
                 m -= quiet
             if not together or not quiet:
                 settle(sim, q, m)
                 if q.delivered[m] and not plans:
-                    write_equity(book, specs, account, equity[account.equity_rows], events[moment_start[m]].time_ns)
+                    curve_ns[account.equity_rows] = events[moment_start[m]].time_ns
+                    write_equity(book, specs, account, curve, account.equity_rows)
                     account.equity_rows += 1
         if plans:
             if account.version != version:
@@ -125,7 +127,7 @@ def _meet_now(sim: Sim, q: Quotes, m: int) -> None:
             settle_inside(sim, quote, i)
     settle_account(sim, quote.time_ns, quote.seq)
     if q.delivered[m]:
-        write_equity(sim.book, sim.specs, sim.account[0], sim.equity[sim.account[0].equity_rows - 1], quote.time_ns)
+        write_equity(sim.book, sim.specs, sim.account[0], sim.curve, sim.account[0].equity_rows - 1)
 
 
 @compiled
@@ -157,15 +159,16 @@ def _shown(level: float) -> float:
 
 
 @compiled
-def close_all(sim: Sim, time_ns: int, seq: int) -> None:
-    """Close every position at its last mark and rewrite the last row of the equity curve."""
+def close_all(sim: Sim, seq: int) -> None:
+    """Close every position at its last mark, at the time of the last row of the equity curve, and rewrite that row."""
+    last = sim.account[0].equity_rows - 1
+    time_ns = sim.curve_ns[last]
     for i in range(sim.book.shape[0]):
         book = sim.book[i]
         if book.lots != 0:
             raw = book.mark_bid if book.lots > 0 else book.mark_ask
             reduce_position(sim, i, abs(book.lots), raw, book.mark_bid, book.mark_ask, True, END, -1, time_ns, seq)
-    row = sim.equity[sim.account[0].equity_rows - 1]
-    write_equity(sim.book, sim.specs, sim.account[0], row, row.time_ns)
+    write_equity(sim.book, sim.specs, sim.account[0], sim.curve, last)
 
 
 @compiled

@@ -319,17 +319,8 @@ UPDATE_ROW: Final = np.dtype(
     ]
 )
 
-EQUITY_ROW: Final = np.dtype(
-    [
-        ("time_ns", "i8"),
-        ("equity", "f8"),
-        ("cash", "f8"),
-        ("unrealised_pnl", "f8"),
-        ("margin_used", "f8"),
-        ("exposure_gross", "f8"),
-        ("exposure_net", "f8"),
-    ]
-)
+CURVE: Final = ("equity", "cash", "unrealised_pnl", "margin_used", "exposure_gross", "exposure_net")
+"""The columns of the equity curve besides the time, in their order in `Sim.curve`."""
 
 
 QUOTE: Final = np.dtype(
@@ -368,8 +359,9 @@ class Sim(NamedTuple):
     record. The others are outputs, of which the account knows how many rows are in use. executing: per book the event
     that executes in the present moment, or -1. scratch: room for one book's fills of one walk. funding, swap: STAMP
     records, grouped by instrument, ascending in time. intents, orders: outputs of a session of orders; order n stands
-    in row n - 1. order_copies, order_numbers: room for the open orders of one book.
-    kept_book, kept_account (WALK and TRIAL), kept_order: room for what may be undone.
+    in row n - 1. order_copies, order_numbers: room for the open orders of one book. curve_ns, curve: the equity curve
+    by columns, shapes (rows,) and (6, rows). kept_book, kept_account (WALK and TRIAL), kept_order: room for what may
+    be undone.
     """
 
     book: Records
@@ -380,7 +372,8 @@ class Sim(NamedTuple):
     fills: Records
     trades: Records
     updates: Records
-    equity: Records
+    curve_ns: Integers
+    curve: Floats
     executing: Integers
     scratch: Records
     funding: Records

@@ -14,7 +14,7 @@ from boxgate_engine.kernel.orders import (
     reduce_market_orders,
 )
 from boxgate_engine.kernel.places import any_in_use, execute_places
-from boxgate_engine.kernel.records import UPDATE_MARGIN_CALL, Quotes, Record, Records, Sim
+from boxgate_engine.kernel.records import UPDATE_MARGIN_CALL, Floats, Integers, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.stamps import is_due, pay_funding, pay_swap
 from boxgate_engine.kernel.targets import cut_queue, expire, promote
 from boxgate_engine.kernel.trails import stop_in_force
@@ -37,7 +37,7 @@ from boxgate_engine.kernel.walk import (
 
 @compiled
 def settle_quietly(
-    book: Records, specs: Records, account: Record, equity: Records, q: Quotes, first: int, end: int
+    book: Records, specs: Records, account: Record, curve_ns: Integers, curve: Floats, q: Quotes, first: int, end: int
 ) -> int:
     """Settle moments from `first` as long as they are quiet and nothing but targets is active; return the next one.
 
@@ -53,7 +53,8 @@ def settle_quietly(
             return m
         mark_quietly(book, specs, events, start, stop)
         if delivered[m]:
-            write_equity(book, specs, account, equity[account.equity_rows], events[start].time_ns)
+            curve_ns[account.equity_rows] = events[start].time_ns
+            write_equity(book, specs, account, curve, account.equity_rows)
             account.equity_rows += 1
     return end
 
@@ -298,8 +299,8 @@ def _allowance(limit: float, volume: float, spec: Record) -> int:
 
 
 @inlined
-def write_equity(book: Records, specs: Records, account: Record, row: Record, time_ns: int) -> None:
-    """Write one row of the equity curve at the last marks."""
+def write_equity(book: Records, specs: Records, account: Record, curve: Floats, row: int) -> None:
+    """Write what a row of the equity curve has besides its time, at the last marks."""
     profit = 0.0
     gross = 0.0
     net = 0.0
@@ -312,13 +313,12 @@ def write_equity(book: Records, specs: Records, account: Record, row: Record, ti
             gross += notional
             margin += notional / specs[i].leverage
             net += notional if one.lots > 0 else -notional
-    row.time_ns = time_ns
-    row.equity = account.cash + profit
-    row.cash = account.cash
-    row.unrealised_pnl = profit
-    row.margin_used = margin
-    row.exposure_gross = gross
-    row.exposure_net = net
+    curve[0, row] = account.cash + profit
+    curve[1, row] = account.cash
+    curve[2, row] = profit
+    curve[3, row] = margin
+    curve[4, row] = gross
+    curve[5, row] = net
 
 
 @inlined

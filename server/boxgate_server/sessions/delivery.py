@@ -31,6 +31,7 @@ from boxgate_server.sessions._wire import (
     window_message,
 )
 from boxgate_server.sessions.account_view import OpenOrders, account_message, held_positions, trail_levels
+from boxgate_server.sessions.settling import Settle, settler
 from boxgate_server.sessions.window_length import WindowLength
 
 WINDOWS_IN_FLIGHT_MAX: Final = 4
@@ -150,13 +151,14 @@ class Delivery:
 
     def _run_plain(self, tape: Tape) -> None:
         pending: deque[tuple[Chunk, int, int]] = deque()
-        for chunk, first, end in self._windows(tape):
-            self.stream.send(window_message(chunk, first, end))
-            pending.append((chunk, first, end))
-            if len(pending) == WINDOWS_IN_FLIGHT_MAX:
-                self._settle_plain(*pending.popleft())
-        while pending:
-            self._settle_plain(*pending.popleft())
+        with settler(self.simulation, beside=tape.merged_events > self._events_max()) as settle:
+            for chunk, first, end in self._windows(tape):
+                self.stream.send(window_message(chunk, first, end))
+                pending.append((chunk, first, end))
+                if len(pending) == WINDOWS_IN_FLIGHT_MAX:
+                    self._settle_plain(*pending.popleft(), settle)
+            while pending:
+                self._settle_plain(*pending.popleft(), settle)
 
     def _windows(self, tape: Tape) -> Any:
         """Yield (chunk, first moment, end moment) of each window of a plain session."""
@@ -166,14 +168,14 @@ class Delivery:
             yield chunk, 0, chunk.moments
             start += len(chunk.quotes.events)
 
-    def _settle_plain(self, chunk: Chunk, first: int, end: int) -> None:
+    def _settle_plain(self, chunk: Chunk, first: int, end: int, settle: Settle) -> None:
         offset = int(chunk.event_offset[first])
         count = int(chunk.event_offset[end]) - offset
         seq = chunk.first_seq + offset
         answer = self._receive(seq, count)
         self._expect_all(answer, seq, count)
         incoming = self._take(answer, chunk, first, end)
-        self.simulation.advance(chunk.quotes, incoming, first, end)
+        settle(chunk.quotes, incoming, first, end)
         self.progress(seq + count)
 
     def _feedback_steps(self, tape: Tape) -> Iterator[bytes]:

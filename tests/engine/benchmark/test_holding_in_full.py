@@ -142,10 +142,10 @@ def held_in_full(rules: AccountRules, tape: Tape, count: int, index: int, lots: 
 
 
 def day_ends(simulation: Simulation) -> tuple[list[int], list[float]]:
-    rows = simulation.sim.equity[: int(simulation.sim.account["equity_rows"][0])]
-    last = {int(row["time_ns"]) // DAY_NS: k for k, row in enumerate(rows)}
+    curve = simulation.curve
+    last = {int(time_ns) // DAY_NS: k for k, time_ns in enumerate(curve["time_ns"])}
     shown = sorted({0, *last.values()})
-    return [int(rows[k]["time_ns"]) for k in shown], [float(rows[k]["equity"]) for k in shown]
+    return [int(curve["time_ns"][k]) for k in shown], [float(curve["equity"][k]) for k in shown]
 
 
 def checked(held: Held, simulation: Simulation) -> None:
@@ -172,8 +172,7 @@ def test_days_costs_and_stamps_are_those_of_every_event_settled(key: int, sold: 
         bought = held.qty
         simulation = held_in_full(rules, tape, count, index, round(bought / float(LOT)))
         if sold:
-            rows = int(simulation.sim.account["equity_rows"][0])
-            simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), tape.events - 1)
+            simulation.close_all(tape.events - 1)
         checked(held, simulation)
 
 

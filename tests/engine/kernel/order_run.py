@@ -100,8 +100,7 @@ def run_orders(
         last_seq = chunk.first_seq + int(chunk.event_offset[-1]) - 1
         start += len(chunk.quotes.events)
     if rules.close_at_end and last_seq >= 0:
-        rows = int(simulation.sim.account["equity_rows"][0])
-        simulation.close_all(int(simulation.sim.equity["time_ns"][rows - 1]), last_seq)
+        simulation.close_all(last_seq)
     return simulation, finish(simulation), names
 
 

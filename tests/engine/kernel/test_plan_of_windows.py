@@ -52,7 +52,7 @@ class _Planned:
                 assert account["version"] != version or not quotes.delivered[m]
                 self.ended += 1
             if quotes.delivered[m]:
-                row = simulation.sim.equity[int(account["equity_rows"]) - 1]
+                row = {name: column[-1] for name, column in simulation.curve.items()}
                 if m >= reach:
                     reach = simulation.plan(quotes, m + 1, end, marks)
                     version = int(account["version"])
