@@ -24,6 +24,8 @@ from boxgate_engine.artefacts.stored import MANIFEST, REPORT, UNLISTED, StoredRu
 from boxgate_engine.errors import NotDeterministic, RunDamaged, RunNotFound, StoreFailed
 
 _ASIDE: Final = ".tmp-"
+_swept: Final[set[str]] = set()
+"""Stores that this process has looked through for what dead writers left: among very many runs it takes a while."""
 _CODES: Final = {
     errno.ENOSPC: "STORE_FULL",
     errno.EDQUOT: "STORE_FULL",
@@ -193,7 +195,9 @@ def _folder_aside(store: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as held:
         # Sweeping and making under one lock of the store: a folder not locked yet is never taken for abandoned.
         with _locked(store, wait=True):
-            _sweep(store)
+            if str(store.resolve()) not in _swept:
+                _sweep(store)
+                _swept.add(str(store.resolve()))
             aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=store))
             held.callback(shutil.rmtree, aside, ignore_errors=True)
             aside.chmod(0o755)

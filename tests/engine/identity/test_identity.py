@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boxgate_engine.config import RunConfig, parse_config
 from boxgate_engine.errors import ConfigInvalid
@@ -172,6 +175,24 @@ def _expected(files: dict[str, str]) -> str:
         stream += len(name.encode()).to_bytes(4, "little") + name.encode()
         stream += len(content).to_bytes(8, "little") + content
     return "sha256:" + hashlib.sha256(stream).hexdigest()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text() | st.just(-0.0)
+    | st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-1000, 1000, places=5).map(float),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.text("abcXYZ_ \u00e9\ue000\U0001f600"), inner),
+)  # fmt: skip
+
+
+@given(JSON)
+def test_canonical_json_is_that_of_an_independent_writer(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, {1: 2}, {"a": object()}])
+def test_canonical_json_refuses_what_has_none(value: Any) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_json(value)
 
 
 def test_the_strategy_digest_covers_every_file_of_the_script_s_folder_but_caches(tmp_path: Path) -> None:
