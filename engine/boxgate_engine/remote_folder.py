@@ -80,8 +80,9 @@ class RemoteFolder:
         """Return the files below a folder, relative to it, sorted; none where it is not there."""
         from pyarrow.fs import FileType
 
-        found = [one for one in self._listed(folder, recursive=True) if one.type == FileType.File]
-        return sorted(one.path.split(f"{folder}/", 1)[1] for one in found)
+        found = [one.path for one in self._listed(folder, recursive=True) if one.type == FileType.File]
+        base = PurePosixPath(self._at(folder).strip("/"))  # some file systems begin paths with a slash, some do not
+        return sorted(PurePosixPath(path.strip("/")).relative_to(base).as_posix() for path in found)
 
     def folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder, sorted; none where it is not there."""
@@ -204,11 +205,15 @@ def _connect(address: str) -> tuple[FileSystem, PurePosixPath]:
 
 
 def _quick(address: str) -> str:
-    """Return an address of S3 by which a small file takes one request instead of three."""
-    option = "allow_delayed_open"
-    if not address.lower().startswith("s3://") or option in address:
+    """Return an address with the options of pyarrow without which it would make us wait.
+
+    Of S3 a small file takes one request instead of three; Google's store is given up after half a minute, not fifteen.
+    """
+    options = {"s3": "allow_delayed_open=true", "gs": "retry_limit_seconds=30", "gcs": "retry_limit_seconds=30"}
+    option = options.get(address.partition("://")[0].lower())
+    if option is None or option.partition("=")[0] in address:
         return address
-    return f"{address}{'&' if '?' in address else '?'}{option}=true"
+    return f"{address}{'&' if '?' in address else '?'}{option}"
 
 
 def _refused(error: Exception) -> RemoteRefused:

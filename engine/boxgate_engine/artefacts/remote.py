@@ -108,6 +108,11 @@ class RemoteRuns:
         with naming_refusals(self.shown):
             return [name for name in self._folder.folders("") if _RUN_ID.fullmatch(name)]
 
+    def with_file(self, name: str) -> set[str]:
+        """Return the ids under which there is a file of a name: by one listing. Raises StoreFailed."""
+        with naming_refusals(self.shown):
+            return {path.removesuffix(f"/{name}") for path in self._folder.files("") if path.endswith(f"/{name}")}
+
     def _fetch(self, relative: str, target: Path) -> None:
         with naming_refusals(self.shown):
             content = self._folder.read(relative)

@@ -38,7 +38,11 @@ def execution_of(file: MatrixFile, plan: Plan, *, folder: Path, store: Path) -> 
         execution: InProcess | RayExecution
         if address is None and workers == 1:
             execution = InProcess(
-                folder=folder, store=store, memory_bytes=limits.memory_bytes, runtime_s=limits.runtime_s
+                folder=folder,
+                store=store,
+                address=file.io.address,
+                memory_bytes=limits.memory_bytes,
+                runtime_s=limits.runtime_s,
             )
         else:
             job = Job(
@@ -49,6 +53,7 @@ def execution_of(file: MatrixFile, plan: Plan, *, folder: Path, store: Path) -> 
                 group_by=runner.locality.group_by,
                 limits=limits,
                 address=address,
+                store_address=file.io.address,
             )
             execution = RayExecution(
                 job,
@@ -65,7 +70,10 @@ def _shipment(file: MatrixFile, folder: Path, store: Path) -> Iterator[Shipment]
     server = ray.data_server
     certificate, key = (None if one is None else folder / one for one in (server.tls_cert, server.tls_key))
     given = DataServer(host=server.host, port=server.port, tls_cert=certificate, tls_key=key)
-    with supply(file.base, folder=folder, store=store, dataset=ray.dataset, server=given) as shipment:
+    is_shared = file.io.address is None
+    with supply(
+        file.base, folder=folder, store=store, dataset=ray.dataset, server=given, is_shared=is_shared
+    ) as shipment:
         yield shipment
 
 

@@ -40,7 +40,8 @@ class Shipment:
     """What a node needs of the driver. files: of the strategy, by path relative to the folder of the matrix.
 
     dataset: its hash. root: datasets root that a node may reach by itself, None to fetch in any case. source: where it
-    is fetched else. probe: a file in the store, by which a node sees that it is the driver's.
+    is fetched else. probe: a file in the store, by which a node sees that it is the driver's; "" for one behind an
+    address.
     """
 
     files: dict[str, bytes]
@@ -55,7 +56,8 @@ class Job:
     """What the host is told first. workers: at most so many; None for one on each CPU of the cluster.
 
     folder: where relative paths start. store: where runs are published. address: of a cluster; None starts Ray here.
-    shipment: for a cluster. build: what the driver runs.
+    shipment: for a cluster. build: what the driver runs. store_address: to which runs are uploaded from the store; then
+    each node of a cluster has a store of its own.
     """
 
     folder: str
@@ -66,6 +68,7 @@ class Job:
     limits: Limits
     address: str | None = None
     shipment: Shipment | None = None
+    store_address: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ from boxgate_engine.datasets.series_writer import Heading
 from boxgate_engine.datasets.store import Origin, draft
 from boxgate_engine.errors import DataDamaged, UserMistake
 from boxgate_server.cluster.messages import Shipment, Source
+from boxgate_server.matrix.config.places import address_key
+from boxgate_server.matrix.keeping.run_store import RunStore
 
 PLACE: Final = "BOXGATE_NODE_CACHE"
 """Environment of a node's raylet: the folder where it keeps what it is given."""
@@ -33,6 +35,10 @@ class Supplied:
     dataset: str
     fetched_bytes: int
 
+    def store(self, address: str) -> RunStore:
+        """Return a store behind an address, with a folder of this node where its runs wait for their upload."""
+        return RunStore(self.place / "uploads" / address_key(address), address)
+
     def localised(self, config: RunConfig) -> RunConfig:
         """Return a config with this node's places in it: none of them is part of what a run is."""
         provider = config.data_provider
@@ -46,7 +52,7 @@ def receive(shipment: Shipment) -> Supplied:
 
     Raises UserMistake (STORE_NOT_SHARED), RunFailed (SERVE_UNREACHABLE, SERVE_REFUSED), DataDamaged (DATA_HASH).
     """
-    if not Path(shipment.probe).exists():
+    if shipment.probe and not Path(shipment.probe).exists():
         raise UserMistake(
             "the store of the driver is not on this node",
             code="STORE_NOT_SHARED",

@@ -34,18 +34,26 @@ class DataServer:
 
 @contextmanager
 def supply(
-    config: RunConfig, *, folder: Path, store: Path, dataset: Literal["auto", "flight"], server: DataServer
+    config: RunConfig,
+    *,
+    folder: Path,
+    store: Path,
+    dataset: Literal["auto", "flight"],
+    server: DataServer,
+    is_shared: bool = True,
 ) -> Iterator[Shipment]:
     """Yield what the nodes are given; the dataset is served as long as this lasts.
 
     dataset: auto lets a node that reaches the datasets root of the config use it, flight lets every node fetch.
+    is_shared: every node must see the folder `store`.
     Raises UserMistake (SOURCES_OUTSIDE, SERVE_ADDRESS, SERVE_UNPROTECTED), and what opening the dataset raises.
     """
     prepare_store(store)
     probe = store / f".reached-{uuid.uuid4().hex}"
     with ExitStack() as closing:
-        probe.touch()
-        closing.callback(lambda: _remove(probe))
+        if is_shared:
+            probe.touch()
+            closing.callback(lambda: _remove(probe))
         opened = run_dataset(config, folder, Watcher())
         root, source = config.data_provider.root, None
         if not is_remote(root):
@@ -56,7 +64,7 @@ def supply(
             dataset=opened.hash,
             root=root if dataset == "auto" or source is None else None,
             source=source,
-            probe=str(probe.resolve()),
+            probe=str(probe.resolve()) if is_shared else "",
         )
 
 

@@ -13,9 +13,10 @@ from boxgate_engine.errors import BoxgateError
 from boxgate_server.cluster.build import check_build, this_build
 from boxgate_server.cluster.messages import Job, Joined, Stopped
 from boxgate_server.cluster.node import Supplied, receive
-from boxgate_server.matrix.execution.compute import stored_outcome
+from boxgate_server.matrix.execution.compute import failure_of, found_outcome, uploaded
 from boxgate_server.matrix.execution.limits import LimitedRunner
 from boxgate_server.matrix.execution.work import Outcome, Task
+from boxgate_server.matrix.keeping.run_store import RunStore
 
 
 class Worker:
@@ -27,7 +28,7 @@ class Worker:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._job = job
         self._configs: dict[bytes, RunConfig] = {}
-        self._store = Path(job.store)
+        self._store = RunStore(Path(job.store), job.store_address)
         self._runner: LimitedRunner | None = None
         self._supplied: Supplied | None = None
 
@@ -41,6 +42,12 @@ class Worker:
         except BoxgateError as error:
             return Stopped.of(error)
         supplied = self._supplied
+        if supplied is not None and self._store.address is not None:
+            self._store = supplied.store(self._store.address)
+            try:
+                self._store.prepare()
+            except BoxgateError as error:
+                return replace(Stopped.of(error), where=f"{error.where}, seen from {socket.gethostname()}")
         folder = Path(self._job.folder) if supplied is None else supplied.folder
         limits = self._job.limits
         self._runner = LimitedRunner(folder=folder, memory_bytes=limits.memory_bytes, runtime_s=limits.runtime_s)
@@ -60,9 +67,12 @@ class Worker:
     def compute(self, key: bytes, task: Task, again: bool) -> Outcome:
         """Compute a run. again: it may have been computed already, so the store is looked at first."""
         assert self._runner is not None
-        if again and (stored := stored_outcome(self._store, task.run_id)) is not None:
-            return replace(stored, attempt=task.attempt)
-        return self._runner.compute(self._configs[key], task, self._store)
+        try:
+            if again and (stored := found_outcome(self._store, task.run_id)) is not None:
+                return replace(stored, attempt=task.attempt)
+        except BoxgateError as error:
+            return Outcome(run_id=task.run_id, attempt=task.attempt, failure=failure_of(error))
+        return uploaded(self._store, self._runner.compute(self._configs[key], task, self._store.folder))
 
 
 def _node_id() -> str:

@@ -12,16 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from boxgate_engine.artefacts import prepare_store, sync_store
 from boxgate_engine.errors import BoxgateError, StoreFailed
 from boxgate_server.matrix.closing import close_matrix
 from boxgate_server.matrix.config.load import MatrixFile
-from boxgate_server.matrix.execution.compute import stored_outcome
+from boxgate_server.matrix.execution.compute import found_outcome
 from boxgate_server.matrix.execution.work import Execution, Failure, Group, Outcome, Task
 from boxgate_server.matrix.keeping.folder import MatrixFolder, write_definition
 from boxgate_server.matrix.keeping.index import matrix_digest
 from boxgate_server.matrix.keeping.lease import BEAT_S
 from boxgate_server.matrix.keeping.ledger import Counts, Ledger
+from boxgate_server.matrix.keeping.run_store import RunStore
 from boxgate_server.matrix.planning.plan import Plan, Planned
 from boxgate_server.matrix.search.generations import generations
 
@@ -65,7 +65,7 @@ class _Course:
 
     plan: Plan
     ledger: Ledger
-    runs: Path
+    runs: RunStore
     retries: int
     planned: int
     tell: Callable[[Progress], None]
@@ -96,12 +96,12 @@ def drive(
     Raises UserMistake (MATRIX_BUSY) while another driver is at work, StoreFailed as soon as the store refuses (what is
     not published stays pending), RunFailed (LEASE_LOST).
     """
-    prepare_store(folder.runs)
+    folder.run_store.prepare()
     with Ledger(folder.ledger) as ledger:
         ledger.take_lease()
         with _heart(folder.ledger, ledger):
             write_definition(folder, plan, file)
-            course = _Course(plan, ledger, folder.runs, file.runner.limits.retries, plan.count, tell)
+            course = _Course(plan, ledger, folder.run_store, file.runner.limits.retries, plan.count, tell)
             cancelled = False
             try:
                 for part, to_come in _parts(plan, ledger):
@@ -117,7 +117,7 @@ def drive(
                 with suppress(BoxgateError):  # what it failed for is told, not what came of it
                     close_matrix(folder, ledger, plan, file)
                 raise
-            sync_store(folder.runs)  # once for all runs
+            folder.run_store.sync()  # once for all runs
             index = close_matrix(folder, ledger, plan, file)
             return Driven(
                 counts=ledger.counts(),
@@ -179,17 +179,19 @@ def _absent(course: _Course, batch: Sequence[Planned], retry_failed: bool) -> li
     for, because another matrix or a driver that was killed may have published it.
     """
     states = course.ledger.states([one.run_id for one in batch])
-    absent, stored, gone = [], [], []
+    absent, stored, gone, looked_for = [], [], [], []
     for one in batch:
         state, is_final = states[one.run_id]
         if state == "failed" and (is_final or not retry_failed):
             course.done, course.failed = course.done + 1, course.failed + 1
-            continue
-        outcome = stored_outcome(course.runs, one.run_id)
+        else:
+            looked_for.append(one)
+    found = course.runs.each(lambda one: found_outcome(course.runs, one.run_id), looked_for)
+    for one, outcome in zip(looked_for, found, strict=True):
         if outcome is not None:
             stored.append(outcome)
             continue
-        if state != "pending":
+        if states[one.run_id][0] != "pending":
             gone.append(one.run_id)
         absent.append(one)
     if gone:

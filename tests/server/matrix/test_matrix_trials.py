@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxgate_engine.errors import StoreFailed
+from boxgate_server.matrix.keeping.run_store import RunStore
 from boxgate_server.matrix.trials.deflation import deflate
 from boxgate_server.matrix.trials.ledger import FILE, TrialLedger, period_sharpe
 
@@ -117,6 +118,7 @@ def _publish(runs: Path, number: int, strategy: str = ONE, sharpe: float | None 
     identity = {"strategy": {"digest": strategy, "params": {}}, "dataset": "d1"}
     (folder / "config.json").write_text(json.dumps({"identity": identity}))
     (folder / "metrics.json").write_text(json.dumps({"ratio": {"sharpe": sharpe}, "periods_per_year": 256}))
+    (folder / "manifest.json").write_text("{}")
 
 
 def test_runs_that_were_computed_alone_count_too_and_stay_counted_when_they_are_removed(tmp_path: Path) -> None:
@@ -129,9 +131,9 @@ def test_runs_that_were_computed_alone_count_too_and_stay_counted_when_they_are_
     (runs / ".aside").mkdir()
     with TrialLedger(tmp_path) as counted:
         counted.count(ONE, "d1", [(_run(0), 0.7)])
-        counted.count_published(runs)
+        counted.count_published(RunStore(runs))
         (runs / _run(1) / "config.json").unlink()
-        counted.count_published(runs)
+        counted.count_published(RunStore(runs))
         count, ratios = counted.trials(ONE, "d1")
     assert (count, ratios.tolist()) == (6, [0.7, 0.1, 0.1, 0.1, 0.1])
 

@@ -31,7 +31,7 @@ def best_fields(file: MatrixFile, plan: Plan, folder: MatrixFolder, write: Path 
     return {
         "matrix_id": plan.matrix_id,
         "objective": str(file.matrix.search.objectives[0]),
-        "best": {**asdict(last), "artifacts": str((folder.runs / last.run_id).resolve())},
+        "best": {**asdict(last), "artifacts": f"{folder.run_store.shown}/{last.run_id}"},
         "folds": [asdict(one) for one in chosen] if last.fold is not None else [],
         "trials": asdict(luck),
         "written": None if write is None else str(write),

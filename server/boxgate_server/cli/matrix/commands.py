@@ -12,7 +12,7 @@ from boxgate_server.cli.answer import JsonObject, answer, line
 from boxgate_server.cli.app import AsJson, Debug, PlainFlags
 from boxgate_server.cli.matrix.choice import best_fields, show_best
 from boxgate_server.cli.matrix.driving import drive_matrix, with_address
-from boxgate_server.cli.matrix.planned import planned
+from boxgate_server.cli.matrix.planned import begun, planned
 from boxgate_server.cli.matrix.planning import plan_fields, show_plan
 from boxgate_server.cli.matrix.progress import watch_progress
 from boxgate_server.cli.matrix.state import SCHEMA, show_status, status_fields
@@ -84,7 +84,7 @@ def status_command(
 
     def work() -> JsonObject:
         _, plan, folder = planned(config, overrides)
-        folder.must_exist()
+        begun(folder)
         with Ledger(folder.ledger) as ledger:
             if watch:
                 watch_progress(ledger, plan)
@@ -99,7 +99,7 @@ def cancel_command(config: Config, overrides: Overrides = None, as_json: AsJson 
 
     def work() -> JsonObject:
         _, plan, folder = planned(config, overrides)
-        folder.must_exist()
+        begun(folder)
         with Ledger(folder.ledger) as ledger:
             was_driven = ledger.driver() is not None
             if was_driven:
@@ -131,7 +131,7 @@ def best_command(
 
     def work() -> JsonObject:
         file, plan, folder = planned(config, overrides)
-        folder.must_exist()
+        begun(folder)
         return best_fields(file, plan, folder, write)
 
     answer(SCHEMA, work, show_best, as_json=as_json, debug=debug)

@@ -10,7 +10,7 @@ from rich.console import Console
 from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line
 from boxgate_server.cli.matrix.outcome import outcome_fields, outcome_rows
 from boxgate_server.cli.matrix.page import page_figures, page_path, write_page
-from boxgate_server.cli.matrix.planned import planned
+from boxgate_server.cli.matrix.planned import begun, planned
 from boxgate_server.cli.matrix.progress import shown_progress
 from boxgate_server.cli.matrix.state import SCHEMA, failures_of, run_counts, show_failures
 from boxgate_server.cli.numerals import count, duration
@@ -18,6 +18,7 @@ from boxgate_server.cli.summary import show_rows
 from boxgate_server.matrix.driver import Driven, drive
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.ledger import Ledger
+from boxgate_server.matrix.keeping.published import publish_page
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.search.generations import sets_to_come
 
@@ -34,7 +35,7 @@ def drive_matrix(config: Path, overrides: list[str] | None, *, resume: bool, as_
         file, plan, folder = planned(config, overrides)
         known["matrix_id"] = plan.matrix_id
         if resume:
-            folder.must_exist()
+            begun(folder)
         # Imported here: the other commands of the matrix compute nothing.
         from boxgate_server.cluster.choice import execution_of
 
@@ -47,6 +48,7 @@ def drive_matrix(config: Path, overrides: list[str] | None, *, resume: bool, as_
             failures = failures_of(ledger)
             to_come = sets_to_come(plan, ledger) * len(plan.settings)
         page = write_page(page_figures(file, folder, page_path(folder)), page_path(folder))
+        publish_page(folder, page)
         fields = _driven_fields(plan, folder, driven, failures, startup_s, to_come)
         return {**fields, "report": str(page.resolve()), **outcome_fields(folder)}
 
@@ -71,8 +73,8 @@ def _driven_fields(
         "pending": counts.pending + to_come,
         "reused": driven.reused,
         "computed": driven.computed,
-        "store": str(folder.store.resolve()),
-        "index": str(driven.index.absolute()),
+        "store": folder.shown_store,
+        "index": folder.shown_index,
         "wall_s": driven.seconds,
         "ray_startup_s": startup_s,
         "matrix_digest": driven.matrix_digest,

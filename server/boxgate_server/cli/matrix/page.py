@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,10 +57,27 @@ def page_figures(file: MatrixFile, folder: MatrixFolder, page: Path) -> dict[str
             reasons=_reasons(folder),
             stitched=_stitched(folder, costs),
             luck=_luck(folder),
-            runs_at=Path(os.path.relpath(folder.runs.resolve(), page.resolve().parent)).as_posix(),
-            has_page=lambda run_id: (folder.runs / run_id / "report.html").exists(),
+            runs_at=_runs_at(folder, page),
+            has_page=_has_page(file, folder, page),
         ),
     )
+
+
+def _runs_at(folder: MatrixFolder, page: Path) -> str:
+    """Return the address of the runs, relative to the page: both lie in one store."""
+    if folder.address is not None:
+        return "../../runs"
+    return Path(os.path.relpath(folder.runs.resolve(), page.resolve().parent)).as_posix()
+
+
+def _has_page(file: MatrixFile, folder: MatrixFolder, page: Path) -> Callable[[str], bool]:
+    """Return what tells whether a run has a page that the page of the matrix can lead to."""
+    if folder.address is None:
+        return lambda run_id: (folder.runs / run_id / "report.html").exists()
+    if not file.base.report.html or page != page_path(folder):
+        return lambda _: False  # a page outside of the store cannot lead into it
+    with_page = folder.run_store.with_file("report.html")
+    return with_page.__contains__
 
 
 def write_page(figures: dict[str, Any], page: Path) -> Path:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from boxgate_engine.config import locate_problems
-from boxgate_engine.errors import ConfigInvalid
+from boxgate_engine.errors import ConfigInvalid, StoreFailed
 from boxgate_server.cli.progress import watching
 from boxgate_server.matrix.config.load import MatrixFile, load_matrix
 from boxgate_server.matrix.keeping.folder import MatrixFolder
+from boxgate_server.matrix.keeping.published import fetch_matrix
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.planning.planner import make_plan
+from boxgate_server.matrix.trials.exchange import fetch_trials
 
 
 def planned(config: Path, overrides: list[str] | None) -> tuple[MatrixFile, Plan, MatrixFolder]:
@@ -21,4 +23,18 @@ def planned(config: Path, overrides: list[str] | None) -> tuple[MatrixFile, Plan
             plan = make_plan(file, folder=Path.cwd(), watcher=watcher)
         except ConfigInvalid as error:
             raise locate_problems(error, file.document) from None
-    return file, plan, MatrixFolder(Path.cwd() / file.store, plan.matrix_id)
+    return file, plan, MatrixFolder(Path.cwd() / file.store, plan.matrix_id, file.io.address)
+
+
+def begun(folder: MatrixFolder) -> None:
+    """Refuse a matrix that was never begun; what another host did of one behind an address is fetched first.
+
+    Without the store, what this host knows of the matrix serves. Raises UserMistake, StoreFailed.
+    """
+    try:
+        if fetch_matrix(folder):
+            fetch_trials(folder)
+    except StoreFailed:
+        if not folder.ledger.exists():
+            raise
+    folder.must_exist()

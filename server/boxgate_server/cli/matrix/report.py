@@ -12,10 +12,12 @@ from rich.console import Console
 from boxgate_engine.errors import UserMistake
 from boxgate_server.cli.answer import JsonObject, answer, line, visible
 from boxgate_server.cli.matrix.page import page_figures, page_path, write_page
+from boxgate_server.cli.matrix.planned import begun
 from boxgate_server.cli.numerals import count
 from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.ledger import Ledger
+from boxgate_server.matrix.keeping.published import publish_page
 
 SCHEMA: Final = "boxgate.matrix-report/1"
 
@@ -39,10 +41,12 @@ def report_matrix(
     def work() -> JsonObject:
         file, folder = planned()
         known["matrix_id"] = folder.matrix_id
-        folder.must_exist()
+        begun(folder)
         page = page_path(folder) if outputs.page is None else outputs.page
         figures = page_figures(file, folder, page)
         write_page(figures, page)
+        if outputs.page is None:
+            publish_page(folder, page)
         written = _export(figures, folder.index, outputs)
         counts = figures["counts"]
         with Ledger(folder.ledger) as ledger:

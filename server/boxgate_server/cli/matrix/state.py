@@ -33,8 +33,8 @@ def status_fields(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> JsonObjec
         "failed": counts.failed,
         "pending": pending,
         "driver": None if driver is None else {"host": driver.host, "pid": driver.pid},
-        "store": str(folder.store.resolve()),
-        "index": str(folder.index.absolute()) if folder.index.exists() else None,
+        "store": folder.shown_store,
+        "index": folder.shown_index if folder.index.exists() else None,
         "matrix_digest": matrix_digest(ledger),
         "failures": failures_of(ledger),
     }

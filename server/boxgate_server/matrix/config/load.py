@@ -13,16 +13,11 @@ from pydantic import ValidationError
 from boxgate_engine.config import RunConfig, config_document, validate_document
 from boxgate_engine.config.document import Document, path_text
 from boxgate_engine.config.explain import explain
-from boxgate_engine.datasets.remote import is_remote
 from boxgate_engine.errors import ConfigInvalid, Problem
+from boxgate_engine.remote_folder import shown_address
 from boxgate_server.matrix.config.instruments import Ground, entry_of, grounds
-from boxgate_server.matrix.config.model import (
-    IoConfig,
-    MatrixConfig,
-    MatrixDocument,
-    MatrixKeys,
-    RangeConfig,
-)
+from boxgate_server.matrix.config.model import MatrixConfig, MatrixDocument, MatrixKeys, RangeConfig
+from boxgate_server.matrix.config.places import IoConfig
 from boxgate_server.matrix.config.repetitions import repetition_problems
 from boxgate_server.matrix.config.runner import RunnerConfig
 
@@ -47,8 +42,8 @@ class MatrixFile:
 
     @property
     def store(self) -> str:
-        """The folder of runs and matrices, as the file writes it."""
-        return self.io.artifacts_store
+        """The folder of runs and matrices, or the one that stands for an address, as the file writes it."""
+        return self.io.folder
 
     @cached_property
     def grounds(self) -> list[Ground]:
@@ -184,25 +179,15 @@ def _runner_problems(keys: MatrixKeys, document: Document) -> list[Problem]:
 
 def _store_problems(keys: MatrixKeys, given: dict[str, Any], document: Document) -> list[Problem]:
     problems = []
-    store = keys.io.artifacts_store
-    if is_remote(store):
-        problems.append(
-            Problem(
-                path="io.artifacts_store",
-                source=document.source(("io", "artifacts_store")),
-                what=f"{store} is no folder of this host",
-                expected="a folder, such as artifacts",
-                remedy="name a folder",
-                code="STORE_UNSUPPORTED",
-            )
-        )
-    elif "artifacts" in given and given["artifacts"] != _runs(store):
+    address, runs = keys.io.address, keys.io.runs
+    if "artifacts" in given and (address is not None or given["artifacts"] != runs):
+        where = runs if address is None else shown_address(address)
         problems.append(
             Problem(
                 path="artifacts",
                 source=document.source(("artifacts",)),
-                what=f"the runs of a matrix lie in {_runs(store)}, as io.artifacts_store says",
-                expected=f"{_runs(store)}, or the key left out",
+                what=f"the runs of a matrix lie in {where}, as io.artifacts_store says",
+                expected="the key left out" if address else f"{runs}, or the key left out",
                 remedy="remove artifacts, or set io.artifacts_store to the folder above it",
             )
         )
@@ -222,13 +207,9 @@ def _store_problems(keys: MatrixKeys, given: dict[str, Any], document: Document)
     return problems
 
 
-def _runs(store: str) -> str:
-    return (Path(store) / "runs").as_posix()
-
-
 def _with_io(base: RunConfig, io: IoConfig) -> RunConfig:
     """Return the config with the folders that `io` names."""
-    update: dict[str, Any] = {"artifacts": _runs(io.artifacts_store)}
+    update: dict[str, Any] = {} if io.runs is None else {"artifacts": io.runs}
     if io.dataset_cache is not None:
         cache = base.data_provider.cache.model_copy(update={"local_dir": io.dataset_cache})
         update["data_provider"] = base.data_provider.model_copy(update={"cache": cache})

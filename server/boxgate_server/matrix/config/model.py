@@ -11,11 +11,10 @@ from boxgate_engine.config.fields import Section, Text, entries, refusal
 from boxgate_engine.config.model import ParamValue, Scalar
 from boxgate_server.matrix.config.instruments import InstrumentsEntry
 from boxgate_server.matrix.config.metrics import METRICS, close_metric
+from boxgate_server.matrix.config.places import IoConfig
 from boxgate_server.matrix.config.runner import RunnerConfig
 from boxgate_server.matrix.config.spans import Span, span_text
 
-DEFAULT_STORE: Final = "artifacts"
-"""Where runs and matrices are kept if the file does not say it."""
 TRIALS_MAX: Final = 10_000_000
 """Most parameter sets that a search may try."""
 
@@ -298,13 +297,6 @@ class MatrixConfig(Section):
                 remedy="remove target_runs, or lower search.trials",
             )
         return self
-
-
-class IoConfig(Section):
-    """Where things lie. dataset_cache: as data_provider.cache.local_dir. artifacts_store: has runs/ and matrices/."""
-
-    dataset_cache: Text | None = None
-    artifacts_store: Text = DEFAULT_STORE
 
 
 class MatrixKeys(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from boxgate_server.errors import (
     Unsolicited,
 )
 from boxgate_server.matrix.execution.work import Failure, Outcome, Task
+from boxgate_server.matrix.keeping.run_store import RunStore
 from boxgate_server.runner import Runner
 
 _DETERMINISTIC: Final = (
@@ -96,6 +98,29 @@ def stored_outcome(store: Path, wanted: str) -> Outcome | None:
         conflict = RunIdConflict(wanted, where=str(store / wanted))
         return Outcome(run_id=wanted, attempt=0, failure=failure_of(conflict))
     return Outcome(run_id=wanted, attempt=0, result_digest=stored.result_digest, metrics=numbers(metrics), reused=True)
+
+
+def found_outcome(store: RunStore, wanted: str) -> Outcome | None:
+    """Return the outcome of a run of a store as `stored_outcome` does. Raises StoreFailed where it is not reached."""
+    try:
+        with store.opened(wanted) as folder:
+            found = stored_outcome(folder.parent, wanted)
+    except RunNotFound:
+        return None
+    if found is not None and found.failure is not None:
+        return replace(found, failure=replace(found.failure, where=f"{store.shown}/{wanted}"))
+    return found
+
+
+def uploaded(store: RunStore, outcome: Outcome) -> Outcome:
+    """Bring a run that was computed to where it shall be, and return what became of it."""
+    if outcome.failure is not None:
+        return outcome
+    try:
+        store.upload(outcome.run_id)
+    except BoxgateError as error:
+        return replace(outcome, result_digest=None, metrics=None, failure=failure_of(error))
+    return outcome
 
 
 def failure_of(error: BoxgateError) -> Failure:

@@ -7,22 +7,31 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from boxgate_engine.config import RunConfig
+from boxgate_server.matrix.execution.compute import uploaded
 from boxgate_server.matrix.execution.limits import LimitedRunner
 from boxgate_server.matrix.execution.work import Group, Outcome, Task
+from boxgate_server.matrix.keeping.run_store import RunStore
 
 
 class InProcess:
     """Computes with a runner of its own, which keeps datasets, markets and sidecars between runs."""
 
     def __init__(
-        self, *, folder: Path, store: Path, memory_bytes: int | None = None, runtime_s: float | None = None
+        self,
+        *,
+        folder: Path,
+        store: Path,
+        address: str | None = None,
+        memory_bytes: int | None = None,
+        runtime_s: float | None = None,
     ) -> None:
         """Prepare; nothing is started yet. folder: where relative paths start. store: where runs are published.
 
+        address: of a store to which they are uploaded from there.
         memory_bytes, runtime_s: of one run, see RunGuard.
         """
         self._runner = LimitedRunner(folder=folder, memory_bytes=memory_bytes, runtime_s=runtime_s)
-        self._store = store
+        self._store = RunStore(store, address)
         self._waiting: deque[tuple[RunConfig, Task]] = deque()
 
     @property
@@ -39,7 +48,7 @@ class InProcess:
         if not self._waiting:
             return ()
         config, task = self._waiting.popleft()
-        return (self._runner.compute(config, task, self._store),)
+        return (uploaded(self._store, self._runner.compute(config, task, self._store.folder)),)
 
     def close(self) -> None:
         """Forget what waits and end the sidecars."""

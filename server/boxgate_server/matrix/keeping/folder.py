@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from boxgate_engine.errors import StoreFailed, UserMistake
+from boxgate_engine.remote_folder import shown_address
 from boxgate_engine.timestamps import format_utc
 from boxgate_server.matrix.config.load import MatrixFile
+from boxgate_server.matrix.keeping.run_store import RunStore
 from boxgate_server.matrix.planning.plan import Plan
 
 DEFINITION: Final = "matrix.json"
@@ -20,10 +22,14 @@ DEFINITION: Final = "matrix.json"
 
 @dataclass(frozen=True)
 class MatrixFolder:
-    """The paths of a matrix. store: the folder that has `runs` and `matrices`."""
+    """The paths of a matrix. store: the folder that has `runs` and `matrices`.
+
+    address: of the store, if it is none of this host; then the folder holds what this host needs of it.
+    """
 
     store: Path
     matrix_id: str
+    address: str | None = None
 
     @property
     def path(self) -> Path:
@@ -32,8 +38,25 @@ class MatrixFolder:
 
     @property
     def runs(self) -> Path:
-        """Where the runs of all matrices of the store are published."""
-        return self.store / "runs"
+        """Where this host publishes runs, those of all matrices; behind an address they are only on their way here."""
+        return self.store / "runs" if self.address is None else self.store / "matrices" / "uploads"
+
+    @property
+    def run_store(self) -> RunStore:
+        """The runs of the store."""
+        return RunStore(self.runs, self.address)
+
+    @property
+    def shown_store(self) -> str:
+        """The store, for people and programs."""
+        return str(self.store.resolve()) if self.address is None else shown_address(self.address).rstrip("/")
+
+    @property
+    def shown_index(self) -> str:
+        """The folder of the index in the store, for people and programs."""
+        if self.address is None:
+            return str(self.index.absolute())
+        return f"{self.shown_store}/matrices/{self.matrix_id}/index"
 
     @property
     def ledger(self) -> Path:
@@ -56,7 +79,7 @@ class MatrixFolder:
             raise UserMistake(
                 f"nothing of this matrix was computed yet ({self.matrix_id})",
                 code="MATRIX_UNKNOWN",
-                where=str(self.path.parent),
+                where=str(self.path.parent) if self.address is None else f"{self.shown_store}/matrices",
                 expected="a matrix that was begun with this file, this strategy, this data and this version",
                 remedy="begin it by boxgate matrix run; a changed file or strategy is another matrix, "
                 "which takes over every run that did not change",

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,22 +35,33 @@ def write_index(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> Path:
     import pyarrow.parquet as pq
 
     schema = _schema(plan, ledger.metric_names())
-    entries = ledger.entries()
+    with new_index(folder) as new:
+        number, rows = 0, _tables(ledger.entries(), schema, plan)
+        first: pa.Table | None = next(rows, None)
+        while first is not None or number == 0:
+            with pq.ParquetWriter(new / f"part-{number:05d}.parquet", schema, compression="zstd") as writer:
+                if first is not None:
+                    writer.write_table(first)
+                    for table in islice(rows, _PART_ROWS // _ROWS - 1):
+                        writer.write_table(table)
+            number, first = number + 1, next(rows, None)
+    return folder.index
+
+
+@contextmanager
+def new_index(folder: MatrixFolder) -> Iterator[Path]:
+    """Give a folder for the parts of a new index, which on leaving takes the place of the old one by one rename.
+
+    Raises StoreFailed for what the disk refuses; then the old index stays.
+    """
     try:
+        folder.path.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder.path))
         try:
             new.chmod(0o755)
-            number, rows = 0, _tables(entries, schema, plan)
-            first: pa.Table | None = next(rows, None)
-            while first is not None or number == 0:
-                part = new / f"part-{number:05d}.parquet"
-                with pq.ParquetWriter(part, schema, compression="zstd") as writer:
-                    if first is not None:
-                        writer.write_table(first)
-                        for table in islice(rows, _PART_ROWS // _ROWS - 1):
-                            writer.write_table(table)
+            yield new
+            for part in new.iterdir():
                 _sync(part)
-                number, first = number + 1, next(rows, None)
             _sync(new)
             _point(folder.index, new)
         except BaseException:
@@ -62,7 +74,6 @@ def write_index(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     for left_over in folder.path.glob(f".{_ASIDE}*"):
         left_over.unlink(missing_ok=True)
-    return folder.index
 
 
 def matrix_digest(ledger: Ledger) -> str:

@@ -89,6 +89,12 @@ def release(db: sqlite3.Connection, epoch: int) -> None:
     db.execute("UPDATE lease SET held = 0 WHERE epoch = ?", (epoch,))
 
 
+def last_epoch(db: sqlite3.Connection) -> int:
+    """Return the number of the last lease that was taken, 0 for none."""
+    row = db.execute("SELECT epoch FROM lease").fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def holder(db: sqlite3.Connection) -> Owner | None:
     """Return the driver that holds the lease and lives, None if there is none."""
     row = db.execute("SELECT host, place, pid, started, beat_s FROM lease WHERE held").fetchone()

@@ -11,7 +11,7 @@ import math
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -237,6 +237,26 @@ class Ledger:
         """Return the digest of each generation of a search that is computed."""
         with self._errors():
             return proposals.digests(self._db)
+
+    @property
+    def last_epoch(self) -> int:
+        """Number of the last lease that anybody took, 0 for none."""
+        with self._errors():
+            return lease.last_epoch(self._db)
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it to a file of its own, as it is after its driver has ended."""
+        with self._errors(), closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            self._db.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            lease.release(copy, lease.last_epoch(copy))
+
+    def become(self, path: Path) -> None:
+        """Take over all that a file has which `copy_to` wrote; what was here is gone."""
+        with self._errors(), closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.backup(self._db)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._names.clear()
 
     def request_cancel(self) -> None:
         """Ask the driver, whoever it is, to stop."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from boxgate_engine.metrics.arrays import floats, integers
 from boxgate_engine.metrics.returns import daily_marks, expected_best_sharpe, growth_figures
 from boxgate_server.matrix.keeping.folder import MatrixFolder, write_json
 from boxgate_server.matrix.keeping.ledger import Ledger
+from boxgate_server.matrix.keeping.run_store import RunStore
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.trials.ledger import TrialLedger, period_sharpe
 
@@ -72,7 +72,7 @@ def count_trials(folder: MatrixFolder, ledger: Ledger, plan: Plan, family: str) 
                 for one in ledger.entries("complete")
             ),
         )
-        counted.count_published(folder.runs)
+        counted.count_published(folder.run_store)
 
 
 def deflation(folder: MatrixFolder, ledger: Ledger, plan: Plan, run_id: str | None) -> Deflation:
@@ -80,7 +80,7 @@ def deflation(folder: MatrixFolder, ledger: Ledger, plan: Plan, run_id: str | No
     with TrialLedger(folder.path.parent) as counted:
         count, ratios = counted.trials(plan.versions.strategy, plan.versions.dataset)
     entry = None if run_id is None else ledger.find(run_id)
-    returns = None if run_id is None else _returns(folder.runs / run_id)
+    returns = None if run_id is None else _returns(folder.run_store, run_id)
     return deflate(count, ratios, returns=returns, periods=_periods(None if entry is None else entry.metrics))
 
 
@@ -113,13 +113,15 @@ def _periods(metrics: Any) -> int:
     return int((metrics or {}).get("periods_per_year") or _PERIODS)
 
 
-def _returns(folder: Path) -> list[float] | None:
+def _returns(runs: RunStore, run_id: str) -> list[float] | None:
     """Return the daily returns of a published run, None if it is gone or they have no meaning."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        curve = pq.read_table(folder / CURVE_FILE, columns=["time", "equity"])
+        file = pq.ParquetFile(pa.BufferReader(runs.read(run_id, CURVE_FILE)))
+        # Without threads: one of Arrow's that still holds bytes of Python when the process ends, aborts it.
+        curve = file.read(["time", "equity"], use_threads=False)
     except (OSError, pa.ArrowException):
         return None
     return daily_marks(integers(curve["time"]), floats(curve["equity"])).returns

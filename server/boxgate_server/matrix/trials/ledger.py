@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +16,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from boxgate_engine.artefacts.stored import MANIFEST
 from boxgate_engine.errors import StoreFailed
 from boxgate_server.matrix.keeping.ledger import store_code
+from boxgate_server.matrix.keeping.run_store import RunStore
 
 FILE: Final = "trials.sqlite"
 _BATCH: Final = 10_000
@@ -31,6 +32,16 @@ _SCHEMA: Final = (
         number INTEGER PRIMARY KEY, strategy TEXT NOT NULL, dataset TEXT NOT NULL, UNIQUE (strategy, dataset)
     )""",
     "CREATE TABLE IF NOT EXISTS runs (run BLOB PRIMARY KEY, kind INTEGER NOT NULL, sharpe REAL) WITHOUT ROWID",
+)
+
+_TAKE_IN: Final = (
+    "INSERT OR IGNORE INTO families SELECT dataset, family FROM other.families",
+    """UPDATE families SET family = theirs.family FROM other.families AS theirs
+        WHERE theirs.dataset = families.dataset AND families.family = families.dataset""",
+    "INSERT OR IGNORE INTO kinds (strategy, dataset) SELECT strategy, dataset FROM other.kinds ORDER BY number",
+    """INSERT OR IGNORE INTO runs SELECT theirs.run, kinds.number, theirs.sharpe FROM other.runs AS theirs
+        JOIN other.kinds AS kind ON kind.number = theirs.kind
+        JOIN kinds ON kinds.strategy = kind.strategy AND kinds.dataset = kind.dataset""",
 )
 
 Trial = tuple[str, float | None]
@@ -81,16 +92,33 @@ class TrialLedger:
                     [(bytes.fromhex(run_id[2:]), kind, sharpe) for run_id, sharpe in batch],
                 )
 
-    def count_published(self, runs: Path) -> None:
-        """Count what lies in the folder of the runs and nobody counted, such as runs that were computed alone."""
-        with self._errors(), os.scandir(runs) as folders:
-            stream = iter(sorted(one.name for one in folders if _RUN.fullmatch(one.name)))
+    def count_published(self, runs: RunStore) -> None:
+        """Count what lies among the runs of the store and nobody counted, such as runs that were computed alone."""
+        with self._errors():
+            stream = iter([name for name in runs.names() if _RUN.fullmatch(name)])
         while names := list(islice(stream, _LOOKUP)):
-            for name in self._unknown(names):
-                found = _published(runs / name)
+            unknown = self._unknown(names)
+            for name, found in zip(unknown, runs.each(lambda one: _published(runs, one), unknown), strict=True):
                 if found is not None:
                     strategy, dataset, sharpe = found
                     self.count(strategy, dataset, [(name, sharpe)])
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it to a file of its own."""
+        with self._errors(), closing(sqlite3.connect(path, isolation_level=None)) as copy:
+            self._db.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+    def take_in(self, path: Path) -> None:
+        """Count what is counted in a file that `copy_to` wrote."""
+        with self._errors():
+            self._db.execute("ATTACH ? AS other", (str(path),))
+        try:
+            with self._writing():
+                for statement in _TAKE_IN:
+                    self._db.execute(statement)
+        finally:
+            self._db.execute("DETACH other")
 
     def trials(self, strategy: str, dataset: str) -> tuple[int, npt.NDArray[np.float64]]:
         """Return how many runs were made of a strategy on the family of a dataset, and their Sharpe ratios.
@@ -163,11 +191,12 @@ def period_sharpe(annual: float | None, periods: float | None) -> float | None:
     return None if annual is None or not periods else annual / math.sqrt(periods)
 
 
-def _published(folder: Path) -> tuple[str, str, float | None] | None:
+def _published(runs: RunStore, name: str) -> tuple[str, str, float | None] | None:
     """Return strategy digest, dataset and Sharpe ratio of a published run, None if it cannot be read."""
     try:
-        identity: dict[str, Any] = json.loads((folder / "config.json").read_bytes())["identity"]
-        metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_bytes())
+        runs.read(name, MANIFEST)  # without it there is no run
+        identity: dict[str, Any] = json.loads(runs.read(name, "config.json"))["identity"]
+        metrics: dict[str, Any] = json.loads(runs.read(name, "metrics.json"))
         sharpe = period_sharpe(metrics["ratio"]["sharpe"], metrics["periods_per_year"])
         return identity["strategy"]["digest"], identity["dataset"], sharpe
     except (OSError, ValueError, KeyError, TypeError):

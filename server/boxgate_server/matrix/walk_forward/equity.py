@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from boxgate_engine.artefacts.curve import CURVE_FILE
 from boxgate_engine.metrics.arrays import Float64Array, Int64Array, finite, floats, integers
 from boxgate_engine.metrics.drawdowns import drawdown_figures
 from boxgate_engine.metrics.returns import daily_marks, growth_figures
+from boxgate_server.matrix.keeping.run_store import RunStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +30,15 @@ class FoldCurve:
     equity: Float64Array
 
 
-def read_curve(runs: Path, run_id: str, fold: int) -> FoldCurve | None:
+def read_curve(runs: RunStore, run_id: str, fold: int) -> FoldCurve | None:
     """Return the stored curve of a test, None if it is gone or cannot be read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(runs / run_id / CURVE_FILE, columns=["time", "equity"])
+        file = pq.ParquetFile(pa.BufferReader(runs.read(run_id, CURVE_FILE)))
+        # Without threads: one of Arrow's that still holds bytes of Python when the process ends, aborts it.
+        table = file.read(["time", "equity"], use_threads=False)
     except (OSError, pa.ArrowException):
         return None
     if table.num_rows == 0:

@@ -74,7 +74,7 @@ def _block(
     windows = {(role.fold, role.segment): one for one in block for role in one.roles}
     of_file = {role.fold: role.window for one in block for role in one.roles}
     cash = block[0].config.account.cash
-    curves = [read_curve(folder.runs, one.test, one.fold) for one in chosen if one.test and one.fold is not None]
+    curves = [read_curve(folder.run_store, one.test, one.fold) for one in chosen if one.test and one.fold is not None]
     stitched = stitch([one for one in curves if one is not None], cash)
     if stitched:
         equity.write(equity_table(stitched, number))
