@@ -104,7 +104,7 @@ class Host:
     def _start(self) -> int:
         """Start Ray here or join a cluster, and return how many workers there are to be."""
         if self._job.address is not None:
-            return attach(self._job)
+            return attach(self._job, self._give_up)
         workers = self._job.workers or os.cpu_count() or 1
         try:
             import ray
@@ -123,6 +123,10 @@ class Host:
         self._own = set(_children(os.getpid()))
         self._pillars = [os.pidfd_open(pid) for pid in self._own if _name(pid) in ("raylet", "gcs_server")]
         return workers
+
+    def _give_up(self, error: BoxgateError) -> NoReturn:
+        self._pipe.send(Stopped.of(error))
+        _end(self._folder)
 
     def _check_pillars(self) -> None:
         """End, to be started anew, if Ray's own processes are gone: nothing would come back from the workers."""

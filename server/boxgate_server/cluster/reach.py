@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from boxgate_engine.errors import RunFailed, UserMistake
+from boxgate_engine.errors import BoxgateError, RunFailed, UserMistake
 from boxgate_server.cluster.build import Build, check_build, this_build
 from boxgate_server.cluster.messages import Job
 
 CONNECT_S: Final = 5.0
+_ANSWER_S: Final = 8.0
+"""For the head to greet us: what listens there may be anything, or may hang, and Ray itself would wait for minutes."""
+_JOIN_S: Final = 60.0
 _NODES_S: Final = 120.0
 
 
 def check_address(address: str) -> None:
-    """Raise UserMistake (RAY_ADDRESS, RAY_UNREACHABLE) unless something listens there, which takes seconds at most."""
+    """Raise UserMistake (RAY_ADDRESS, RAY_UNREACHABLE) unless a server of gRPC answers there, within seconds."""
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
         raise UserMistake(
@@ -29,27 +35,51 @@ def check_address(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except OSError as error:
-        raise UserMistake(
-            f"no Ray cluster answers at {address}: {error.strerror or error}",
-            code="RAY_UNREACHABLE",
-            where="runner.ray.address",
-            expected="the head of a running cluster",
-            remedy="start it (ray start --head), correct the address, or open its port",
-        ) from error
+        raise _unreachable(address, error.strerror or str(error)) from error
+    if os.environ.get("RAY_USE_TLS", "0") != "1" and not _greets(address):
+        raise _unreachable(address, "what listens there is no head of Ray, or hangs")
 
 
-def attach(job: Job) -> int:
+def _greets(address: str) -> bool:
+    import grpc
+
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=_ANSWER_S)
+        except grpc.FutureTimeoutError:
+            return False
+    return True
+
+
+def _unreachable(address: str, reason: str) -> UserMistake:
+    return UserMistake(
+        f"no Ray cluster answers at {address}: {reason}",
+        code="RAY_UNREACHABLE",
+        where="runner.ray.address",
+        expected="the head of a running cluster",
+        remedy="start it (ray start --head), correct the address, or open its port",
+    )
+
+
+def attach(job: Job, give_up: Callable[[BoxgateError], None]) -> int:
     """Join the cluster of a job, and return how many workers there are to be.
 
+    give_up: is called from another thread where the cluster neither lets us in nor refuses; this never returns then.
     Raises UserMistake (VERSION_MIXED, RAY_REFUSED), RunFailed (RAY_NODES).
     """
     assert job.address is not None
     import ray
 
+    late = _unreachable(job.address, f"it did not let us in within {_JOIN_S:g} s")
+    watch = threading.Timer(_JOIN_S, give_up, [late])
+    watch.daemon = True
+    watch.start()
     try:
         ray.init(address=job.address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:
         raise _refused(job.address, error) from error
+    finally:
+        watch.cancel()
     _check_nodes(job, [node for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
     cpus = int(ray.cluster_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
     return min(job.workers or cpus, cpus) or job.workers or 1

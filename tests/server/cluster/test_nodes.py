@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from boxgate_engine.datasets import check_dataset, open_dataset
 from boxgate_engine.errors import BoxgateError, UserMistake
-from boxgate_server.cluster import build
+from boxgate_server.cluster import build, reach
 from boxgate_server.cluster.build import check_build, this_build
-from boxgate_server.cluster.messages import Stopped
+from boxgate_server.cluster.messages import Job, Limits, Stopped
 from boxgate_server.cluster.node import PLACE, receive
-from boxgate_server.cluster.reach import check_address
+from boxgate_server.cluster.reach import attach, check_address
 from boxgate_server.cluster.settings import attached_environment, embedded_environment, make_folder
 from boxgate_server.cluster.supply import DataServer, supply
 from boxgate_server.matrix.execution.limits import LimitedRunner
@@ -115,6 +119,47 @@ def test_an_address_where_nobody_answers_is_named(address: str, code: str) -> No
     with pytest.raises(UserMistake) as caught:
         check_address(address)
     assert caught.value.error_code == code
+
+
+def test_a_port_where_something_else_listens_is_named_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "_ANSWER_S", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(UserMistake) as caught:
+            check_address(address)
+        assert (caught.value.error_code, "hangs" in caught.value.what) == ("RAY_UNREACHABLE", True)
+        monkeypatch.setenv("RAY_USE_TLS", "1")  # its greeting needs a certificate
+        check_address(address)
+    monkeypatch.delenv("RAY_USE_TLS")
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    check_address(f"127.0.0.1:{port}")
+    server.stop(None).wait()
+
+
+def test_a_cluster_that_neither_lets_us_in_nor_refuses_is_given_up(
+    matrices: Any, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+    told: list[BoxgateError] = []
+
+    def init(**_: object) -> None:
+        assert given_up.wait(60)
+        raise ConnectionError("it is over")
+
+    def give_up(error: BoxgateError) -> None:
+        told.append(error)
+        given_up.set()
+
+    monkeypatch.setattr(reach, "_JOIN_S", 0.05)
+    monkeypatch.setattr("ray.init", init)
+    job = Job(
+        folder=str(work), store="runs", build=this_build(), workers=1, group_by=(), limits=Limits(), address="head:6379"
+    )
+    with pytest.raises(UserMistake):
+        attach(job, give_up)
+    assert [one.error_code for one in told] == ["RAY_UNREACHABLE"]
 
 
 def test_the_token_is_looked_for_where_the_documents_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
