@@ -8,11 +8,23 @@ average true ranges away, the take profit `tp_atr`.
 Two limits read the account and need FEEDBACK, which is required only where one of them is set: `risk_max` sizes a
 position so that its stop loss costs at most this part of the equity, `daily_loss_max` closes everything for the rest of
 the UTC day once the day has lost this part of its first equity. Both take the quote currency to be the account's.
+
+Without limits nothing of the account is read, and `on_window` answers whole windows by column arithmetic; its signals
+equal those of `on_event`. A debug run is answered bar by bar all the same: there each signal tells its indicators.
 """
 
-from boxgate_sdk import Bar, FloatParameter, IntParameter, Signal, Strategy, serve
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import nan
+from typing import TYPE_CHECKING, Any
+
+from boxgate_sdk import Bar, FloatParameter, IntParameter, Side, Signal, Signals, Strategy, serve
 from boxgate_sdk.indicators import Atr, Ema
 from boxgate_sdk.rolling import RollingDeviation
+
+if TYPE_CHECKING:
+    from boxgate_sdk.columns import Columns, SeriesBars
 
 DAY_NS = 86_400_000_000_000
 
@@ -20,11 +32,15 @@ DAY_NS = 86_400_000_000_000
 class State:
     """What is known of one instrument. side: +1 or −1 while a position was asked for, else 0."""
 
-    def __init__(self, strategy: "EnvelopeTrend") -> None:
-        self.envelope = RollingDeviation(strategy.env_len)
-        self.trend = Ema(strategy.trend_len)
-        self.atr = Atr(strategy.atr_len)
+    def __init__(self, envelope: Any, trend: Any, atr: Any) -> None:
+        self.envelope, self.trend, self.atr = envelope, trend, atr  # of bars, or of columns
         self.side = 0
+
+    def turn(self, wanted: int, offset: float) -> int | None:
+        """Return the side to take now, None to change nothing. offset: of the close from the mean of the envelope."""
+        if wanted and wanted != self.side:
+            return wanted
+        return 0 if self.side and offset * self.side <= 0.0 else None
 
 
 class EnvelopeTrend(Strategy):
@@ -46,12 +62,24 @@ class EnvelopeTrend(Strategy):
     def requires(self) -> tuple[str, ...]:
         return ("FEEDBACK",) if self.risk_max > 0.0 or self.daily_loss_max > 0.0 else ()
 
+    def supports(self) -> tuple[str, ...]:
+        is_debug = hasattr(self, "ctx") and self.ctx.mode == "debug"  # the mode is not known before on_init
+        return ("RESET",) if is_debug or self.requires() else ("RESET", "VECTOR")
+
     def history_events(self) -> int:
         return max(self.env_len, 4 * self.trend_len, 4 * self.atr_len)
 
     def on_init(self, ctx: object) -> None:
+        kinds: tuple[Any, Any, Any] = (RollingDeviation, Ema, Atr)
+        if "VECTOR" in self.supports():  # the same numbers, for whole columns
+            from boxgate_sdk.indicators import vector
+
+            kinds = (ColumnDeviation, vector.Ema, vector.Atr)
+        lengths = (self.env_len, self.trend_len, self.atr_len)
         self.frame = self.ctx.series[0].frame
-        self.states = {symbol: State(self) for symbol in self.ctx.instruments}
+        self.states = {
+            symbol: State(*(kind(n) for kind, n in zip(kinds, lengths, strict=True))) for symbol in self.ctx.instruments
+        }
         self.day = -1
         self.day_equity = 0.0
         self.halted = False
@@ -59,38 +87,80 @@ class EnvelopeTrend(Strategy):
     def on_event(self, bar: Bar) -> Signal | list[Signal] | None:
         if bar.frame != self.frame:
             return None
-        state = self.states[bar.symbol]
-        mean, deviation = state.envelope.push(bar.close)
-        trend = state.trend.push(bar.close)
+        state, close = self.states[bar.symbol], bar.close
+        mean, deviation = state.envelope.push(close)
+        trend = state.trend.push(close)
         atr = state.atr.push(bar)
         if bar.warmup or not (deviation >= 0.0 and atr > 0.0 and trend > 0.0):  # NaN: not ready
             return None
         if self.daily_loss_max > 0.0 and self.day_is_lost(bar):
             return self.close_all()
 
-        width = self.env_dev * deviation
-        side = 1 if bar.close > max(mean + width, trend) else -1 if bar.close < min(mean - width, trend) else 0
-        if side and side != state.side and not self.halted:
-            signal = self.entry(bar, side, atr)
-        elif state.side and (bar.close - mean) * state.side <= 0.0:
-            side, signal = 0, Signal.flat()
-        else:
+        upper, lower = mean + self.env_dev * deviation, mean - self.env_dev * deviation
+        side = state.turn(1 if close > max(upper, trend) else -1 if close < min(lower, trend) else 0, close - mean)
+        if side is None or (side and self.halted):
             return None
+        signal = self.entry(bar, side, atr) if side else Signal.flat()
         if signal is not None:
             state.side = side
             if self.ctx.mode == "debug":
-                indicators = {"mean": mean, "upper": mean + width, "lower": mean - width, "trend": trend, "atr": atr}
-                signal.meta = {"indicators": indicators, "params": dict(self.ctx.parameters)}
+                shown = {"mean": mean, "upper": upper, "lower": lower, "trend": trend, "atr": atr}
+                signal.meta = {"indicators": shown, "params": dict(self.ctx.parameters)}
         return signal
+
+    def on_window(self, columns: Columns) -> Signals | None:
+        import numpy as np
+
+        found = [self.turns(bars, columns.warmup) for bars in columns.bars() if bars.frame == self.frame]
+        if not any(len(events) for events, *_ in found):
+            return None
+        events, sides, sizes, stops, targets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return Signals(event_index=events, side=sides, qty=sizes, sl=stops, tp=targets)
+
+    def turns(self, bars: SeriesBars, warmup: bool) -> tuple[Any, ...]:
+        """Return the signals of one instrument in a window: events, sides, sizes, stop losses and take profits."""
+        import numpy as np
+
+        state, instrument, close = self.states[bars.symbol], self.ctx.instruments[bars.symbol], bars.close
+        mean, deviation = state.envelope.push(close)
+        upper, lower = mean + self.env_dev * deviation, mean - self.env_dev * deviation
+        trend = state.trend.push(close)
+        atr = state.atr.push(bars)
+        ready = (deviation >= 0.0) & (atr > 0.0) & (trend > 0.0) & (not warmup)  # NaN: not ready
+        wanted = (close > np.maximum(upper, trend)).astype(int) - (close < np.minimum(lower, trend))
+        rows, sides = [], []
+        at = np.flatnonzero(ready)
+        for row, side, offset in zip(at.tolist(), wanted[at].tolist(), (close - mean)[at].tolist(), strict=True):
+            turned = state.turn(side, offset)
+            if turned is None or (turned and instrument.round_qty(self.size(close[row])) <= 0.0):
+                continue
+            state.side = turned
+            rows.append(row)
+            sides.append(turned)
+        side, close, atr = np.array(sides), close[rows], atr[rows]
+        flat = side == 0
+        stops = np.maximum(instrument.tick_size, close - side * self.sl_atr * atr)
+        targets = np.maximum(instrument.tick_size, close + side * self.tp_atr * atr)
+        return (
+            bars.event_index[rows],
+            np.select([flat, side > 0], [Side.FLAT, Side.BUY], Side.SELL),
+            np.broadcast_to(self.size(close), len(rows)),
+            np.where(flat, np.nan, stops),
+            np.where(flat, np.nan, targets),
+        )
+
+    def size(self, close: Any) -> Any:
+        """Return the size of a position without limits, for one close or many."""
+        return self.notional / close if self.notional else self.qty
 
     def entry(self, bar: Bar, side: int, atr: float) -> Signal | None:
         """Open a position with its bracket; None where the risk allows less than one lot."""
-        qty = self.notional / bar.close if self.notional else self.qty
+        instrument, qty = self.ctx.instruments[bar.symbol], self.size(bar.close)
         if self.risk_max > 0.0:
             qty = min(qty, self.risk_max * self.ctx.equity / (self.sl_atr * atr))
-        if self.ctx.instruments[bar.symbol].round_qty(qty) <= 0.0:
+        if instrument.round_qty(qty) <= 0.0:
             return None
-        lowest = self.ctx.instruments[bar.symbol].tick_size  # a price is positive, however wide the ranges are
+        lowest = instrument.tick_size  # a price is positive, however wide the ranges are
         stop_loss = max(lowest, bar.close - side * self.sl_atr * atr)
         take_profit = max(lowest, bar.close + side * self.tp_atr * atr)
         return (Signal.buy if side > 0 else Signal.sell)(qty, sl=stop_loss, tp=take_profit)
@@ -111,6 +181,37 @@ class EnvelopeTrend(Strategy):
         for state in self.states.values():
             state.side = 0
         return [Signal.flat(instrument=symbol) for symbol in self.states]
+
+
+class ColumnDeviation:
+    """RollingDeviation over columns: the same numbers, wherever the windows are cut."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.tail: list[float] = [nan] * (n - 1)
+
+    def push(self, values: Any) -> tuple[Any, Any]:
+        """Take the next values, shape (m,), and return the means and the deviations up to each, shape (m,)."""
+        import numpy as np
+
+        block = np.concatenate((self.tail, values))
+        self.tail = block[len(values) :].tolist()
+        lagged = [block[k : k + len(values)] for k in range(self.n)]
+        mean = exact_sum(lagged) / self.n
+        return mean, np.sqrt(exact_sum(np.square(values - mean) for values in lagged) / self.n)
+
+
+def exact_sum(columns: Iterable[Any]) -> Any:
+    """Return the sum of columns as math.fsum rounds it: what an addition loses is added up beside the sum.
+
+    Source: Ogita, Rump and Oishi, Accurate sum and dot product, 2005, algorithm 4.4.
+    """
+    total = lost = 0.0
+    for column in columns:
+        before, total = total, total + column
+        kept = total - before
+        lost = lost + ((before - (total - kept)) + (column - kept))
+    return total + lost
 
 
 if __name__ == "__main__":

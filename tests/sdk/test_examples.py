@@ -7,11 +7,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from boxgate_proto.strategy.v1 import strategy_pb2
 from boxgate_sdk import Bar, Side, Strategy, errors
 from boxgate_sdk._contract import describe
+from boxgate_sdk.rolling import RollingDeviation
 from boxgate_sdk.testing import InProcess, Run, bar, bars, tick
 
 Example = Callable[[str], ModuleType]
@@ -95,7 +99,7 @@ def test_an_example_says_what_it_is_and_each_of_its_parameters(example: Example,
     assert all(parameter.doc for parameter in described.parameters)
 
 
-@pytest.mark.parametrize("name", sorted({*_CLASSES} - {"sma_cross"}))
+@pytest.mark.parametrize("name", sorted({*_CLASSES} - {"sma_cross", "envelope_trend"}))
 def test_examples_without_a_vector_form_need_no_numpy(repository: Path, name: str) -> None:
     for module in (repository / "examples" / name).glob("*.py"):
         assert "numpy" not in module.read_text()
@@ -145,6 +149,38 @@ def test_a_breakout_opens_a_bracket_of_true_ranges_and_shows_why(example: Exampl
     prod = _run(_class(example, "envelope_trend"), _ENVELOPE, bars(_BREAKOUT), mode="prod")
     assert prod.signals == run.signals
     assert all(signal.meta is None for signal in prod.signals)
+
+
+@pytest.mark.parametrize("params", [{}, {"env_dev": 0.0, "atr_len": 1}, {"notional": 2.0}, {"qty": 0.5}])
+def test_the_envelope_over_columns_answers_as_bar_by_bar_however_the_tape_is_cut(
+    example: Example, two_symbols: list[Bar], params: dict[str, Any]
+) -> None:
+    strategy = _class(example, "envelope_trend")
+    values = {"env_len": 10, "trend_len": 20, **params}
+    of_bars = _run(strategy, values, two_symbols, warmup=500)
+    assert all(signal.meta for signal in of_bars.signals)
+    for cut in (1, [1, 2, 3, 50], 4096):
+        over_columns = _run(strategy, values, two_symbols, warmup=500, mode="prod", windows=cut)
+        assert over_columns.signals == of_bars.signals
+        assert over_columns.final_cash == of_bars.final_cash
+
+
+@given(
+    ticks=st.lists(st.integers(1, 60), min_size=2, max_size=120),
+    n=st.integers(2, 40),
+    cut=st.integers(1, 120),
+    base=st.sampled_from([0.0, 0.6912, 1.1, 1300.0]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_deviations_over_columns_are_those_of_exact_sums(
+    example: Example, ticks: list[int], n: int, cut: int, base: float
+) -> None:
+    module = example("envelope_trend")
+    values = [base + 0.0001 * tick for tick in ticks]
+    columns, bar_by_bar = module.ColumnDeviation(n), RollingDeviation(n)
+    parts = [columns.push(np.array(values[i : i + cut])) for i in range(0, len(values), cut)]
+    found = np.concatenate([np.transpose(part) for part in parts])
+    np.testing.assert_array_equal(found, [bar_by_bar.push(value) for value in values])
 
 
 def test_the_risk_of_a_trade_bounds_its_size(example: Example) -> None:
