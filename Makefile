@@ -7,7 +7,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 export UV_SYSTEM_CERTS := 1
 
 .PHONY: help setup demo test check lint types imports contract stubs-unchanged generate format vendor-install \
-  test-slow chaos fuzz bench peers peers-check lock upgrade system-packages
+  test-slow chaos fuzz bench bench-matrix peers peers-check lock upgrade system-packages
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ fuzz: setup ## 10,000 random runs: ledger, limits and numbers hold in each
 
 bench: peers ## Measure Boxgate beside other systems in one sitting: ARGS="--only vector", see docs/benchmarks.md
 	@$(BIN)/python tests/bench/suite $(ARGS)
+
+bench-matrix: setup ## Measure the matrix: workers, memory, planning, what it adds to a run, Ray Tune
+	@for name in thousand_runs two_workers same_digest memory planning overhead tpe ray_tune; do \
+	  echo "$$name" >&2; $(BIN)/python tests/bench/matrix/$$name.py; done
 
 peers: setup ## Install the independent systems that Boxgate is compared with, each below .venv-peers
 	@.ci/peers
