@@ -17,6 +17,8 @@ from boxgate_engine.config.model import RunConfig
 from boxgate_engine.errors import ConfigInvalid, Problem
 
 _SEE: Final = "name the YAML file of a run, for example configs/demo.yaml"
+_SHOWN_MAX: Final = 80
+"""Characters of an override that an error repeats."""
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = (), *, attached: bool = False) -> RunConfig:
@@ -106,7 +108,7 @@ def _read_text(path: Path) -> str:
 
 def _apply(document: Document, override: str) -> None:
     """Set one key of the document; notes a problem if the override has no such form or place."""
-    source = f"--set {override}"
+    source = f"--set {override if len(override) <= _SHOWN_MAX else override[: _SHOWN_MAX - 1] + '…'}"
     keys, equals, text = override.partition("=")
     path: KeyPath = tuple(part.strip() for part in keys.split("."))
     if not equals or not all(path):

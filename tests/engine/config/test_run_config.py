@@ -289,6 +289,11 @@ def test_an_override_without_a_key_or_a_value_is_refused(override: str) -> None:
     assert _only(_GOOD, [override]).source == f"--set {override}"
 
 
+def test_an_error_repeats_the_beginning_of_a_long_override() -> None:
+    source = _only(_GOOD, [f"mode={'x' * 500}"]).source
+    assert source == f"--set mode={'x' * 74}…"
+
+
 def test_an_override_below_a_plain_value_says_how_to_set_the_whole() -> None:
     problem = _only(_GOOD, ["costs.spread.price=0.1"])
     assert problem.remedy == "set the whole value: --set 'costs.spread={price: …}'"

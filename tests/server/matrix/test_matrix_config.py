@@ -180,6 +180,8 @@ def test_what_contradicts_itself_is_refused_at_its_key(load: Load, line: str, pa
         ("runner: {ray: {address: 'head:6379'}}", "CONFIG"),
         ("runner: {ray: {data_server: {tls_cert: c.pem}}}", "CONFIG"),
         ("runner: {limits: {memory_per_run: much}}", "CONFIG"),
+        ("runner: {limits: {memory_per_run: 512}}", "CONFIG"),
+        ("runner: {limits: {runtime_per_run: 0s}}", "CONFIG"),
         ("io: {local_store: here}", "CONFIG"),
         ("io: {artifacts_store: s3://bucket/x, local_store: s3://bucket/y}", "CONFIG"),
         ("io: {artifacts_store: s3://bucket/x}\nartifacts: runs", "CONFIG"),

@@ -163,6 +163,16 @@ def test_what_the_schema_refuses_is_told_at_the_key_of_the_matrix_all_at_once() 
     assert told["matrix.params.lenght"] == "did you mean 'length'?"
 
 
+def test_every_value_that_the_schema_refuses_is_told_and_of_many_the_first() -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        _space({"length": (3, "three", 3.5, -4)})
+    assert {one.path for one in caught.value.problems} == {"matrix.params.length"}
+    assert [one.what.split()[0] for one in caught.value.problems] == ["'three'", "3.5", "-4"]
+    with pytest.raises(ConfigInvalid) as caught:
+        _space({"length": tuple(f"word {number}" for number in range(1000))})
+    assert len(caught.value.problems) == 10
+
+
 def test_the_order_is_that_of_nested_loops() -> None:
     axes: dict[str, Any] = {"length": (3, 1, 2), "kind": ("b", "a")}
     plan = _plan(_space(axes), blocks=2)

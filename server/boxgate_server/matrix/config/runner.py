@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ByteSize, Field, TypeAdapter, ValidationError, model_validator
 
 from boxgate_engine.config.fields import Section, Text, entries, refusal
 from boxgate_server.matrix.config.spans import Span
 
 WORKERS_MAX: Final = 100_000
+_MEMORY_MIN: Final = 16 << 20
 _BYTE_SIZE: Final = TypeAdapter(ByteSize)
 
 
 def _bytes(value: Any) -> int:
     try:
-        return int(_BYTE_SIZE.validate_python(value))
+        size = int(_BYTE_SIZE.validate_python(value))
     except ValidationError:
         raise refusal(
             f"{value!r} is no size", expected="a number of bytes or a text such as 512MiB", remedy="write 512MiB"
         ) from None
+    if size < _MEMORY_MIN:
+        raise refusal(f"no strategy starts within {value!r}", expected="at least 16MiB", remedy="write 512MiB")
+    return size
+
+
+def _some_time(length_ns: int | None) -> int | None:
+    if length_ns == 0:
+        raise refusal("no run ends within no time", expected="more than 0s", remedy="write for example 10m")
+    return length_ns
 
 
 class ConcurrencyConfig(Section):
@@ -38,8 +48,8 @@ class RunLimitsConfig(Section):
     memory_per_run: of the processes of its strategy; a run beyond fails. runtime_per_run: a run beyond fails.
     """
 
-    memory_per_run: Annotated[int | None, BeforeValidator(_bytes), Field(ge=16 << 20)] = None
-    runtime_per_run: Span | None = None
+    memory_per_run: Annotated[int | None, BeforeValidator(_bytes)] = None
+    runtime_per_run: Annotated[Span | None, AfterValidator(_some_time)] = None
     retries: Annotated[int, Field(ge=0, le=100)] = 3
 
 

@@ -16,6 +16,7 @@ from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.matrix.config.model import RangeConfig
 from boxgate_server.sessions.parameters import complete_parameters
 
+_TOLD_MAX: Final = 10
 _KEPT_MAX: Final = 100_000
 """Largest axis whose values are kept; of a larger one each is made when it is asked for."""
 
@@ -179,11 +180,27 @@ def _axis(
             return ParamAxis(name, size, lambda k: normal(stepped(k)), lambda k: text(normal(stepped(k))), True)
         values = [normal(stepped(number)) for number in range(size)]
     else:
-        values = [normal(value) for value in axis]
+        values = _each(axis, normal)
     kept = {text(value): value for value in values}
     texts, values = list(kept), list(kept.values())
     rises = isinstance(axis, RangeConfig)
     return ParamAxis(name, len(values), values.__getitem__, texts.__getitem__, rises)
+
+
+def _each(given: Sequence[ParamValue], normal: Callable[[ParamValue], ParamValue]) -> list[ParamValue]:
+    """Return the normal form of each value. Raises ConfigInvalid with all that have none, or the first of them."""
+    values: list[ParamValue] = []
+    problems: list[Problem] = []
+    for value in given:
+        try:
+            values.append(normal(value))
+        except ConfigInvalid as error:
+            problems += error.problems
+        if len(problems) >= _TOLD_MAX:
+            break
+    if problems:
+        raise ConfigInvalid(problems)
+    return values
 
 
 def _some(axis: RangeConfig | tuple[ParamValue, ...]) -> ParamValue:
