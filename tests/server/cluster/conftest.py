@@ -77,7 +77,7 @@ class Matrices:
         """Return file, plan and folder of the matrix with some keys set."""
         file = load_matrix(self.work / "matrix.yaml", [f"io.artifacts_store={store}", *overrides])
         plan = make_plan(file, folder=self.work)
-        return file, plan, MatrixFolder(self.work / file.store, plan.matrix_id)
+        return file, plan, MatrixFolder(self.work / file.store, plan.matrix_id, file.io.address)
 
     def drive(self, execution: Execution, *overrides: str, store: str = "artifacts", **named: Any) -> Driven:
         """Compute the matrix with some keys set."""
