@@ -36,6 +36,7 @@ frames: [M1]
 account: {{currency: USD, cash: 100000, leverage: 30, equivalents: [[USD, USDT]]}}
 costs: {{fees_bps: 0.2, slippage_bps: 0.1, spread: {{ticks: 1}}}}
 warmup: {{policy: auto, min_bars: 0, safety_margin: 0.10}}
+limits: {{handshake_s: 120, reply_base_s: 120}}
 matrix:
   instruments: [{instruments}]
   windows:

@@ -147,6 +147,7 @@ def _watched(folder: Path, bars: int, *, workers: int, longer: int) -> Seen:
         windows=1,
         bars_after=(longer - 1) * bars,
     )
+    matrix_run(file, store="warm", overrides=["matrix.target_runs=1"])  # what is compiled and cached once is there
     seen = Seen(folder)
     thread = threading.Thread(target=seen.watch)
     thread.start()

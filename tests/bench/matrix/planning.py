@@ -62,6 +62,7 @@ def measure(folder: Path, runs: int, repeats: int) -> dict[str, object]:
         "growth_of_memory_mb": round(growth / 1e6, 1),
         "growth_of_memory_mb_wanted": f"<= {GROWTH_BYTES_MAX / 1e6:g}",
         "met": seconds["median"] <= SECONDS_MAX and growth <= GROWTH_BYTES_MAX,
+        "cpu_s": spread([one["cpu_s"] for one in found["all"]]),
         "seconds_of_it_before_the_ledger": spread([one["make_plan_s"] for one in found["all"]]),
         "ledger_mb": round(found["all"][0]["ledger_bytes"] / 1e6, 1),
         "peak_mb": round(max(one["peak_bytes"] for one in found["all"]) / 1e6, 1),
@@ -72,7 +73,7 @@ def measure(folder: Path, runs: int, repeats: int) -> dict[str, object]:
 
 def plan(file: Path) -> dict[str, float]:
     """Plan in this process."""
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     made = make_plan(load_matrix(file), folder=file.parent)
     planned = time.perf_counter()
     with tempfile.TemporaryDirectory(dir=file.parent) as place, Ledger(Path(place) / "ledger.sqlite") as ledger:
@@ -84,6 +85,7 @@ def plan(file: Path) -> dict[str, float]:
     return {
         "runs": noted,
         "seconds": seconds,
+        "cpu_s": time.process_time() - used,
         "make_plan_s": planned - began,
         "ledger_bytes": size,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
