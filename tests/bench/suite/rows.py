@@ -55,7 +55,7 @@ DUELS: Final = (
             vectorbt("vectorbt_files", "vectorbt (Numba), stats() and files", "numba", "files"),
             vectorbt("vectorbt_stats", "vectorbt (with its Rust extension) and stats()", "auto", "stats"),
         ),
-        {"vectorbt": 1.5},
+        {"vectorbt": 1.5, "vectorbt_files": 1.5},
     ),
     Duel(
         "bar",
