@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -49,8 +50,9 @@ class RayExecution:
         self._pipe: Connection | None = None
         self._folder: Path | None = None
         self._vain_starts = 0
+        self._started_at = 0.0
         self.startup_s = 0.0
-        """From the start of Ray until the first worker could compute, all starts together."""
+        """From the start of the host, which loads Ray, until the first worker could compute, all starts together."""
         self.joined: list[Joined] = []
         """The workers that have begun, also those that are gone."""
 
@@ -82,7 +84,7 @@ class RayExecution:
                 self._vain_starts = 0
                 found += [one for one in message.outcomes if self._open.pop(one.run_id, None) is not None]
             elif isinstance(message, Ready):
-                self.startup_s += message.startup_s
+                self.startup_s += time.monotonic() - self._started_at
                 self._workers = message.workers
             elif isinstance(message, Joined):
                 self.joined.append(message)
@@ -113,6 +115,7 @@ class RayExecution:
             check_address(self._job.address)
         if self._shipment is not None and self._job.shipment is None:
             self._job = replace(self._job, shipment=self._shipment())
+        self._started_at = time.monotonic()
         self._folder = make_folder()
         environment = self._environment or embedded_environment(self._folder)
         ours, theirs = socket.socketpair()

@@ -77,7 +77,6 @@ class Host:
 
     def serve(self) -> NoReturn:
         """Never return. Raises BoxgateError where nothing can be computed here."""
-        began = time.monotonic()
         workers = self._start()
         crew = Crew(self._job, workers)
         told = False
@@ -87,7 +86,7 @@ class Host:
             outcomes = crew.turn(_IDLE_S)
             for joined in crew.joined():
                 if not told:
-                    self._pipe.send(Ready(startup_s=time.monotonic() - began, workers=workers))
+                    self._pipe.send(Ready(workers=workers))
                     told = True
                 self._pipe.send(joined)
             if outcomes:

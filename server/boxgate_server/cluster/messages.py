@@ -82,9 +82,8 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """The first worker can compute. startup_s: since the start of Ray. workers: how many there are to be."""
+    """The first worker can compute. workers: how many there are to be."""
 
-    startup_s: float
     workers: int
 
 
