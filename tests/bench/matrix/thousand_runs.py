@@ -54,7 +54,8 @@ SOURCES = (
     Source(symbol="XAUUSD", frame="M1", window_bars=7_500, files=(("lean/cfd/oanda/minute/xauusd", None),)),
 )
 
-# 5 × 4 × 5 sets. The slowest trend needs 4 × 50 bars and a tenth more: XAUUSD has 222 before its windows.
+# 5 × 4 × 5 sets around the usual 20 and 2.0. The slowest trend needs 4 × 50 bars and a tenth more: XAUUSD has 222 before
+# its windows.
 CONFIG = """
 strategy:
   command: [python, {strategy}]
@@ -75,14 +76,14 @@ matrix:
   instruments:
 {instruments}
   params:
-    env_len: {{from: 10, to: 30, step: 5}}
-    env_dev: {{from: 1.0, to: 2.5, step: 0.5}}
-    trend_len: [20, 30, 40, 45, 50]
+    env_len: {{from: 20, to: 60, step: 10}}
+    env_dev: {{from: 1.5, to: 3.0, step: 0.5}}
+    trend_len: {{from: 30, to: 50, step: 5}}
 runner: {{concurrency: {{max_workers: {workers}}}}}
 determinism: {{master_seed: 1337}}
 """
 
-PARAMS = {"fixed": "qty: 1000", "limits": "qty: 1000, risk_max: 0.002, daily_loss_max: 0.01"}
+PARAMS = {"fixed": "qty: 1000", "limits": "notional: 100000, risk_max: 0.0002, daily_loss_max: 0.01"}
 
 
 def main() -> None:
@@ -141,6 +142,7 @@ def measure(folder: Path, variant: str, *, mode: str, workers: int) -> dict[str,
         "failed": told["failed"],
         "trades": int(runs["m_trades_count"].sum()),
         "runs_with_trades": int((runs["m_trades_count"] > 0).sum()),
+        "signals": int(runs["m_counts_signals"].sum()),
         "events": int(runs["m_counts_events"].sum()),
         "store_bytes": sum(path.lstat().st_size for path in store.rglob("*")),
         "report_bytes": Path(told["report"]).stat().st_size,
