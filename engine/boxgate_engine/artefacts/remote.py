@@ -40,7 +40,7 @@ class RemoteRuns:
         """Find the file system; the network is not asked yet. Raises UserMistake STORE_UNSUPPORTED, StoreFailed."""
         self.shown = shown_address(address).rstrip("/")
         with naming_refusals(self.shown):
-            self._folder = RemoteFolder(address, pauses_s=_PAUSES_S)
+            self._folder = patient_folder(address)
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="boxgate-store")
 
     def publish(self, folder: Path, *, between_steps: Callable[[str], None] = _nothing) -> Literal["new", "kept"]:
@@ -131,6 +131,11 @@ class RemoteRuns:
 def remote_runs(address: str) -> RemoteRuns:
     """Return the runs below an address; its connections serve all of this process. Raises as RemoteRuns."""
     return RemoteRuns(address)
+
+
+def patient_folder(address: str) -> RemoteFolder:
+    """Return a folder that tries again what failed because the store was not reached. Raises RemoteRefused."""
+    return RemoteFolder(address, pauses_s=_PAUSES_S)
 
 
 def prove_store(address: str) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from boxgate_engine.artefacts.remote import naming_refusals
+from boxgate_engine.artefacts.remote import naming_refusals, patient_folder
 from boxgate_engine.remote_folder import RemoteFolder
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.index import matrix_digest, new_index
@@ -113,4 +113,4 @@ def _opened(folder: MatrixFolder) -> Iterator[RemoteFolder]:
     """Give the folder of a matrix in its store, and name what that refuses."""
     assert folder.address is not None
     with naming_refusals(folder.shown_store):
-        yield RemoteFolder(below(folder.address, f"matrices/{folder.matrix_id}"))
+        yield patient_folder(below(folder.address, f"matrices/{folder.matrix_id}"))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from boxgate_engine.artefacts.remote import naming_refusals
-from boxgate_engine.remote_folder import RemoteFolder
+from boxgate_engine.artefacts.remote import naming_refusals, patient_folder
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.run_store import below
 from boxgate_server.matrix.trials.ledger import FILE, TrialLedger
@@ -35,7 +34,7 @@ def _exchange(folder: MatrixFolder, *, tell: bool) -> None:
         tempfile.TemporaryDirectory(prefix="boxgate-trials-") as place,
         TrialLedger(matrices) as counted,
     ):
-        there, copy = RemoteFolder(below(folder.address, "matrices")), Path(place) / FILE
+        there, copy = patient_folder(below(folder.address, "matrices")), Path(place) / FILE
         if there.has(FILE):
             there.download(FILE, copy)
             counted.take_in(copy)
