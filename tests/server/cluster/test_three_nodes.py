@@ -23,6 +23,7 @@ from boxgate_engine.errors import BoxgateError, UserMistake
 from boxgate_server.cluster.build import this_build
 from boxgate_server.cluster.choice import execution_of
 from boxgate_server.cluster.execution import RayExecution
+from boxgate_server.matrix.config.places import address_key
 from boxgate_server.matrix.driver import drive
 
 pytestmark = pytest.mark.slow
@@ -138,6 +139,21 @@ def test_three_nodes_make_the_runs_of_one_process_and_fetch_the_dataset_once_eac
     again, execution = _drive(matrices, *_overrides(cluster, "matrix.params.every=[33, 34]"))
     assert again.counts.complete == 8
     assert sum(one.fetched_bytes for one in execution.joined) == 0
+
+
+def test_nodes_that_share_no_folder_upload_to_one_address(matrices: Any, cluster: Cluster, tmp_path: Path) -> None:
+    overrides = (*_overrides(cluster), f"io.local_store={tmp_path / 'driver'}")
+    file, plan, folder = matrices.plan(*overrides, store=f"file://{tmp_path / 'there'}")
+    with execution_of(file, plan, folder=matrices.work, store=folder.runs) as execution:
+        assert isinstance(execution, RayExecution)
+        done = drive(plan, file, folder, execution)
+    assert (done.counts.complete, done.computed) == (20, 20)
+    assert done.matrix_digest == matrices.alone().matrix_digest
+    for one in execution.joined:
+        uploads = Path(one.place) / "uploads" / address_key(f"file://{tmp_path / 'there'}")
+        assert [path.name for path in uploads.iterdir() if not path.name.startswith(".")] == []
+    assert len(list((tmp_path / "there" / "runs").glob("r_*/manifest.json"))) == 20
+    assert list(folder.runs.glob("r_*")) == []
 
 
 def test_another_token_is_refused_by_name(matrices: Any, cluster: Cluster, tmp_path: Path) -> None:
