@@ -257,21 +257,26 @@ spec.loader.exec_module(runs)
 store = Path(sys.argv[2])
 run = runs.small_run(render=lambda folder: "<p>page</p>")
 steps = []
-publish_run(run, store / "all", between_steps=steps.append)
+durable = sys.argv[3] == "durable"
+publish_run(run, store / "all", durable=durable, between_steps=steps.append)
 print(*steps)
 for number, step in enumerate(steps):
     child = os.fork()
     if child == 0:
-        publish_run(run, store / str(number), between_steps=lambda name: os._exit(9) if name == step else None)
+        die = lambda name: os._exit(9) if name == step else None
+        publish_run(run, store / str(number), durable=durable, between_steps=die)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr)
 """
 
 
-def test_k05_a_writer_killed_between_any_two_steps_shows_nothing_or_all(tmp_path: Path, make_run: MakeRun) -> None:
+@pytest.mark.parametrize("how", ["durable", "together"])
+def test_k05_a_writer_killed_between_any_two_steps_shows_nothing_or_all(
+    tmp_path: Path, make_run: MakeRun, how: str
+) -> None:
     script = Path(__file__).with_name("conftest.py")
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_KILLED_BETWEEN_STEPS), str(script), str(tmp_path)],
+        [sys.executable, "-c", textwrap.dedent(_KILLED_BETWEEN_STEPS), str(script), str(tmp_path), how],
         capture_output=True,
         text=True,
         check=True,

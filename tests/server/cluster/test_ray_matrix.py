@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from boxgate_server.cluster.execution import RayExecution
+from boxgate_server.matrix.execution.work import Group, Outcome, Task
 from boxgate_server.matrix.keeping.ledger import Ledger
 
 RUNS = 20
@@ -134,9 +135,24 @@ def test_k08_k12_what_is_published_is_not_computed_again(matrices: Any, two_work
     assert (again.computed, again.reused, again.matrix_digest) == (0, first.computed, first.matrix_digest)
 
 
+def test_k12_a_run_that_is_tried_again_is_looked_for_first(matrices: Any, two_workers: RayExecution) -> None:
+    overrides = ("matrix.params.every=[62]",)
+    _, plan, _ = matrices.plan(*overrides)
+    first = matrices.drive(two_workers, *overrides)
+    (one, *_) = plan
+    setting = plan.settings[one.setting]
+    task = Task(run_id=one.run_id, params=plan.space.varied(one.params), attempt=2)  # as if its answer had been lost
+    two_workers.submit(Group(setting=one.setting, config=setting.config, tasks=(task,)))
+    outcomes: list[Outcome] = []
+    while not outcomes:
+        outcomes += two_workers.outcomes(1.0)
+    assert [(found.run_id, found.attempt, found.reused) for found in outcomes] == [(one.run_id, 2, True)]
+    assert first.counts.complete == 4
+
+
 @pytest.mark.parametrize("victim", ["raylet", "gcs_server", "host"])
 @pytest.mark.slow
-def test_k02_ray_that_dies_is_started_again(
+def test_k02_k03_ray_that_dies_is_started_again_and_no_strategy_outlives_it(
     matrices: Any, two_workers: RayExecution, witness: Path, victim: str, descendants: Callable[[int], list[int]]
 ) -> None:
     overrides = (
@@ -145,8 +161,12 @@ def test_k02_ray_that_dies_is_started_again(
         "matrix.params.will=[pause]",
     )
 
+    orphans: list[int] = []
+
     def kill() -> None:
         wait_for(lambda: len(list(witness.iterdir())) == 2)
+        for worker in two_workers.joined:
+            orphans.extend(descendants(worker.pid))
         found = {
             Path(f"/proc/{pid}/comm").read_text().strip(): pid
             for pid in descendants(os.getpid())
@@ -160,6 +180,8 @@ def test_k02_ray_that_dies_is_started_again(
     with meanwhile(kill):
         done = matrices.drive(two_workers, *overrides)
     assert (done.counts.complete, done.counts.failed) == (8, 0), told(matrices, *overrides)
+    assert orphans
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
     (witness / "go").touch()
     assert done.matrix_digest == matrices.alone(*overrides).matrix_digest
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,19 +178,28 @@ def test_other_software_on_the_nodes_is_refused_before_the_first_run(
     assert caught.value.error_code == "VERSION_MIXED"
 
 
-def test_k02_a_node_that_is_killed_loses_nothing(matrices: Any, cluster: Cluster, work: Path) -> None:
+def test_k02_a_node_that_is_killed_loses_nothing_and_its_strategies_end(
+    matrices: Any, cluster: Cluster, work: Path, descendants: Callable[[int], list[int]]
+) -> None:
     (work / "witness").mkdir(exist_ok=True)
     overrides = ("matrix.params.every={from: 101, to: 115, step: 1}", "matrix.params.will=[dawdle]")
     file, plan, folder = matrices.plan(*_overrides(cluster, *overrides))
     killed: list[int] = []
+    orphans: list[int] = []
 
     def kill(progress: Any) -> None:
         if progress.done >= 10 and not killed:
             killed.append(cluster.nodes[-1].pid)
+            orphans.extend(pid for pid in descendants(killed[0]) if os.getpgid(pid) != killed[0])
             os.killpg(killed[0], signal.SIGKILL)
 
     with execution_of(file, plan, folder=matrices.work, store=folder.runs) as execution:
         done = drive(plan, file, folder, execution, tell=kill)
     assert killed
+    assert orphans, "they have sessions of their own"
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in orphans):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     assert (done.counts.complete, done.counts.failed) == (60, 0)
     assert done.matrix_digest == matrices.alone(*overrides).matrix_digest

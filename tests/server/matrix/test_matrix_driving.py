@@ -7,9 +7,11 @@ import itertools
 import json
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -316,6 +318,31 @@ def test_k06_a_ledger_without_space_is_told_by_name(dry: Make) -> None:
     assert caught.value.error_code == "STORE_FULL"
 
 
+def test_k07_a_ledger_that_the_disk_refuses_is_told_by_name_and_goes_on_afterwards(dry: Make) -> None:
+    matrix = dry()
+    first, second, *_ = (dry_outcome(Task(run_id=one.run_id, params={}, attempt=1)) for one in matrix.plan)
+    with Ledger(matrix.folder.ledger) as ledger:
+        ledger.take_lease()
+        ledger.plan(matrix.plan, matrix.plan.count)
+        ledger.record([first])
+        ledger._db.execute("PRAGMA query_only = 1")  # what SQLite says of a file system that became read-only
+        with pytest.raises(StoreFailed) as denied:
+            ledger.record([second])
+        ledger._db.execute("PRAGMA query_only = 0")
+        size = matrix.folder.ledger.with_name(f"{matrix.folder.ledger.name}-wal").stat().st_size
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))  # the next page that is written fails
+        try:
+            with pytest.raises(StoreFailed) as broken:
+                ledger.record([second])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert (denied.value.error_code, broken.value.error_code) == ("STORE_DENIED", "STORE_IO")
+        assert [run for run, _ in ledger.digests()] == [first.run_id]
+        ledger.record([second])
+        assert len(list(ledger.digests())) == 2
+
+
 def test_a_plan_that_was_noted_in_part_is_noted_whole_and_one_that_grows_keeps_what_it_had(dry: Make) -> None:
     matrix = dry()
     runs = list(matrix.plan)
@@ -365,6 +392,28 @@ def test_k09_a_driver_that_lost_its_lease_records_nothing(dry: Make) -> None:
                 old.record([dry_outcome(Task(run_id=next(iter(matrix.plan)).run_id, params={}, attempt=1))])
             assert caught.value.error_code == "LEASE_LOST"
             assert new.counts().complete == 0
+
+
+@pytest.mark.parametrize("skew_s", [-3600.0, 3600.0])
+def test_k11_a_driver_elsewhere_whose_clock_is_wrong_keeps_nobody_out_and_records_nothing(
+    dry: Make, skew_s: float
+) -> None:
+    matrix = dry()
+    with Ledger(matrix.folder.ledger) as elsewhere:
+        elsewhere.take_lease()
+        elsewhere.plan(matrix.plan, matrix.plan.count)
+        foreign = "UPDATE lease SET host = 'elsewhere', place = 'another boot', beat_s = ?"
+        elsewhere._db.execute(foreign, (time.time(),))
+        with pytest.raises(UserMistake) as busy:
+            _drive(matrix)
+        assert busy.value.error_code == "MATRIX_BUSY"
+        elsewhere._db.execute(foreign, (time.time() + skew_s,))
+        driven = _drive(matrix)
+        assert (driven.counts.complete, driven.computed) == (10, 10)
+        late = dry_outcome(Task(run_id=next(iter(matrix.plan)).run_id, params={}, attempt=1))
+        with pytest.raises(RunFailed) as caught:
+            elsewhere.record([late])
+        assert caught.value.error_code == "LEASE_LOST"
 
 
 def test_k09_an_outcome_that_nobody_waits_for_changes_nothing(dry: Make) -> None:

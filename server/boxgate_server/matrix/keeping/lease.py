@@ -107,10 +107,14 @@ def this_process() -> Owner:
 
 
 def _lives(owner: Owner, beat_s: float) -> bool:
-    """Return whether an owner lives: by its process where it can be seen from here, else by its last sign of life."""
+    """Return whether an owner lives: by its process where it can be seen from here, else by its last sign of life.
+
+    Its clock may be wrong: a sign from far ahead would otherwise keep everybody out until then. Who is taken for dead
+    and lives can record nothing any more.
+    """
     if owner.place and owner.place == _place():
         return _started(owner.pid) == owner.started
-    return time.time() - beat_s < _SILENCE_S
+    return abs(time.time() - beat_s) < _SILENCE_S
 
 
 def _place() -> str:
