@@ -54,8 +54,8 @@ SOURCES = (
     Source(symbol="XAUUSD", frame="M1", window_bars=7_500, files=(("lean/cfd/oanda/minute/xauusd", None),)),
 )
 
-# 5 × 4 × 5 sets around the usual 20 and 2.0. The slowest trend needs 4 × 50 bars and a tenth more: XAUUSD has 222 before
-# its windows.
+# 5 × 4 × 5 sets around what is usual. The slowest trend needs 4 × 50 bars and a tenth more: XAUUSD has 222 before its
+# windows.
 CONFIG = """
 strategy:
   command: [python, {strategy}]

@@ -170,6 +170,25 @@ def test_a_smaller_objective_and_a_constraint_that_nobody_keeps(made: Callable[.
     assert matrix_page_data(given.folder, given.facts)["periods"]["choices"] == []
 
 
+def test_windows_of_one_instrument_follow_one_another_whatever_those_of_others_are(
+    made: Callable[..., Any], indexes: ModuleType
+) -> None:
+    given = made(instruments=("EURUSD", "GBPUSD"), windows=3, constraints=())
+    table = pl.read_parquet(given.folder / "part-*.parquet")
+    shift = pl.when(pl.col("instrument") == "GBPUSD").then(indexes.DAY_NS).otherwise(0)
+    edges = [pl.col(name) + shift for name in ("window_start_ns", "window_end_ns")]
+    table.with_columns(edges).write_parquet(given.folder / "part-00000.parquet")
+    data = matrix_page_data(given.folder, given.facts)
+    assert len(data["periods"]["labels"]) == 6
+    for choice in data["periods"]["choices"]:
+        # EURUSD has the periods 0, 2 and 4, GBPUSD those between.
+        assert choice["judged"] == (None if choice["period"] > 3 else choice["period"] + 2)
+        assert (choice["later"] is None) == (choice["period"] > 3)
+        if choice["later"] is not None:
+            assert choice["correlation"] is not None
+    assert len(data["periods"]["choices"]) == 6
+
+
 def test_a_run_that_is_a_test_and_a_train_window_counts_in_both(made: Callable[..., Any]) -> None:
     given = made(folds=2)
     table = pl.read_parquet(given.folder / "part-*.parquet")

@@ -23,9 +23,11 @@ _RANKED_MIN: Final = 5
 class Periods:
     """How runs follow one another.
 
-    of_folds: whether they are folds; else windows, of which each is followed by the next. labels: of the periods, in
-    order. pairs: columns earlier, later (rows of the runs), period; both runs have the same parameters and block.
-    choices: for each block and period the run that the objective chooses in the earlier part.
+    of_folds: whether they are folds; else windows, of which each is followed by the next of its block. labels: of the
+    periods, in order. pairs: columns earlier, later (rows of the runs), period; both runs have the same parameters and
+    block.
+    choices: for each block and period the run that the objective chooses in the earlier part, and the period in which
+    the later part stands: the next window of the block, or the same fold.
     """
 
     of_folds: bool
@@ -66,7 +68,7 @@ def find_periods(index: MatrixIndex, facts: MatrixFacts) -> Periods:
     known = runs.select("row", "run_id", "status", "params", *BLOCK, pl.col(column).alias("value"))
     one = earlier.join(known, on="row").select("row", "run_id", "status", "value", *keys)
     other = later.join(known, on="row").select(
-        pl.col("row").alias("later"), pl.col("value").alias("later_value"), *keys
+        pl.col("row").alias("later"), pl.col("value").alias("later_value"), "judged", *keys
     )
     paired = one.join(other, on=keys, how="left").sort("period", "run_id")
     allowed = [name for name in facts.constraints if metric_column(name.metric) in runs.columns]
@@ -125,7 +127,7 @@ def _of_folds(roles: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, tuple[st
     )
     placed = roles.join(folds, on=["window", "fold"]).with_columns(pl.col("period").cast(pl.Int64))
     parts = [placed.filter(pl.col("segment") == name).select("row", "period") for name in ("train", "test")]
-    return parts[0], parts[1], labels
+    return parts[0], parts[1].with_columns(pl.col("period").alias("judged")), labels
 
 
 def _of_windows(runs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, tuple[str, ...]]:
@@ -136,8 +138,13 @@ def _of_windows(runs: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, tuple[s
         runs.select(edges).unique().sort(edges).with_row_index("period").with_columns(pl.col("period").cast(pl.Int64))
     )
     labels = tuple(f"{instant(start)} – {instant(end)}" for start, end in windows.select(edges).iter_rows())
-    placed = runs.join(windows, on=edges).select("row", "period")
-    return placed, placed.with_columns(pl.col("period") - 1).filter(pl.col("period") >= 0), labels
+    placed = runs.join(windows, on=edges).select("row", "period", *BLOCK)
+    # The window before is that of the same block: others may have windows in between, or none in common.
+    befores = placed.select(*BLOCK, "period").unique().sort(*BLOCK, "period")
+    befores = befores.with_columns(pl.col("period").shift(1).over(*BLOCK).alias("before"))
+    later = placed.join(befores, on=[*BLOCK, "period"]).drop_nulls("before")
+    later = later.select("row", pl.col("before").alias("period"), pl.col("period").alias("judged"))
+    return placed.select("row", "period"), later, labels
 
 
 def _choice(entry: dict[str, Any], group: pl.DataFrame, *, large: bool) -> dict[str, Any]:
@@ -152,6 +159,7 @@ def _choice(entry: dict[str, Any], group: pl.DataFrame, *, large: bool) -> dict[
         "row": entry["row"],
         "later": entry["later"],
         "period": entry["period"],
+        "judged": entry["judged"],
         "instrument": entry["instrument"],
         "frame": entry["frame"],
         "cost_set": entry["cost_set"],

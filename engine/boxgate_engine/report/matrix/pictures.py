@@ -149,11 +149,8 @@ def _stability(figures: Figures) -> Picture:
 
     def draw(axes: Any) -> None:
         _boxes(axes, periods["labels"], chart["periods"], _factor(metric))
-        step = 0 if periods["of_folds"] else 1
         values = _values(metric)
-        points = [
-            (one["period"] + step, values[one["later"]]) for one in periods["choices"] if one["later"] is not None
-        ]
+        points = [(one["judged"], values[one["later"]]) for one in periods["choices"] if one["later"] is not None]
         if points:
             where, heights = zip(*points, strict=True)
             label = "best on train" if periods["of_folds"] else "best in the window before"

@@ -35,8 +35,7 @@ function periodValues(metric) {
   }
   return groups.map(spread);
 }
-// What was chosen in a period stands where it was judged: on the test of the fold, or in the next window.
-const judgedIn = (choice) => choice.period + (periods.of_folds ? 0 : 1);
+// What was chosen in a period stands where it was judged: on the test of the fold, or in the next window of its block.
 const keptChoices = () => periods.choices.filter((choice) => kept(choice.row) || kept(choice.later));
 
 function drawStability() {
@@ -49,7 +48,7 @@ function drawStability() {
     { ...boxes(names, spreads, metric), x: names.filter((_, i) => spreads[i].count) },
     {
       type: "scatter", mode: "markers", name: periods.of_folds ? "best on train" : "best in the window before",
-      x: choices.map((choice) => names[judgedIn(choice)]), y: choices.map((choice) => scaled(metric, metric.values[choice.later])),
+      x: choices.map((choice) => names[choice.judged]), y: choices.map((choice) => scaled(metric, metric.values[choice.later])),
       text: choices.map((choice) => clean(`${choice.instrument}, ${setText(choice.row)}`)), hovertemplate: "%{y}<br>%{text}<extra></extra>",
       marker: { color: color("short"), size: 9, symbol: "diamond", line: { color: color("card"), width: 1 } },
     },
