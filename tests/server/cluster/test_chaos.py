@@ -51,10 +51,10 @@ class Monkey:
         self._marks = work / "marks"
         self._runs = runs
         self._descendants = descendants
-        self._began = time.monotonic()
-        self._path = Path(os.environ.get("BOXGATE_CHAOS_LOG", work)) / "kills.jsonl"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("")
+        self.began = time.monotonic()
+        self.path = Path(os.environ.get("BOXGATE_CHAOS_LOG", work)) / "kills.jsonl"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("")
 
     def kill(self, kind: str, driver: int, *, during: str | None = None) -> bool:
         """Kill a victim of a kind; False if there is none now, or what it does is not what is asked for.
@@ -82,11 +82,11 @@ class Monkey:
     def note(self, victim: str, pids: list[int], runs: list[str], phase: str) -> None:
         """Write a line of the log."""
         entry = {
-            "number": len(self.log) + 1, "second": round(time.monotonic() - self._began, 3), "victim": victim,
+            "number": len(self.log) + 1, "second": round(time.monotonic() - self.began, 3), "victim": victim,
             "pids": pids, "runs": runs, "phase": phase, "published": self.published(),
         }  # fmt: skip
         self.log.append(entry)
-        with self._path.open("a") as log:
+        with self.path.open("a") as log:
             log.write(json.dumps(entry) + "\n")
 
     def published(self) -> int:
@@ -219,7 +219,11 @@ def fill(folder: Path) -> Path:
 
 
 def test_a_thousand_runs_survive_a_hundred_kills_and_a_full_disk(
-    matrices: Any, work: Path, small_disk: Path, descendants: Callable[[int], list[int]]
+    matrices: Any,
+    work: Path,
+    small_disk: Path,
+    descendants: Callable[[int], list[int]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (work / "marks").mkdir()
     (work / "strategies" / "marking.py").write_text(Path(__file__).with_name("marking.py").read_text())
@@ -275,12 +279,13 @@ def test_a_thousand_runs_survive_a_hundred_kills_and_a_full_disk(
     kinds = Counter(one["victim"] for one in kills)
     phases = Counter(one["phase"] for one in kills)
     flying = sum(bool(one["runs"]) for one in kills)
-    print(
-        f"\n{len(runs)} runs, {len(kills)} kills ({', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}), "
-        f"{flying} with a run in flight ({', '.join(f'{n} {phase}' for phase, n in phases.most_common())}), "
-        f"disk full {len(monkey.log) - len(kills)} time, {drivers.number} drivers, {again} runs begun again, "
-        f"{time.monotonic() - monkey._began:.0f} s"
-    )
+    with capsys.disabled():
+        print(
+            f"\n{len(runs)} runs, {len(kills)} kills ({', '.join(f'{n} {kind}' for kind, n in kinds.most_common())}), "
+            f"{flying} with a run in flight ({', '.join(f'{n} {phase}' for phase, n in phases.most_common())}), "
+            f"disk full {len(monkey.log) - len(kills)} time, {drivers.number} drivers, {again} runs begun again, "
+            f"{time.monotonic() - monkey.began:.0f} s; {monkey.path}"
+        )
     if SHARE == 1:
         assert len(kills) >= 100
         assert flying >= 60
