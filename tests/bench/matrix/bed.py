@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -134,17 +135,21 @@ def measured(command: Sequence[str], folder: Path) -> Measured:
     if group is not None:
         enter = ["sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group[0])]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run([*enter, *command], cwd=folder, capture_output=True, text=True, check=False)
-    wall_s = time.monotonic() - began
+    try:
+        done = subprocess.run([*enter, *command], cwd=folder, capture_output=True, text=True, check=False)
+        wall_s = time.monotonic() - began
+    finally:
+        of_group_s = None if group is None else _close_group(*group)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if group is not None:
-        cpu_s = _close_group(*group)
+    waited_for_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if done.returncode or not done.stdout.strip():
         raise SystemExit(f"bench: {' '.join(command)}\nended with {done.returncode}\n{done.stdout}\n{done.stderr}")
     told = json.loads(done.stdout.strip().splitlines()[-1])
-    counted = "waited-for children, without processes that nobody waits for" if group is None else "cgroup"
-    return Measured(told=told, wall_s=wall_s, cpu_s=cpu_s, counted=counted)
+    if of_group_s is None:
+        return Measured(
+            told=told, wall_s=wall_s, cpu_s=waited_for_s, counted="children, without those that nobody waits for"
+        )
+    return Measured(told=told, wall_s=wall_s, cpu_s=of_group_s, counted="cgroup")
 
 
 def _make_group() -> tuple[Path, str] | None:
@@ -167,7 +172,8 @@ def _close_group(place: Path, name: str) -> float:
         time.sleep(0.02)
     text = (place / name).read_text()
     cpu_s = int(text) / 1e9 if name == "cpuacct.usage" else int(text.split()[1]) / 1e6
-    place.rmdir()
+    with suppress(OSError):  # something lives on
+        place.rmdir()
     return cpu_s
 
 

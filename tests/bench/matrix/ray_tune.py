@@ -98,6 +98,7 @@ def measure(folder: Path, bars: int, trials: int, repeats: int, workers: int) ->
         "met": faster["median"] >= 1.0 and faster_with_start["median"] >= 1.0,
         **{way: _figures(ways, trials, workers) for way, ways in found.items()},
         "matrix_digest": digests.pop(),
+        "actors_of_tune": found["tune"][0].told["actors"],
         "ray": found["tune"][0].told["ray"],
         **machine(),
     }
@@ -175,7 +176,6 @@ def tune_run(file: Path, store: Path, workers: int) -> dict[str, Any]:
         "compute_s": ended_at - min(one["ready_at"] for one in told),
         "busy_s": sum(one["seconds"] for one in told),
         "actors": len({one["pid"] for one in told}),
-        "best": (results.get_best_result().metrics or {})["run_id"],
         "matrix_digest": f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}",
         "ray": version,
     }
