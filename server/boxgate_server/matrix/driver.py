@@ -22,6 +22,7 @@ from boxgate_server.matrix.keeping.index import matrix_digest
 from boxgate_server.matrix.keeping.lease import BEAT_S
 from boxgate_server.matrix.keeping.ledger import Counts, Ledger
 from boxgate_server.matrix.keeping.run_store import RunStore
+from boxgate_server.matrix.keeping.sign import Sign
 from boxgate_server.matrix.planning.plan import Plan, Planned
 from boxgate_server.matrix.search.generations import generations
 
@@ -99,7 +100,7 @@ def drive(
     folder.run_store.prepare()
     with Ledger(folder.ledger) as ledger:
         ledger.take_lease()
-        with _heart(folder.ledger, ledger):
+        with _heart(folder, ledger):
             write_definition(folder, plan, file)
             course = _Course(plan, ledger, folder.run_store, file.runner.limits.retries, plan.count, tell)
             cancelled = False
@@ -294,19 +295,22 @@ def batched(runs: Iterable[Planned], size: int) -> Iterator[list[Planned]]:
 
 
 @contextmanager
-def _heart(path: Path, ledger: Ledger) -> Iterator[None]:
+def _heart(folder: MatrixFolder, ledger: Ledger) -> Iterator[None]:
     """Give signs of life while a run is computed, which may take long, by a thread with a connection of its own."""
-    stop = threading.Event()
+    stop, sign = threading.Event(), Sign(folder)
 
     def live() -> None:
-        with suppress(BoxgateError), Ledger(path) as own:
+        with suppress(BoxgateError), Ledger(folder.ledger) as own:
             while not stop.wait(BEAT_S):
                 own.beat(ledger.epoch)
+                sign.beat()
 
     thread = threading.Thread(target=live, name="matrix lease", daemon=True)
+    sign.take()
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+        sign.drop()

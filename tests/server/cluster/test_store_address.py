@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 
 from boxgate_engine.artefacts import read_run
-from boxgate_engine.errors import StoreFailed
+from boxgate_engine.errors import StoreFailed, UserMistake
 from boxgate_engine.remote_folder import RemoteFolder
 from boxgate_server.cluster.build import this_build
 from boxgate_server.cluster.execution import RayExecution
@@ -33,6 +33,7 @@ from boxgate_server.matrix.execution.work import Task
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.ledger import Ledger
 from boxgate_server.matrix.keeping.published import fetch_matrix
+from boxgate_server.matrix.keeping.sign import Sign, driver_there
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.trials.deflation import deflation
 from boxgate_server.matrix.trials.exchange import fetch_trials
@@ -191,6 +192,45 @@ def test_two_hosts_in_turn_know_what_the_other_did(copied: Remote, tmp_path: Pat
         assert host.drive().computed == computed
         with Ledger(folder.ledger) as ledger:
             assert ledger.last_epoch == before + 1
+
+
+def test_a_host_whose_driver_died_learns_what_another_host_did_since(copied: Remote) -> None:
+    folder = copied.folder
+    for _ in range(3):
+        with Ledger(folder.ledger) as ledger:
+            ledger.take_lease()
+    assert fetch_matrix(folder), "there is less done here, though the lease was taken more often"
+    with Ledger(folder.ledger) as ledger:
+        assert (ledger.counts().complete, ledger.last_epoch) == (20, 3)
+        ledger.take_lease()
+        assert ledger.epoch == 4
+
+
+def test_k04_a_driver_on_another_host_is_refused_while_the_first_lives(
+    copied: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = copied.elsewhere(tmp_path / "second")
+    sign, at = Sign(copied.folder), copied.there / "matrices" / copied.folder.matrix_id
+    sign.take()
+    monkeypatch.setattr("boxgate_server.matrix.keeping.lease._place", lambda: "another host")
+    with pytest.raises(UserMistake) as refused:
+        second.drive()
+    assert refused.value.error_code == "MATRIX_BUSY"
+    assert refused.value.where == f"{copied.address}/matrices/{copied.folder.matrix_id}"
+    with Ledger(second.folder.ledger) as ledger:
+        assert ledger.driver() is None
+    assert driver_there(second.folder) is not None
+    silent = {**json.loads((at / "driver.json").read_text()), "beat_s": 1.0}
+    (at / "driver.json").write_text(json.dumps(silent))
+    assert second.drive().counts.complete == 20
+    assert not (at / "driver.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": 1}', '{"beat_s": "x"}'])
+def test_a_sign_that_cannot_be_read_is_none(copied: Remote, content: str) -> None:
+    place = copied.there / "matrices" / copied.folder.matrix_id / "driver.json"
+    place.write_text(content)
+    assert driver_there(copied.folder) is None
 
 
 @pytest.mark.parametrize(("name", "number"), [("manifest.json", 4), ("index.json", 1)])

@@ -10,7 +10,7 @@ from rich.console import Console
 from boxgate_server.cli.answer import INTERRUPTED, JsonObject, answer, line
 from boxgate_server.cli.matrix.outcome import outcome_fields, outcome_rows
 from boxgate_server.cli.matrix.page import page_figures, page_path, write_page
-from boxgate_server.cli.matrix.planned import begun, planned
+from boxgate_server.cli.matrix.planned import begun, fetched, planned
 from boxgate_server.cli.matrix.progress import shown_progress
 from boxgate_server.cli.matrix.state import SCHEMA, failures_of, run_counts, show_failures
 from boxgate_server.cli.numerals import count, duration
@@ -34,8 +34,7 @@ def drive_matrix(config: Path, overrides: list[str] | None, *, resume: bool, as_
     def work() -> JsonObject:
         file, plan, folder = planned(config, overrides)
         known["matrix_id"] = plan.matrix_id
-        if resume:
-            begun(folder)
+        (begun if resume else fetched)(folder)
         # Imported here: the other commands of the matrix compute nothing.
         from boxgate_server.cluster.choice import execution_of
 

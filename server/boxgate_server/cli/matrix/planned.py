@@ -29,7 +29,16 @@ def planned(config: Path, overrides: list[str] | None) -> tuple[MatrixFile, Plan
 def begun(folder: MatrixFolder) -> None:
     """Refuse a matrix that was never begun; what another host did of one behind an address is fetched first.
 
-    Without the store, what this host knows of the matrix serves. Raises UserMistake, StoreFailed.
+    Raises as `fetched`, and UserMistake (MATRIX_UNKNOWN).
+    """
+    fetched(folder)
+    folder.must_exist()
+
+
+def fetched(folder: MatrixFolder) -> None:
+    """Bring here what another host did of a matrix behind an address. Without the store, what this host knows serves.
+
+    Raises UserMistake (STORE_UNSUPPORTED), StoreFailed where this host knows nothing.
     """
     try:
         if fetch_matrix(folder):
@@ -37,4 +46,3 @@ def begun(folder: MatrixFolder) -> None:
     except StoreFailed:
         if not folder.ledger.exists():
             raise
-    folder.must_exist()

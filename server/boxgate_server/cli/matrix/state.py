@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from rich.console import Console
 
+from boxgate_engine.errors import StoreFailed
 from boxgate_server.cli.answer import JsonObject, line, visible, without_frames
 from boxgate_server.cli.numerals import count
 from boxgate_server.cli.summary import show_rows
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.index import matrix_digest
 from boxgate_server.matrix.keeping.ledger import Entry, Ledger
+from boxgate_server.matrix.keeping.sign import driver_there
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.search.generations import sets_to_come
 
@@ -22,6 +25,9 @@ _FAILURES_SHOWN: Final = 10
 def status_fields(folder: MatrixFolder, ledger: Ledger, plan: Plan) -> JsonObject:
     """Return how far a matrix is and who computes it."""
     counts, driver = ledger.counts(), ledger.driver()
+    if driver is None:
+        with suppress(StoreFailed):
+            driver = driver_there(folder)
     to_come = sets_to_come(plan, ledger) * len(plan.settings)
     pending = counts.pending + to_come
     state = "running" if driver else "failed" if counts.failed else "pending" if pending else "complete"

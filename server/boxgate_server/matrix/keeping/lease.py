@@ -46,14 +46,8 @@ def take(db: sqlite3.Connection, *, where: str) -> int:
     try:
         row = db.execute("SELECT epoch, held, host, place, pid, started, beat_s FROM lease").fetchone()
         epoch = 1 if row is None else row[0] + 1
-        if row is not None and row[1] and _lives(Owner(*row[2:6]), row[6]):
-            raise UserMistake(
-                f"the matrix is being computed by process {row[4]} of {row[2]}",
-                code="MATRIX_BUSY",
-                where=where,
-                expected="one driver at a time",
-                remedy="wait for it, watch it by boxgate matrix status --watch, or end it by boxgate matrix cancel",
-            )
+        if row is not None and row[1] and lives(Owner(*row[2:6]), row[6]):
+            raise busy(Owner(*row[2:6]), where=where)
         db.execute(
             "INSERT OR REPLACE INTO lease VALUES (1, ?, 1, ?, ?, ?, ?, ?)",
             (epoch, me.host, me.place, me.pid, me.started, time.time()),
@@ -64,6 +58,17 @@ def take(db: sqlite3.Connection, *, where: str) -> int:
             db.execute("ROLLBACK")
         raise
     return int(epoch)
+
+
+def busy(owner: Owner, *, where: str) -> UserMistake:
+    """Return the error for a matrix that has a driver."""
+    return UserMistake(
+        f"the matrix is being computed by process {owner.pid} of {owner.host}",
+        code="MATRIX_BUSY",
+        where=where,
+        expected="one driver at a time",
+        remedy="wait for it, watch it by boxgate matrix status --watch, or end it by boxgate matrix cancel",
+    )
 
 
 def check(db: sqlite3.Connection, epoch: int, *, where: str) -> None:
@@ -95,10 +100,15 @@ def last_epoch(db: sqlite3.Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
+def raise_epoch(db: sqlite3.Connection, epoch: int) -> None:
+    """Let the next lease have a higher number than `epoch`."""
+    db.execute("UPDATE lease SET epoch = max(epoch, ?)", (epoch,))
+
+
 def holder(db: sqlite3.Connection) -> Owner | None:
     """Return the driver that holds the lease and lives, None if there is none."""
     row = db.execute("SELECT host, place, pid, started, beat_s FROM lease WHERE held").fetchone()
-    return None if row is None or not _lives(Owner(*row[:4]), row[4]) else Owner(*row[:4])
+    return None if row is None or not lives(Owner(*row[:4]), row[4]) else Owner(*row[:4])
 
 
 def this_process() -> Owner:
@@ -106,7 +116,7 @@ def this_process() -> Owner:
     return Owner(socket.gethostname(), _place(), os.getpid(), _started(os.getpid()) or "")
 
 
-def _lives(owner: Owner, beat_s: float) -> bool:
+def lives(owner: Owner, beat_s: float) -> bool:
     """Return whether an owner lives: by its process where it can be seen from here, else by its last sign of life.
 
     Its clock may be wrong: a sign from far ahead would otherwise keep everybody out until then. Who is taken for dead

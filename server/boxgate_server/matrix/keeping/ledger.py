@@ -252,8 +252,10 @@ class Ledger:
             lease.release(copy, lease.last_epoch(copy))
 
     def become(self, path: Path) -> None:
-        """Take over all that a file has which `copy_to` wrote; what was here is gone."""
+        """Take over all that a file has which `copy_to` wrote; all here is gone but the number of its lease."""
+        epoch = self.last_epoch
         with self._errors(), closing(sqlite3.connect(path, isolation_level=None)) as other:
+            lease.raise_epoch(other, epoch)
             other.backup(self._db)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._names.clear()

@@ -19,10 +19,13 @@ from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.index import matrix_digest, new_index
 from boxgate_server.matrix.keeping.ledger import Ledger
 from boxgate_server.matrix.keeping.run_store import below
+from boxgate_server.matrix.keeping.sign import SIGN
 
 POINTER: Final = "index.json"
 _LEDGER: Final = "ledger.sqlite"
 _INDEX: Final = "index"
+_NOT_KEPT: Final = (POINTER, SIGN)
+"""What a store alone has."""
 _BESIDE: Final = (".json", ".parquet")
 """Endings of what lies beside index, ledger and page."""
 
@@ -52,12 +55,13 @@ def publish_matrix(folder: MatrixFolder, ledger: Ledger) -> None:
             "matrix_digest": matrix_digest(ledger),
             "epoch": ledger.last_epoch,
             "rows": ledger.counts().planned,
+            "complete": ledger.counts().complete,
             "parts": list(parts),
         }
         there.write(POINTER, (json.dumps(pointer, indent=1, sort_keys=True) + "\n").encode())
         for name in known:
             is_beside = "/" not in name and name.endswith(_BESIDE)
-            if (is_beside or name.startswith(f"{_INDEX}/")) and name not in (POINTER, *beside, *parts):
+            if (is_beside or name.startswith(f"{_INDEX}/")) and name not in (*_NOT_KEPT, *beside, *parts):
                 there.remove(name)
 
 
@@ -69,7 +73,7 @@ def publish_page(folder: MatrixFolder, page: Path) -> None:
 
 
 def fetch_matrix(folder: MatrixFolder) -> bool:
-    """Bring here what a driver of another host published last, unless this host has what is as new.
+    """Bring here what a driver of another host published, unless this host knows as much.
 
     Returns whether there was something to bring. Raises UserMistake (STORE_UNSUPPORTED), StoreFailed.
     """
@@ -80,13 +84,14 @@ def fetch_matrix(folder: MatrixFolder) -> bool:
         if pointer is None:
             return False
         with Ledger(folder.ledger) as ledger, tempfile.TemporaryDirectory(prefix="boxgate-matrix-") as place:
-            if ledger.last_epoch >= pointer["epoch"] or ledger.driver() is not None:
+            is_news = pointer["epoch"] > ledger.last_epoch or pointer["complete"] > ledger.counts().complete
+            if not is_news or ledger.driver() is not None:
                 return False
             with new_index(folder) as new:
                 for number, name in enumerate(pointer["parts"]):
                     there.download(name, new / f"part-{number:05d}.parquet")
             for name in there.files(""):
-                if "/" not in name and name.endswith((*_BESIDE, ".html")) and name != POINTER:
+                if "/" not in name and name.endswith((*_BESIDE, ".html")) and name not in _NOT_KEPT:
                     there.download(name, folder.path / name)
             copy = Path(place) / _LEDGER
             there.download(_LEDGER, copy)
@@ -100,7 +105,7 @@ def _pointer(there: RemoteFolder) -> dict[str, Any] | None:
         content = json.loads(there.read(POINTER) or b"null")
     except ValueError:
         return None
-    return content if isinstance(content, dict) and {"epoch", "parts"} <= content.keys() else None
+    return content if isinstance(content, dict) and {"epoch", "complete", "parts"} <= content.keys() else None
 
 
 def _part_name(part: Path) -> str:
