@@ -15,13 +15,13 @@ equal those of `on_event`. A debug run is answered bar by bar all the same: ther
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from math import nan
+from math import fsum, isnan, nan, sqrt
 from typing import TYPE_CHECKING, Any
 
 from boxgate_sdk import Bar, FloatParameter, IntParameter, Side, Signal, Signals, Strategy, serve
 from boxgate_sdk.indicators import Atr, Ema
-from boxgate_sdk.rolling import RollingDeviation
 
 if TYPE_CHECKING:
     from boxgate_sdk.columns import Columns, SeriesBars
@@ -70,7 +70,7 @@ class EnvelopeTrend(Strategy):
         return max(self.env_len, 4 * self.trend_len, 4 * self.atr_len)
 
     def on_init(self, ctx: object) -> None:
-        kinds: tuple[Any, Any, Any] = (RollingDeviation, Ema, Atr)
+        kinds: tuple[Any, Any, Any] = (Deviation, Ema, Atr)
         if "VECTOR" in self.supports():  # the same numbers, for whole columns
             from boxgate_sdk.indicators import vector
 
@@ -88,23 +88,27 @@ class EnvelopeTrend(Strategy):
         if bar.frame != self.frame:
             return None
         state, close = self.states[bar.symbol], bar.close
-        mean, deviation = state.envelope.push(close)
+        mean = state.envelope.push(close)
         trend = state.trend.push(close)
         atr = state.atr.push(bar)
-        if bar.warmup or not (deviation >= 0.0 and atr > 0.0 and trend > 0.0):  # NaN: not ready
+        if bar.warmup or isnan(mean) or not (atr > 0.0 and trend > 0.0):  # NaN: not ready
             return None
         if self.daily_loss_max > 0.0 and self.day_is_lost(bar):
             return self.close_all()
 
-        upper, lower = mean + self.env_dev * deviation, mean - self.env_dev * deviation
-        side = state.turn(1 if close > max(upper, trend) else -1 if close < min(lower, trend) else 0, close - mean)
+        wanted = 1 if close > mean and close > trend else -1 if close < mean and close < trend else 0
+        if wanted and wanted != state.side:  # else it does not matter where the edge of the envelope is
+            edge = mean + wanted * (self.env_dev * state.envelope.deviation())
+            wanted = wanted if (close - edge) * wanted > 0.0 else 0
+        side = state.turn(wanted, close - mean)
         if side is None or (side and self.halted):
             return None
         signal = self.entry(bar, side, atr) if side else Signal.flat()
         if signal is not None:
             state.side = side
             if self.ctx.mode == "debug":
-                shown = {"mean": mean, "upper": upper, "lower": lower, "trend": trend, "atr": atr}
+                width = self.env_dev * state.envelope.deviation()
+                shown = {"mean": mean, "upper": mean + width, "lower": mean - width, "trend": trend, "atr": atr}
                 signal.meta = {"indicators": shown, "params": dict(self.ctx.parameters)}
         return signal
 
@@ -183,8 +187,30 @@ class EnvelopeTrend(Strategy):
         return [Signal.flat(instrument=symbol) for symbol in self.states]
 
 
+class Deviation:
+    """Mean and standard deviation (divisor n) of the last n values by exact sums, NaN until there are n."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.values: deque[float] = deque(maxlen=n)
+        self.mean = nan
+
+    def push(self, value: float) -> float:
+        """Take the next value and return the mean."""
+        values = self.values
+        values.append(value)
+        if len(values) == self.n:
+            self.mean = fsum(values) / self.n
+        return self.mean
+
+    def deviation(self) -> float:
+        """Return the deviation, which takes longer than the mean: ask only where it matters."""
+        mean = self.mean
+        return sqrt(fsum([(value - mean) * (value - mean) for value in self.values]) / self.n)
+
+
 class ColumnDeviation:
-    """RollingDeviation over columns: the same numbers, wherever the windows are cut."""
+    """The same over columns: equal numbers, wherever the windows are cut."""
 
     def __init__(self, n: int) -> None:
         self.n = n

@@ -177,10 +177,12 @@ def test_deviations_over_columns_are_those_of_exact_sums(
 ) -> None:
     module = example("envelope_trend")
     values = [base + 0.0001 * tick for tick in ticks]
-    columns, bar_by_bar = module.ColumnDeviation(n), RollingDeviation(n)
+    columns, bar_by_bar, exact = module.ColumnDeviation(n), module.Deviation(n), RollingDeviation(n)
     parts = [columns.push(np.array(values[i : i + cut])) for i in range(0, len(values), cut)]
     found = np.concatenate([np.transpose(part) for part in parts])
-    np.testing.assert_array_equal(found, [bar_by_bar.push(value) for value in values])
+    wanted = [exact.push(value) for value in values]
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal([(bar_by_bar.push(value), bar_by_bar.deviation()) for value in values], wanted)
 
 
 def test_the_risk_of_a_trade_bounds_its_size(example: Example) -> None:
