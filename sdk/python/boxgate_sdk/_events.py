@@ -40,20 +40,20 @@ class Events:
     Where the reader is, is known without a step of Python per event: by the numbers that were not taken yet.
     """
 
-    __slots__ = ("_numbers", "_roster", "window")
+    __slots__ = ("_roster", "numbers", "window")
 
     def __init__(self, window: Window, roster: Roster) -> None:
         self.window = window
         self._roster = roster
-        self._numbers = iter(range(window.first_seq, window.first_seq + window.count))
+        self.numbers = iter(range(window.first_seq, window.first_seq + window.count))
 
     def __iter__(self) -> Iterator[Bar | Tick]:
-        return chain.from_iterable(_chunks(self.window, self._roster, self._numbers))
+        return chain.from_iterable(_chunks(self.window, self._roster, self.numbers))
 
     @property
     def index(self) -> int:
         """Place in the window of the event that was given last; -1 before the first."""
-        return self.window.count - 1 - length_hint(self._numbers)
+        return self.window.count - 1 - length_hint(self.numbers)
 
     @property
     def series(self) -> Series:

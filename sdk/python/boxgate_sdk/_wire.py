@@ -246,19 +246,28 @@ def _read_window(data: bytes) -> Window:
 def _read_columns(part: memoryview, formats: tuple[Format, ...]) -> list[Column]:
     """Read a message whose fields 1… are packed 8-byte values in the formats given."""
     columns = [_EMPTY] * len(formats)
+    end = len(part)
     pos = 0
     last_tag = 0
-    while pos < len(part):
+    # Columns of one message are of one length: what stands before the first one stands before the others.
+    before = b""
+    length = 0
+    while pos < end:
         tag = part[pos]
         number = tag >> 3
         if tag <= last_tag or tag & 7 != 2 or number > len(formats):
             raise _Unusual
         last_tag = tag
-        length, pos = _read_varint(part, pos + 1)
-        if pos + length > len(part):
+        begin = pos + 1
+        pos = begin + len(before)
+        if not before or part[begin:pos] != before:
+            length, pos = _read_varint(part, begin)
+            before = bytes(part[begin:pos])
+        stop = pos + length
+        if stop > end:
             raise _Unusual
-        columns[number - 1] = part[pos : pos + length].cast(formats[number - 1])
-        pos += length
+        columns[number - 1] = part[pos:stop].cast(formats[number - 1])
+        pos = stop
     return columns
 
 
@@ -374,9 +383,11 @@ def _checked(window: Window) -> Window:
     if bars + ticks != count:
         raise WindowMalformed(f"a window has {bars} bars and {ticks} ticks", f"{count} events, its count")
     if window.bars is not None:
-        for name, column in zip(BAR_COLUMNS, window.bars, strict=True):
-            if len(column) or not name.startswith("ask_"):
-                _check_length(f"bars.{name}", len(column), bars)
+        lengths = [*map(len, window.bars)]
+        if lengths != [bars] * 6 + [0] * 4:
+            for name, length in zip(BAR_COLUMNS, lengths, strict=True):
+                if length or not name.startswith("ask_"):
+                    _check_length(f"bars.{name}", length, bars)
     if window.ticks is not None:
         for name, column in zip(TICK_COLUMNS, window.ticks, strict=True):
             if len(column) or name in ("bid", "ask"):

@@ -135,8 +135,11 @@ class Account:
         return replace(self, updates=()) if self.updates else self
 
 
-def read_account(data: bytes, symbols: Sequence[str]) -> Account:
-    """Return the account of a serialised message; symbols by index of the instrument. Raises WindowMalformed."""
+def read_account(data: bytes, symbols: Sequence[str], *, news: bool = True) -> Account:
+    """Return the account of a serialised message, without `news` without its updates. Raises WindowMalformed.
+
+    symbols: by index of the instrument.
+    """
     try:
         message = account_pb2.Account.FromString(data)
     except DecodeError as failure:
@@ -152,7 +155,7 @@ def read_account(data: bytes, symbols: Sequence[str]) -> Account:
         positions=MappingProxyType({p.symbol: p for p in positions if not p.name}),
         orders=tuple(_order(o, symbols) for o in message.orders),
         targets=MappingProxyType(targets),
-        updates=tuple(_update(u, symbols) for u in message.updates),
+        updates=tuple(_update(u, symbols) for u in message.updates) if news else (),
         named=tuple(p for p in positions if p.name),
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import length_hint
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,7 @@ class Context:
     ) -> None:
         self.parameters = MappingProxyType(dict(parameters))
         self.instruments: Mapping[str, Instrument] = MappingProxyType({i.symbol: i for i in instruments})
+        self._symbols = tuple(self.instruments)
         self.series = series
         self.seed = seed
         self.mode = mode
@@ -137,6 +139,8 @@ class Context:
         self._account = opening_account
         self._account_bytes: bytes | None = None
         self._marks: Marks | None = None
+        # The numbers of the events that are to come in the window: marks are counted from its end.
+        self._to_come: Iterator[int] = iter(())
         self._continued = False
         self._ask: Callable[[Sequence[Intent]], None] | None = None
 
@@ -162,14 +166,14 @@ class Context:
         """Cash and unrealised profit at the event, account currency. Raises FeedbackNotGranted."""
         if not self._feedback:
             raise FeedbackNotGranted("equity")
-        return self._account.cash if self._marks is None else float(self._marks.equity[self._index()])
+        return self._account.cash if self._marks is None else self._marks.equity[~length_hint(self._to_come)]
 
     @property
     def free_margin(self) -> float:
         """Equity less the margin in use at the event, account currency. Raises FeedbackNotGranted."""
         if not self._feedback:
             raise FeedbackNotGranted("free_margin")
-        return self._account.cash if self._marks is None else float(self._marks.free_margin[self._index()])
+        return self._account.cash if self._marks is None else self._marks.free_margin[~length_hint(self._to_come)]
 
     def unrealised(self, symbol: str, position: str = "") -> float:
         """Return the profit of an open position at the event, account currency, 0.0 without a position.
@@ -179,7 +183,7 @@ class Context:
         """
         key = self._mark_key("unrealised", symbol, position)
         column = None if self._marks is None else self._marks.unrealised.get(key)
-        return 0.0 if column is None else float(column[self._index()])
+        return 0.0 if column is None else column[~length_hint(self._to_come)]
 
     def trail_level(self, symbol: str, position: str = "") -> float | None:
         """Return where the trailing stop of a position stands at the event, None where there is none.
@@ -188,7 +192,7 @@ class Context:
         """
         key = self._mark_key("trail_level", symbol, position)
         column = None if self._marks is None else self._marks.trail_levels.get(key)
-        return None if column is None else _level(column[self._index()])
+        return None if column is None else _level(column[~length_hint(self._to_come)])
 
     @property
     def data(self) -> Data:
@@ -235,12 +239,14 @@ class Context:
         self._events = events
         self._account_bytes = account
         self._marks = marks
+        self._to_come = events.numbers
         self._continued = False
 
     def enter_continuation(self, account: bytes, marks: Marks) -> None:
         """Go on at the same event with the account as it is now; marks have one entry. The session calls it."""
         self._account_bytes = account
         self._marks = marks
+        self._to_come = iter(())
         self._continued = True
 
     def attach_session(self, ask: Callable[[Sequence[Intent]], None]) -> None:
@@ -257,9 +263,9 @@ class Context:
         self._vector = True
 
     def current_account(self) -> Account:
-        """Return the account of the window, with the updates of its first moment. The session calls it."""
+        """Return the account of the window, in its first moment with the updates. The session calls it."""
         if self._account_bytes is not None:
-            self._account = read_account(self._account_bytes, tuple(self.instruments))
+            self._account = read_account(self._account_bytes, self._symbols, news=self._in_first_moment())
             self._account_bytes = None
         return self._account
 
@@ -272,9 +278,6 @@ class Context:
     def keep(self) -> Callable[[Bar | Tick], None] | None:
         """What the session hands each event to, for ctx.history; None where nothing was declared."""
         return self._history.keep
-
-    def _index(self) -> int:
-        return 0 if self._events is None or self._continued else self._events.index
 
     def _in_first_moment(self) -> bool:
         events = self._events

@@ -6,6 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Mapping
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from boxgate_sdk.account import Order, Position, Update
@@ -303,7 +304,7 @@ class IntentContext(Context):
     def order_level(self, order: OrderState | str) -> float | None:
         """Return where a trailing stop order stands at the event, None while it has no level."""
         column = None if self._marks is None else self._marks.order_levels.get(self._known(order).client_id)
-        level = math.nan if column is None else float(column[self._index()])
+        level = math.nan if column is None else column[~length_hint(self._to_come)]
         return None if math.isnan(level) else level
 
     def take_intents(self) -> list[Intent]:
