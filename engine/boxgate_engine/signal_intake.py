@@ -70,7 +70,10 @@ def take_signals(
     if len(raw) == 0:
         return np.zeros(0, SIGNAL_ROW), 0, np.zeros(0, np.int64)
     _refuse_faults(raw, specs, instruments, seq)
-    order = np.lexsort((raw["event"], raw["instrument"], moment[raw["event"]]))  # stable: equal ones keep their order
+    if len(raw) == 1:
+        order = np.zeros(1, np.int64)
+    else:  # stable: equal ones keep their order
+        order = np.lexsort((raw["event"], raw["instrument"], moment[raw["event"]]))
     signals = np.zeros(len(raw), SIGNAL_ROW)
     rounded, vanished = _on_grid(raw, order, specs, signals)
     if vanished >= 0:

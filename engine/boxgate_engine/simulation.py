@@ -126,6 +126,7 @@ class Simulation:
         )
         self._held: Sim | None = None
         self._planned: tuple[Sim, Sim, Sim] | None = None
+        self._moments_left = self._signals_left = 0
         self._sim.curve_ns[0] = start_ns
         self._sim.curve[:, 0] = [rules.cash if name in {"equity", "cash"} else 0.0 for name in CURVE]
         account["equity_rows"] = 1
@@ -234,9 +235,9 @@ class Simulation:
 
         The state does not change. Fills the marks of moments [first - 1, result), for the orders that they follow too.
         """
-        loop.write_marks(self._state(), quotes, first - 1, marks)
-        if first >= end:
-            return end
+        reach = int(loop.plan_quietly(self._state(), self._room_to_plan(0)[1], quotes, first, end, marks))
+        if reach >= 0:
+            return reach
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
         table = _raw(self._sim.intents if self.orders else self._sim.signals)
@@ -258,6 +259,15 @@ class Simulation:
 
         updates: room for those that are no fills. The copy is written over by the next call.
         """
+        copy, state = self._room_to_plan(updates)
+        _raw(copy.book)[:] = _raw(self._sim.book)
+        _raw(copy.account)[:] = _raw(self._sim.account)
+        record = copy.account[0]
+        record["fills"] = record["trades"] = record["updates"] = 0
+        return state
+
+    def _room_to_plan(self, updates: int) -> tuple[Sim, Sim]:
+        """Return room for a copy of book and account and for the outputs of one moment, and what the kernel takes."""
         room = _fills_max(self.orders) * self.positions
         planned = self._planned
         if planned is None or planned[0] is not self._sim or len(planned[1].updates) < room + updates:
@@ -269,12 +279,7 @@ class Simulation:
                 updates=np.empty(room + 2 * updates, UPDATE_ROW),
             )
             planned = self._planned = (self._sim, copy, state_of(copy))
-        _, copy, state = planned
-        _raw(copy.book)[:] = _raw(self._sim.book)
-        _raw(copy.account)[:] = _raw(self._sim.account)
-        record = copy.account[0]
-        record["fills"] = record["trades"] = record["updates"] = 0
-        return state
+        return planned[1:]
 
     def _rows_at_work(self) -> list[int]:
         rows = []
@@ -334,11 +339,24 @@ class Simulation:
         return self._held
 
     def _make_room(self, moments: int, signals: int) -> None:
+        """Make room for what some moments and the signals that answer them can write."""
+        if moments > self._moments_left or signals > self._signals_left:
+            ahead = _FILLS_AHEAD // (_fills_max(self.orders) * self.positions)
+            self._moments_left, self._signals_left = max(moments, ahead), max(signals, _SIGNALS_AHEAD)
+            self._lengthen(self._room_of_outputs(self._moments_left, self._signals_left))
+        self._moments_left -= moments
+        self._signals_left -= signals
+        rows = int(self._sim.account["equity_rows"][0])
+        if rows + moments + 1 > len(self._sim.curve_ns):
+            self._lengthen({"curve_ns": (rows, moments + 1), "curve": (rows, moments + 1)})
+
+    def _room_of_outputs(self, moments: int, signals: int) -> dict[str, tuple[int, int]]:
+        """Return of each output how many rows are in use, and how many more may be written."""
         account = self._sim.account[0]
         fills = _fills_max(self.orders) * self.positions * moments
         intents = signals if self.orders else 0
         decisions = signals + int(account["signals"]) + int(account["intents"])
-        needed = {
+        return {
             "signals": (int(account["signals"]), signals - intents),
             "intents": (int(account["intents"]), intents),
             "orders": (int(account["intents"]), intents),
@@ -349,9 +367,10 @@ class Simulation:
                 int(account["updates"]),
                 fills + 3 * decisions + self._stamps_left() + moments,
             ),
-            "curve_ns": (int(account["equity_rows"]), moments + 1),
-            "curve": (int(account["equity_rows"]), moments + 1),
         }
+
+    def _lengthen(self, needed: dict[str, tuple[int, int]]) -> None:
+        """Exchange the outputs that are too short. needed: rows in use, and rows that come."""
         grown = {}
         for name, (used, more) in needed.items():
             array = getattr(self._sim, name)
@@ -366,6 +385,10 @@ class Simulation:
             self._held = None
 
 
+_FILLS_AHEAD: Final = 8192
+"""Fills that room is made for at a time, in as many moments as may have them."""
+_SIGNALS_AHEAD: Final = 1024
+"""Signals or intents that room is made for at a time."""
 _MOMENTS_WITH_PLACES: Final = 64
 """Moments that are settled at a time where positions have names."""
 

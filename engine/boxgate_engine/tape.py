@@ -110,6 +110,12 @@ class Chunk:
         """Moment of each quote, shape (quotes,)."""
         return np.repeat(np.arange(self.moments), np.diff(self.quotes.moment_start))
 
+    @cached_property
+    def moment_of_event(self) -> Integers:
+        """Moment of each delivered event, shape (n,)."""
+        of_event: Integers = self.moment[self.quote_index]
+        return of_event
+
 
 class Tape:
     """The merged, ordered events of a run.

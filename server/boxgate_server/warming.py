@@ -19,11 +19,13 @@ def warm_up() -> Warmed:
     from numba.core.event import install_recorder
 
     from boxgate_engine.simulation import compile_kernel
+    from boxgate_server.sessions._feedback_rows import compile_writer
     from boxgate_server.sessions._signal_rows import compile_reader
 
     began = time.monotonic()
     with install_recorder("numba:compile") as recorder:
         compile_kernel()
         compile_reader()
+        compile_writer()
     names = [event.data["dispatcher"].py_func.__qualname__ for _, event in recorder.buffer if event.is_start]
     return Warmed(compiled=tuple(names), seconds=time.monotonic() - began)

@@ -13,10 +13,14 @@ from boxgate_engine.kernel.places import is_live
 from boxgate_engine.kernel.records import END, OPEN, UNEXECUTED, Integers, Marks, Quotes, Record, Records, Sim
 from boxgate_engine.kernel.settle import (
     is_active,
+    is_quiet,
+    is_quiet_account,
+    mark_quietly,
     settle,
     settle_account,
     settle_opens,
     settle_quietly,
+    stays_quiet,
     write_equity,
 )
 from boxgate_engine.kernel.targets import accept
@@ -104,6 +108,37 @@ def step(
                 _take_intent(sim, q, intents[taken])
                 taken += 1
         m += 1
+    return last
+
+
+@compiled
+def plan_quietly(sim: Sim, copy: Sim, q: Quotes, first: int, end: int, marks: Marks) -> int:
+    """Do as PLAN with moments [first, end) of a session of targets if all of them are quiet, else return -1.
+
+    Moment first - 1, which is settled, is marked in any case. copy: a state whose book and account become copies, and
+    of which nothing else changes.
+    """
+    for i in range(sim.book.shape[0]):
+        copy.book[i] = sim.book[i]
+    copy.account[0] = sim.account[0]
+    write_marks(copy, q, first - 1, marks)
+    if first < end and sim.rules[0].orders:
+        return -1
+    active = is_active(copy)
+    last = first
+    for m in range(first, end):
+        start = q.moment_start[m]
+        stop = q.moment_start[m + 1]
+        if not is_quiet(copy.book, copy.specs, q.events, start, stop):
+            return -1
+        if active and not is_quiet_account(copy, q.events, start, stop):
+            return -1
+        mark_quietly(copy.book, copy.specs, q.events, start, stop)
+        if active and not stays_quiet(copy):
+            return -1
+        if q.delivered[m]:
+            last = m + 1
+            write_marks(copy, q, m, marks)
     return last
 
 

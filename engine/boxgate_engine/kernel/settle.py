@@ -187,6 +187,24 @@ def settle_account(sim: Sim, time_ns: int, seq: int) -> None:
         account.called = called
 
 
+@compiled
+def stays_quiet(sim: Sim) -> bool:
+    """Do what `settle_account` does by the new marks if that liquidates and calls nothing, else return False."""
+    book = sim.book
+    specs = sim.specs
+    account = sim.account[0]
+    rules = sim.rules[0]
+    convert(book, specs)
+    if rules.maintenance > 0.0 and not rules.isolated and is_below(book, specs, account.cash, rules.maintenance):
+        return False
+    if rules.margin_call > 0.0:
+        called = is_below(book, specs, account.cash, rules.margin_call)
+        if called and not account.called:
+            return False
+        account.called = called
+    return True
+
+
 @inlined
 def is_quiet(book: Records, specs: Records, events: Records, first: int, end: int) -> bool:
     """Return whether nothing of the targets and brackets fills, expires or is promoted in a moment.

@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numba import njit
 
+from boxgate_engine.kernel.records import Record, Records
 from boxgate_engine.signal_intake import RAW_SIGNAL
 
 _BYTES_MIN: Final = 2
 """Of a signal on the wire: its tag and its length."""
-
-_QTY, _PRICE, _SL, _TP, _TRAIL, _UNTIL = range(6)
-"""Columns of the eight-byte fields."""
+_BYTES_FEW: Final = 256
+"""Of an answer so short that its signals need not be counted beforehand."""
 
 
 class SignalRows(NamedTuple):
@@ -27,38 +27,23 @@ class SignalRows(NamedTuple):
 
     first_seq: int
     consumed: int
-    signals: np.ndarray
+    signals: Records
 
 
 def read_signal_rows(raw: bytes) -> SignalRows | None:
     """Return the answer in the bytes of an OnEventResponse, None if it is not of the usual form."""
     data = np.frombuffer(raw, np.uint8)
-    window = np.zeros(2, np.int64)
-    rows = _count(data)
-    if rows < 0:
+    room = len(raw) // _BYTES_MIN if len(raw) < _BYTES_FEW else _count(data)
+    if room < 0:
         return None
-    small = np.zeros((rows, 3), np.int64)
-    present = np.zeros((rows, 7), np.bool_)
-    wide = np.zeros((rows, 6), np.int64)
-    if not _read(data, window, small, present, wide):
-        return None
-    signals = np.empty(rows, RAW_SIGNAL)
-    for column, name in enumerate(("event", "instrument", "side")):
-        signals[name] = small[:, column]
-    for column, name in enumerate(
-        ("has_qty", "has_price", "has_sl", "has_tp", "has_trail", "has_until", "adjust_only")
-    ):
-        signals[name] = present[:, column]
-    doubles = wide.view(np.float64)
-    for column, name in enumerate(("qty", "price", "sl", "tp", "trail")):
-        signals[name] = doubles[:, column]
-    signals["valid_until_ns"] = wide[:, _UNTIL]
-    return SignalRows(int(window[0]), int(window[1]), signals)
+    signals = np.zeros(room, RAW_SIGNAL)
+    rows, first_seq, consumed = _read(data, signals)
+    return None if rows < 0 else SignalRows(first_seq, consumed, signals[:rows])
 
 
 def compile_reader() -> None:
     """Compile what reads an answer, and keep it for later processes."""
-    read_signal_rows(b"\x0a\x00")
+    read_signal_rows(b"\x0a\x04\x1a\x02\x18\x03")
 
 
 @njit(cache=True, nogil=True)
@@ -106,65 +91,97 @@ def _count(data: np.ndarray) -> int:
     at = _head(data, at, np.zeros(2, np.int64))
     if at < 0:
         return -1
-    size = data.shape[0]
     rows = 0
-    while at < size:
-        if at + _BYTES_MIN > size or data[at] != 0x1A or data[at + 1] >= 0x80:
+    while at < data.shape[0]:
+        at = _end_of_signal(data, at)
+        if at < 0:
             return -1
-        at += _BYTES_MIN + int(data[at + 1])
         rows += 1
-    return rows if at == size else -1
+    return rows
 
 
 @njit(cache=True, nogil=True)
-def _read(data: np.ndarray, window: np.ndarray, small: np.ndarray, present: np.ndarray, wide: np.ndarray) -> bool:
-    """Fill the columns of all signals; False for a signal of another form."""
-    at = _head(data, _body(data), window)
-    for row in range(small.shape[0]):
-        end = at + _BYTES_MIN + int(data[at + 1])
-        if not _read_one(data, at + _BYTES_MIN, end, small[row], present[row], wide[row]):
-            return False
+def _read(data: np.ndarray, signals: Records) -> tuple[int, int, int]:
+    """Fill the records of all signals, which are 0; return how many there are, -1 for another form, and the head."""
+    window = np.zeros(2, np.int64)
+    at = _body(data)
+    if at >= 0:
+        at = _head(data, at, window)
+    if at < 0:
+        return -1, 0, 0
+    cell = np.zeros(1, np.int64)
+    rows = 0
+    while at < data.shape[0]:
+        end = _end_of_signal(data, at)
+        if end < 0 or not _read_one(data, at + _BYTES_MIN, end, signals[rows], cell):
+            return -1, 0, 0
         at = end
-    return True
+        rows += 1
+    return rows, window[0], window[1]
 
 
 @njit(cache=True, nogil=True)
-def _read_one(data: np.ndarray, at: int, end: int, small: np.ndarray, present: np.ndarray, wide: np.ndarray) -> bool:
-    """Fill the columns of the signal in bytes [at, end)."""
+def _end_of_signal(data: np.ndarray, at: int) -> int:
+    """Return where the signal at `at` ends, -1 if there is none of the usual length."""
+    if at + _BYTES_MIN > data.shape[0] or data[at] != 0x1A or data[at + 1] >= 0x80:
+        return -1
+    end = at + _BYTES_MIN + int(data[at + 1])
+    return end if end <= data.shape[0] else -1
+
+
+@njit(cache=True, nogil=True)
+def _read_one(data: np.ndarray, at: int, end: int, signal: Record, cell: np.ndarray) -> bool:
+    """Fill the record of the signal in bytes [at, end)."""
     if at + 5 <= end and data[at] == 0x0D:
-        small[0] = _four(data, at + 1)
+        signal.event = _four(data, at + 1)
         at += 5
     if at + 5 <= end and data[at] == 0x15:
-        small[1] = _four(data, at + 1)
+        signal.instrument = _four(data, at + 1)
         at += 5
     if at + 2 <= end and data[at] == 0x18 and data[at + 1] < 0x80:
-        small[2] = data[at + 1]
+        signal.side = data[at + 1]
         at += 2
-    for column, tag in ((_QTY, 0x21), (_PRICE, 0x29)):
-        if at + 9 <= end and data[at] == tag:
-            wide[column] = _eight(data, at + 1)
-            present[column] = True
-            at += 9
+    if at + 9 <= end and data[at] == 0x21:
+        signal.qty = _double(data, at + 1, cell)
+        signal.has_qty = True
+        at += 9
+    if at + 9 <= end and data[at] == 0x29:
+        signal.price = _double(data, at + 1, cell)
+        signal.has_price = True
+        at += 9
     if at + 2 <= end and data[at] == 0x32:
         risk_end = at + 2 + int(data[at + 1])
         if data[at + 1] >= 0x80 or risk_end > end:
             return False
         at += 2
-        for column, tag in ((_SL, 0x09), (_TP, 0x11), (_TRAIL, 0x19)):
-            if at + 9 <= risk_end and data[at] == tag:
-                wide[column] = _eight(data, at + 1)
-                present[column] = True
-                at += 9
+        if at + 9 <= risk_end and data[at] == 0x09:
+            signal.sl = _double(data, at + 1, cell)
+            signal.has_sl = True
+            at += 9
+        if at + 9 <= risk_end and data[at] == 0x11:
+            signal.tp = _double(data, at + 1, cell)
+            signal.has_tp = True
+            at += 9
+        if at + 9 <= risk_end and data[at] == 0x19:
+            signal.trail = _double(data, at + 1, cell)
+            signal.has_trail = True
+            at += 9
         if at != risk_end:
             return False
     if at + 9 <= end and data[at] == 0x39:
-        wide[_UNTIL] = _eight(data, at + 1)
-        present[_UNTIL] = True
+        signal.valid_until_ns = _eight(data, at + 1)
+        signal.has_until = True
         at += 9
     if at + 2 <= end and data[at] == 0x40 and data[at + 1] <= 1:
-        present[6] = data[at + 1] == 1
+        signal.adjust_only = data[at + 1] == 1
         at += 2
     return at == end
+
+
+@njit(cache=True, nogil=True)
+def _double(data: np.ndarray, at: int, cell: np.ndarray) -> float:
+    cell[0] = _eight(data, at)
+    return float(cell.view(np.float64)[0])
 
 
 @njit(cache=True, nogil=True)

@@ -112,8 +112,7 @@ def continuation_message(
     return b"".join([_tag(2, _size(parts)), *parts])
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
+class Answer(NamedTuple):
     """One SignalWindow, rebuilt. signals: RAW_SIGNAL records. more: it is unfinished.
 
     meta: per signal or intent canonical JSON values, debug only.

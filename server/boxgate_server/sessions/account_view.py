@@ -1,4 +1,7 @@
-"""The account as feedback sees it: the kernel's records translated to the contract."""
+"""The account of a session of orders as feedback sees it: the kernel's records translated to the contract.
+
+That of a session of targets is written beside its window, in _feedback_rows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import numpy as np
 from boxgate_engine.intent_intake import OrderNames
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import (
-    NO_EXPIRY,
     UPDATE_FILL,
     UPDATE_LIQUIDATION,
     UPDATE_REJECTION,
@@ -35,38 +37,28 @@ class OpenOrders:
     names: OrderNames
 
 
-def account_message(sim: Sim, updates_sent: int, orders: OpenOrders | None = None) -> bytes:
+def account_message(sim: Sim, updates_sent: int, orders: OpenOrders) -> bytes:
     """Return the serialised Account of the kernel's state, with the updates from row `updates_sent` on."""
     account = sim.account[0]
     message = pb.Account(version=int(account["version"]), cash=float(account["cash"]))
-    for i, _, name in held_positions(sim, None if orders is None else orders.names):
+    for i, _, name in held_positions(sim, orders.names):
         _add_position(message, sim.book[i], sim.specs[i], name)
-    if orders is None:
-        for i in range(len(sim.book)):
-            _add_target(message, i, sim.book[i], sim.specs[i], sim)
-    else:
-        add_orders(message, orders.rows, sim.specs, orders.names)
+    add_orders(message, orders.rows, sim.specs, orders.names)
     for row in range(updates_sent, int(account["updates"])):
-        added = _add_update(message, sim, row)
-        if orders is not None:
-            name_order(added, sim.updates[row], orders.names)
+        name_order(_add_update(message, sim, row), sim.updates[row], orders.names)
     return message.SerializeToString()
 
 
-def held_positions(sim: Sim, names: OrderNames | None) -> list[Held]:
-    """Return the open positions. names: of a session of orders."""
+def held_positions(sim: Sim, names: OrderNames) -> list[Held]:
+    """Return the open positions."""
     rows = np.flatnonzero(sim.book["lots"])
-    if names is None:
-        return [Held(int(i), int(i)) for i in rows]
     return [Held(int(i), int(sim.book[i]["instrument"]), names.position(int(sim.book[i]["name"]))) for i in rows]
 
 
-def trail_levels(sim: Sim, held: list[Held], marks: Marks, names: OrderNames | None) -> Levels:
-    """Return where trailing stops stand in a window. names: of all orders, None in a session of targets."""
+def trail_levels(sim: Sim, held: list[Held], marks: Marks, names: OrderNames) -> Levels:
+    """Return where trailing stops stand in a window. names: of all orders."""
     trail = sim.book["trail"]
     positions = {row: marks.level[row] for row, *_ in held if trail[row] > 0}
-    if names is None:
-        return Levels(positions, {})
     return Levels(positions, {names.client_id(int(n)): marks.order_level[k] for k, n in enumerate(marks.trailing)})
 
 
@@ -87,39 +79,6 @@ def _add_position(message: pb.Account, book: Record, spec: Record, name: str) ->
             position.tp = float(book["tp"])
         if book["trail"] > 0:
             position.trail = float(book["trail"])
-
-
-def _add_target(message: pb.Account, i: int, book: Record, spec: Record, sim: Sim) -> None:
-    lots = int(book["lots"])
-    side = int(book["stand_side"])
-    wanted = side * int(book["stand_lots"])
-    rest = wanted - lots
-    price = float(book["stand_price"])
-    until = int(book["stand_until_ns"])
-    if rest:
-        seq = int(sim.signals[int(book["stand_signal"])]["seq"])
-        order = message.orders.add(client_id=f"{i}-{seq}", instrument=i, side=_side(rest), qty=_qty(abs(rest), spec))
-        if price > 0:
-            order.price = price
-        if until != NO_EXPIRY:
-            order.valid_until_ns = until
-    granted = min(abs(lots), abs(wanted)) if lots * wanted > 0 else 0
-    target = message.targets.add(
-        instrument=i,
-        side=_side(side),
-        qty_requested=_qty(abs(wanted), spec),
-        qty_granted=_qty(granted, spec),
-    )
-    if price > 0:
-        target.price = price
-    if book["stand_sl"] > 0:
-        target.sl = float(book["stand_sl"])
-    if book["stand_tp"] > 0:
-        target.tp = float(book["stand_tp"])
-    if book["stand_trail"] > 0:
-        target.trail = float(book["stand_trail"])
-    if until != NO_EXPIRY:
-        target.valid_until_ns = until
 
 
 def _add_update(message: pb.Account, sim: Sim, row: int) -> pb.AccountUpdate:

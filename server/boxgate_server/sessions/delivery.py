@@ -22,6 +22,7 @@ from boxgate_engine.kernel.records import SIGNAL_ROW, Marks, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Chunk, Tape
+from boxgate_server.sessions._feedback_rows import FeedbackRows
 from boxgate_server.sessions._moment_rows import lockstep_messages
 from boxgate_server.sessions._wire import (
     Answer,
@@ -41,6 +42,8 @@ CONTINUATIONS_MAX: Final = 1_000
 _CHUNK_EVENTS: Final = 16_384
 _SETTLED_TOGETHER: Final = 256
 """Moments that are settled at a time in lockstep without FEEDBACK."""
+_FEW_POSITIONS: Final = 8
+"""So many positions may be taken as held where the room for their marks is counted."""
 _EVENT_BYTES_MAX: Final = 8 * 12
 _WINDOW_BYTES_MAX: Final = 3 << 20
 
@@ -92,8 +95,7 @@ class Delivery:
     warmup_signals: int = 0
     meta: list[dict[str, Any] | None] = field(default_factory=list)
     _updates_sent: int = 0
-    _told: tuple[tuple[int, int], bytes] | None = None
-    """Version and number of updates, and the account without news that was sent then."""
+    _rows: FeedbackRows = field(default_factory=FeedbackRows)
 
     def warm_up(self, tape: Tape) -> None:
         """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
@@ -205,29 +207,33 @@ class Delivery:
         if m + settled <= first:
             simulation.advance(quotes, self._nothing, m, first + 1, settled=settled)
         marks = self._with_trails(marks)
-        held = held_positions(simulation.sim, self.orders)
         limit = first + 1
         if not self.lockstep:
-            columns = 2 + 2 * len(held) + len(marks.trailing)
+            held = simulation.positions
+            if held > _FEW_POSITIONS:
+                held = int(np.count_nonzero(simulation.sim.book["lots"]))
+            columns = 2 + 2 * held + len(marks.trailing)
             reach = int(chunk.event_offset[first]) + min(length.events, self._events_max(columns))
-            limit = max(limit, int(np.searchsorted(chunk.event_offset, reach, side="right")) - 1)
+            limit = max(limit, _last_within(chunk.event_offset, reach, first + length.events))
         end = simulation.plan(quotes, first + 1, limit, marks)
-        account = self._account()
-        levels = trail_levels(simulation.sim, held, marks, self.orders)
-        yield window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels)
+        yield self._feedback_message(chunk, first, end, marks)
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
         answer = self._receive(seq, count)
         consumed_end = self._consumed_moment(answer, chunk, first, end, seq, count)
-        length.note(count, answer.consumed)
         incoming = self._take(answer, chunk, first, consumed_end)
         if self.orders is not None:
             self._expect_last_moment(incoming, chunk, consumed_end, seq)
+        version = int(simulation.sim.account["version"][0])
+        settled = 0
         if answer.more:
             yield from self._continue(answer, incoming, chunk, first, consumed_end, marks)
-            return consumed_end, 0
-        return consumed_end, self._settle_feedback(chunk, incoming, first, consumed_end, seq)
+        else:
+            settled = self._settle_feedback(chunk, incoming, first, consumed_end, seq)
+        said = len(incoming) > 0 and int(simulation.sim.account["version"][0]) != version
+        length.note(count, answer.consumed, stopped=said or answer.consumed < count)
+        return consumed_end, settled
 
     @staticmethod
     def _delivered_from(chunk: Chunk, m: int) -> int:
@@ -243,6 +249,7 @@ class Delivery:
 
         answer: to the window, marked `more`. incoming: its intents, of the last moment.
         """
+        assert self.orders is not None, "an answer in a session of targets is never unfinished"
         simulation = self.simulation
         quotes = chunk.quotes
         last = end - 1
@@ -263,7 +270,7 @@ class Delivery:
             simulation.plan(quotes, end, end, marks)  # the marks as they are now
             at, held = int(quotes.moment_start[last]), held_positions(simulation.sim, self.orders)
             levels = trail_levels(simulation.sim, held, marks, self.orders)
-            yield continuation_message(seq, self._account(), marks, at, held=held, levels=levels)
+            yield continuation_message(seq, self._account(self.orders), marks, at, held=held, levels=levels)
             answer = self._receive(seq, 0)
             if answer.consumed != consumed:
                 raise protocol_error(
@@ -276,19 +283,24 @@ class Delivery:
             self._expect_last_moment(incoming, chunk, end, seq)
         simulation.advance(quotes, incoming, last, end, settled=1)
 
-    def _account(self) -> bytes:
-        """Return the account as it is now, with the updates that were not sent before."""
+    def _feedback_message(self, chunk: Chunk, first: int, end: int, marks: Marks) -> bytes:
+        """Return the window of moments [first, end), with the account as it is now and its marks."""
         sim = self.simulation.sim
-        state = int(sim.account["version"][0]), int(sim.account["updates"][0])
-        sent, self._updates_sent = self._updates_sent, state[1]
-        if self.orders is not None:
-            return account_message(sim, sent, OpenOrders(self.simulation.open_orders(), self.orders))
-        if self._told is not None and self._told[0] == state:
-            return self._told[1]
-        message = account_message(sim, sent)
-        if sent == state[1]:
-            self._told = state, message
-        return message
+        if self.orders is None:
+            return self._rows.message(chunk, first, end, sim, self._news(), marks)
+        held = held_positions(sim, self.orders)
+        levels = trail_levels(sim, held, marks, self.orders)
+        account = self._account(self.orders)
+        return window_message(chunk, first, end, account=account, marks=marks, held=held, levels=levels)
+
+    def _account(self, names: OrderNames) -> bytes:
+        """Return the account of a session of orders as it is now."""
+        return account_message(self.simulation.sim, self._news(), OpenOrders(self.simulation.open_orders(), names))
+
+    def _news(self) -> int:
+        """Return the first row of the account updates that were not sent before; from now on they are sent."""
+        sent, self._updates_sent = self._updates_sent, int(self.simulation.sim.account["updates"][0])
+        return sent
 
     def _with_trails(self, marks: Marks) -> Marks:
         """Return the marks with room for the trailing stop orders that work now."""
@@ -334,7 +346,9 @@ class Delivery:
         offset = int(chunk.event_offset[first])
         target = offset + answer.consumed
         # Undelivered moments share an offset with the moment before them: the first that reaches it counts.
-        moment = int(np.searchsorted(chunk.event_offset, target, side="left"))
+        moment = first + answer.consumed
+        if moment > end or chunk.event_offset[moment] != target or chunk.event_offset[moment - 1] == target:
+            moment = int(np.searchsorted(chunk.event_offset, target, side="left"))
         if not 1 <= answer.consumed <= count or moment > end or int(chunk.event_offset[moment]) != target:
             raise protocol_error(
                 "PROTO_SEQ",
@@ -350,7 +364,7 @@ class Delivery:
             return self._nothing
         events = slice(int(chunk.event_offset[first]), int(chunk.event_offset[end]))
         index = chunk.quote_index[events]
-        moment = chunk.moment[index]
+        moment = chunk.moment_of_event[events]
         simulation = self.simulation
         if self.orders is not None:
             return self._keep(
@@ -422,6 +436,13 @@ class Delivery:
     def _events_max(self, columns: int = 0) -> int:
         """Return how many events a window may have. columns: number of its columns of marks."""
         return min(self.window_events, _WINDOW_BYTES_MAX // (_EVENT_BYTES_MAX + 8 * columns))
+
+
+def _last_within(offsets: np.ndarray, reach: int, guess: int) -> int:
+    """Return the last index at which the offsets, which never fall, are at most `reach`. guess: where it may be."""
+    if guess + 1 < len(offsets) and offsets[guess] == reach < offsets[guess + 1]:
+        return guess
+    return int(np.searchsorted(offsets, reach, side="right")) - 1
 
 
 def _more_with_latency() -> ConfigInvalid:
