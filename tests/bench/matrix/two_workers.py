@@ -1,6 +1,6 @@
 """Two workers against one: the same matrix by `boxgate matrix run` with local Ray, stores fresh, repeats interleaved.
 
-    python tests/bench/matrix/two_workers.py [--runs 400] [--bars 15000] [--repeats 5]
+    python tests/bench/matrix/two_workers.py [--runs 600] [--bars 15000] [--repeats 5]
 
 `sma_cross` in its vector form on two seeded series of minutes, two windows each. `compute_s` begins when the first
 worker is ready and ends with the index; `wall_s` is the whole command, with the start of Ray and the page. CPU seconds
@@ -29,7 +29,7 @@ _WORKERS = {"one": 1, "two": 2, "in_process": 0}
 def main() -> None:
     """Parse the arguments, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=400)
+    parser.add_argument("--runs", type=int, default=600)
     parser.add_argument("--bars", type=int, default=15_000)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
