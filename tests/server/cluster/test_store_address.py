@@ -29,7 +29,7 @@ from boxgate_server.matrix.config.load import MatrixFile
 from boxgate_server.matrix.config.places import address_key
 from boxgate_server.matrix.driver import Driven, drive
 from boxgate_server.matrix.execution.in_process import InProcess
-from boxgate_server.matrix.execution.work import Task
+from boxgate_server.matrix.execution.work import Group, Task
 from boxgate_server.matrix.keeping.folder import MatrixFolder
 from boxgate_server.matrix.keeping.ledger import Ledger
 from boxgate_server.matrix.keeping.published import fetch_matrix
@@ -166,6 +166,27 @@ def test_a_run_under_the_id_of_another_fails_alone(copied: Remote) -> None:
         "RUN_ID_CONFLICT",
         f"{copied.address}/runs/{other.name}",
     )
+
+
+def test_k08_a_run_that_has_another_result_there_fails_and_both_are_kept(copied: Remote) -> None:
+    _, plan, folder = copied.planned
+    one = next(iter(plan))
+    place = copied.there / "runs" / one.run_id / "manifest.json"
+    ours = json.loads(place.read_text())["result_digest"]
+    place.write_text(place.read_text().replace(ours, f"sha256:{'0' * 64}"))
+    execution = InProcess(folder=copied.matrices.work, store=folder.runs, address=copied.address)
+    task = Task(run_id=one.run_id, params=plan.space.varied(one.params), attempt=1)
+    execution.submit(Group(setting=one.setting, config=plan.settings[one.setting].config, tasks=(task,)))
+    try:
+        (outcome,) = execution.outcomes(0.0)
+    finally:
+        execution.close()
+    assert outcome.failure is not None
+    assert (outcome.failure.code, outcome.failure.is_final, outcome.result_digest) == ("NONDETERMINISM", True, None)
+    assert not (folder.runs / one.run_id).exists()
+    kept = copied.there / "runs" / f"{one.run_id}.conflict-{ours.removeprefix('sha256:')[:8]}"
+    assert read_run(kept).result_digest == ours
+    assert json.loads(place.read_text())["result_digest"] == f"sha256:{'0' * 64}"
 
 
 def test_what_a_driver_of_another_host_wrote_is_fetched_with_its_trials(copied: Remote) -> None:

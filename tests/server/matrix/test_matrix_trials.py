@@ -138,6 +138,27 @@ def test_runs_that_were_computed_alone_count_too_and_stay_counted_when_they_are_
     assert (count, ratios.tolist()) == (6, [0.7, 0.1, 0.1, 0.1, 0.1])
 
 
+def test_what_two_hosts_counted_is_counted_once_whoever_takes_in_whom(tmp_path: Path) -> None:
+    with TrialLedger(tmp_path / "a") as a, TrialLedger(tmp_path / "b") as b:
+        a.name_family("d1", "eur")
+        a.count(OTHER, "d9", [(_run(9), 0.9)])  # so that the numbers of the kinds differ
+        a.count(ONE, "d1", [(_run(1), 0.1), (_run(2), 0.2)])
+        b.name_family("d1", "d1")
+        b.name_family("d2", "eur")
+        b.count(ONE, "d1", [(_run(2), 0.7), (_run(3), None)])
+        b.count(ONE, "d2", [(_run(4), 0.4)])
+        b.copy_to(tmp_path / "of b")
+        for _ in range(2):
+            a.take_in(tmp_path / "of b")
+        a.copy_to(tmp_path / "of a")
+        b.take_in(tmp_path / "of a")
+        for ledger, second in ((a, 0.2), (b, 0.7)):  # what was counted first stays
+            count, ratios = ledger.trials(ONE, "d1")
+            assert (count, ratios.tolist()) == (4, [0.1, second, 0.4])
+            assert ledger.family("d1") == "eur"
+            assert ledger.trials(OTHER, "d9")[0] == 1
+
+
 def test_what_was_counted_survives_a_kill(tmp_path: Path) -> None:
     program = (
         "import os, sys, pathlib; from boxgate_server.matrix.trials.ledger import TrialLedger;"

@@ -54,8 +54,10 @@ class RunStore:
         Raises NotDeterministic, StoreFailed.
         """
         if self.address is not None:
-            self._remote.publish(self.folder / run_id)
-            shutil.rmtree(self.folder / run_id, ignore_errors=True)
+            try:
+                self._remote.publish(self.folder / run_id)
+            finally:
+                shutil.rmtree(self.folder / run_id, ignore_errors=True)
 
     @contextmanager
     def opened(self, run_id: str) -> Iterator[Path]:
