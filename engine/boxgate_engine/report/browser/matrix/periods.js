@@ -1,6 +1,7 @@
 // Results over time: each fold or window, what would have been chosen, in and out of sample.
 const periods = data.periods;
 const CHOICES_MAX = 100, PAIRS_MAX = 3000, BINS = 40;
+const LABELS_MAX = 6; // windows whose end is told on the axis as well
 const kept = (row) => row !== null && keptRows.has(row);
 let keptRows = new Set();
 
@@ -55,7 +56,7 @@ function drawStability() {
   ], {
     hovermode: "closest", showlegend: choices.length > 0, margin: { l: narrow() ? 8 : 64, r: 8, t: 30, b: 44 },
     xaxis: {
-      type: "category", categoryorder: "array", categoryarray: names, tickvals: names, ticktext: periods.labels.map((label) => clean(narrow() ? shortLabel(label) : label)),
+      type: "category", categoryorder: "array", categoryarray: names, tickvals: names, ticktext: periods.labels.map((label) => clean(narrow() || (names.length > LABELS_MAX && !periods.of_folds) ? shortLabel(label) : label)),
       showgrid: false, fixedrange: true, range: [-0.6, names.length - 0.4],
     },
     yaxis: { tickformat: ticks(metric), zeroline: true, zerolinecolor: color("line-strong"), title: { text: clean(titled(metric)) } },
