@@ -191,6 +191,20 @@ def test_both_forms_of_the_crossing_averages_give_one_digest(play: Play) -> None
     one_digest(finished)
 
 
+def test_the_envelope_gives_one_digest_bar_by_bar_and_over_columns(play: Play) -> None:
+    """Without its limits it answers prod runs over columns, and debug runs bar by bar."""
+    example = EXAMPLES[1]
+    free = (*example.overrides("short"), "strategy.params.risk_max=0.0", "strategy.params.daily_loss_max=0.0")
+    finished = {
+        f"{mode}, {delivery}": play(example.name, [*free, f"mode={mode}", *DELIVERIES[delivery]])
+        for mode, delivery in (
+            ("debug", "lockstep"), ("debug", "windows of 1024"), ("prod", "lockstep"), ("prod", "windows of 7"),
+            ("prod", "windows of 16384"),
+        )
+    }  # fmt: skip
+    assert one_digest(finished).metrics["trades"]["count"] >= SHORT_TRADES_MIN
+
+
 def test_a_strategy_that_depends_on_the_cut_is_told_by_its_digests(play: Play) -> None:
     """Control: what is equal above would be seen to differ."""
     script = Path(__file__).parent / "strategies" / "cut_dependent.py"
