@@ -75,7 +75,7 @@ def take_signals(
     else:  # stable: equal ones keep their order
         order = np.lexsort((raw["event"], raw["instrument"], moment[raw["event"]]))
     signals = np.zeros(len(raw), SIGNAL_ROW)
-    rounded, vanished = _on_grid(raw, order, specs, signals)
+    rounded, vanished = put_on_grid(raw, order, specs, signals)
     if vanished >= 0:
         row = raw[order[vanished]]
         raise _fault("a price is less than half a tick", row, seq, instruments, "prices > 0", code="SIGNAL_RANGE")
@@ -95,7 +95,7 @@ def kernel_specs(instruments: Sequence[Instrument]) -> Records:
 def _refuse_faults(
     raw: Records, specs: Records, instruments: Sequence[Instrument], seq: Sequence[int] | np.ndarray
 ) -> None:
-    row, number = _first_fault(raw, specs, len(seq))
+    row, number = first_fault(raw, specs, len(seq))
     if row < 0:
         return
     code, what, expected = _FAULTS[number]
@@ -124,7 +124,7 @@ _FAULTS: Final = (
 
 
 @njit(cache=True, nogil=True)
-def _first_fault(raw: Records, specs: Records, events: int) -> tuple[int, int]:
+def first_fault(raw: Records, specs: Records, events: int) -> tuple[int, int]:
     """Return (row, number of its fault) of the first faulty signal by event, then position; (-1, -1) without one."""
     found = -1
     fault = -1
@@ -201,7 +201,7 @@ def _fault(
 
 
 @njit(cache=True, nogil=True)
-def _on_grid(raw: Records, order: Integers, specs: Records, signals: Records) -> tuple[int, int]:
+def put_on_grid(raw: Records, order: Integers, specs: Records, signals: Records) -> tuple[int, int]:
     """Fill `signals` in order. Returns the number of those that were rounded, and the first without a price, or -1."""
     rounded = 0
     vanished = -1

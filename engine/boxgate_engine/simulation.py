@@ -137,6 +137,13 @@ class Simulation:
         return self._sim
 
     @property
+    def state(self) -> Sim:
+        """The kernel's state as its compiled functions take it, made anew after an array was exchanged; read only."""
+        if self._held is None:
+            self._held = state_of(self._sim)
+        return self._held
+
+    @property
     def curve(self) -> dict[str, Any]:
         """The equity curve so far: views of its columns by name, `time_ns` first, each of shape (rows,)."""
         rows = int(self._sim.account["equity_rows"][0])
@@ -182,13 +189,13 @@ class Simulation:
     def _advance(self, quotes: Quotes, incoming: Records, first: int, end: int, settled: int) -> None:
         self._make_room(end - first, len(incoming))
         signals, intents = (_NO_SIGNALS, incoming) if self.orders else (incoming, _NO_INTENTS)
-        loop.step(self._state(), quotes, signals, intents, first, end, settled, _NO_MARKS, loop.ADVANCE)
+        loop.step(self.state, quotes, signals, intents, first, end, settled, _NO_MARKS, loop.ADVANCE)
 
     def apply_now(self, quotes: Quotes, incoming: Records, moment: int) -> None:
         """Accept intents of a moment that is settled; on a tick they meet it at once, on bars they wait as always."""
         self._make_room(1, len(incoming))
         intents = self._late(incoming, quotes)
-        loop.step(self._state(), quotes, _NO_SIGNALS, intents, moment, moment + 1, 0, _NO_MARKS, loop.MEET_NOW)
+        loop.step(self.state, quotes, _NO_SIGNALS, intents, moment, moment + 1, 0, _NO_MARKS, loop.MEET_NOW)
 
     def open_orders(self) -> Records:
         """Return the ORDER_ROW records of the orders that work or wait, by instrument and place in its list."""
@@ -235,7 +242,7 @@ class Simulation:
 
         The state does not change. Fills the marks of moments [first - 1, result), for the orders that they follow too.
         """
-        reach = int(loop.plan_quietly(self._state(), self._room_to_plan(0)[1], quotes, first, end, marks))
+        reach = int(loop.plan_quietly(self.state, self._room_to_plan(0)[1], quotes, first, end, marks))
         if reach >= 0:
             return reach
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
@@ -330,13 +337,7 @@ class Simulation:
         """
         self.decide_outcomes()
         self._make_room(1, 0)
-        loop.close_all(self._state(), seq)
-
-    def _state(self) -> Sim:
-        """Return what the kernel takes, made anew after an array was exchanged for a larger one."""
-        if self._held is None:
-            self._held = state_of(self._sim)
-        return self._held
+        loop.close_all(self.state, seq)
 
     def _make_room(self, moments: int, signals: int) -> None:
         """Make room for what some moments and the signals that answer them can write."""

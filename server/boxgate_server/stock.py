@@ -18,7 +18,7 @@ from boxgate_engine.simulation import compile_kernel
 from boxgate_server.folders import check_folders
 from boxgate_server.outcome import Watcher
 from boxgate_server.run_dataset import run_dataset
-from boxgate_server.sessions._feedback_rows import compile_writer
+from boxgate_server.sessions._feedback_windows import compile_writer
 from boxgate_server.sessions._signal_rows import compile_reader
 from boxgate_server.strategy_files import file_facts, is_settled
 

@@ -19,7 +19,7 @@ def warm_up() -> Warmed:
     from numba.core.event import install_recorder
 
     from boxgate_engine.simulation import compile_kernel
-    from boxgate_server.sessions._feedback_rows import compile_writer
+    from boxgate_server.sessions._feedback_windows import compile_writer
     from boxgate_server.sessions._signal_rows import compile_reader
 
     began = time.monotonic()

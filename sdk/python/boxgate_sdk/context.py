@@ -26,7 +26,7 @@ from boxgate_sdk.philox import Random
 
 if TYPE_CHECKING:
     from boxgate_sdk._events import Events
-    from boxgate_sdk._wire import Marks
+    from boxgate_sdk._wire import Column, Marks
     from boxgate_sdk.data import Data
     from boxgate_sdk.intents import Intent
 
@@ -139,6 +139,7 @@ class Context:
         self._account = opening_account
         self._account_bytes: bytes | None = None
         self._marks: Marks | None = None
+        self._equity: Column | None = None
         # The numbers of the events that are to come in the window: marks are counted from its end.
         self._to_come: Iterator[int] = iter(())
         self._continued = False
@@ -164,9 +165,14 @@ class Context:
     @property
     def equity(self) -> float:
         """Cash and unrealised profit at the event, account currency. Raises FeedbackNotGranted."""
+        # Read at every event by many a strategy, so that the column is at hand.
+        column = self._equity
+        if column is not None:
+            equity: float = column[~length_hint(self._to_come)]
+            return equity
         if not self._feedback:
             raise FeedbackNotGranted("equity")
-        return self._account.cash if self._marks is None else self._marks.equity[~length_hint(self._to_come)]
+        return self._account.cash
 
     @property
     def free_margin(self) -> float:
@@ -239,6 +245,7 @@ class Context:
         self._events = events
         self._account_bytes = account
         self._marks = marks
+        self._equity = None if marks is None else marks.equity
         self._to_come = events.numbers
         self._continued = False
 
@@ -246,6 +253,7 @@ class Context:
         """Go on at the same event with the account as it is now; marks have one entry. The session calls it."""
         self._account_bytes = account
         self._marks = marks
+        self._equity = marks.equity
         self._to_come = iter(())
         self._continued = True
 

@@ -37,7 +37,7 @@ def read_signal_rows(raw: bytes) -> SignalRows | None:
     if room < 0:
         return None
     signals = np.zeros(room, RAW_SIGNAL)
-    rows, first_seq, consumed = _read(data, signals)
+    rows, first_seq, consumed = read_rows(data, signals)
     return None if rows < 0 else SignalRows(first_seq, consumed, signals[:rows])
 
 
@@ -101,8 +101,11 @@ def _count(data: np.ndarray) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _read(data: np.ndarray, signals: Records) -> tuple[int, int, int]:
-    """Fill the records of all signals, which are 0; return how many there are, -1 for another form, and the head."""
+def read_rows(data: np.ndarray, signals: Records) -> tuple[int, int, int]:
+    """Fill the records of all signals, which are 0; return how many there are, first_seq and consumed.
+
+    Returns -1 for bytes of another form, and for more signals than records.
+    """
     window = np.zeros(2, np.int64)
     at = _body(data)
     if at >= 0:
@@ -113,7 +116,7 @@ def _read(data: np.ndarray, signals: Records) -> tuple[int, int, int]:
     rows = 0
     while at < data.shape[0]:
         end = _end_of_signal(data, at)
-        if end < 0 or not _read_one(data, at + _BYTES_MIN, end, signals[rows], cell):
+        if end < 0 or rows == signals.shape[0] or not _read_one(data, at + _BYTES_MIN, end, signals[rows], cell):
             return -1, 0, 0
         at = end
         rows += 1

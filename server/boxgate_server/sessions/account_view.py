@@ -1,6 +1,6 @@
 """The account of a session of orders as feedback sees it: the kernel's records translated to the contract.
 
-That of a session of targets is written beside its window, in _feedback_rows.
+That of a session of targets is written beside its window, in _feedback_windows.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ from boxgate_engine.kernel.records import SIGNAL_ROW, Marks, Records
 from boxgate_engine.signal_intake import take_signals
 from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Chunk, Tape
-from boxgate_server.sessions._feedback_rows import FeedbackRows
+from boxgate_server.sessions._feedback_answers import FeedbackAnswers
+from boxgate_server.sessions._feedback_windows import FeedbackWindows
 from boxgate_server.sessions._moment_rows import lockstep_messages
 from boxgate_server.sessions._wire import (
     Answer,
@@ -95,7 +96,11 @@ class Delivery:
     warmup_signals: int = 0
     meta: list[dict[str, Any] | None] = field(default_factory=list)
     _updates_sent: int = 0
-    _rows: FeedbackRows = field(default_factory=FeedbackRows)
+    _writer: FeedbackWindows = field(default_factory=FeedbackWindows)
+
+    def __post_init__(self) -> None:
+        """Prepare for the answers of a session of targets."""
+        self._answers = FeedbackAnswers(self.simulation.specs)
 
     def warm_up(self, tape: Tape) -> None:
         """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
@@ -220,19 +225,30 @@ class Delivery:
         offset = int(chunk.event_offset[first])
         seq = chunk.first_seq + offset
         count = int(chunk.event_offset[end]) - offset
-        answer = self._receive(seq, count)
-        consumed_end = self._consumed_moment(answer, chunk, first, end, seq, count)
-        incoming = self._take(answer, chunk, first, consumed_end)
-        if self.orders is not None:
-            self._expect_last_moment(incoming, chunk, consumed_end, seq)
-        version = int(simulation.sim.account["version"][0])
+        raw = self._receive_raw(seq, count)
+        version = simulation.sim.account[0]["version"]
         settled = 0
-        if answer.more:
-            yield from self._continue(answer, incoming, chunk, first, consumed_end, marks)
-        else:
+        taken = self._answers.take(raw, seq, count, chunk.quote_index, offset) if self.orders is None else None
+        if taken is not None:
+            consumed, incoming, rounded = taken
+            simulation.rounded += rounded
+            if self.keep_meta:
+                self.meta += [None] * len(incoming)
+            consumed_end = self._consumed_moment(consumed, chunk, first, end, seq, count)
             settled = self._settle_feedback(chunk, incoming, first, consumed_end, seq)
-        said = len(incoming) > 0 and int(simulation.sim.account["version"][0]) != version
-        length.note(count, answer.consumed, stopped=said or answer.consumed < count)
+        else:
+            answer = self._read(raw, seq)
+            consumed = answer.consumed
+            consumed_end = self._consumed_moment(consumed, chunk, first, end, seq, count)
+            incoming = self._take(answer, chunk, first, consumed_end)
+            if self.orders is not None:
+                self._expect_last_moment(incoming, chunk, consumed_end, seq)
+            if answer.more:
+                yield from self._continue(answer, incoming, chunk, first, consumed_end, marks)
+            else:
+                settled = self._settle_feedback(chunk, incoming, first, consumed_end, seq)
+        said = len(incoming) > 0 and simulation.sim.account[0]["version"] != version
+        length.note(count, consumed, stopped=said or consumed < count)
         return consumed_end, settled
 
     @staticmethod
@@ -287,7 +303,7 @@ class Delivery:
         """Return the window of moments [first, end), with the account as it is now and its marks."""
         sim = self.simulation.sim
         if self.orders is None:
-            return self._rows.message(chunk, first, end, sim, self._news(), marks)
+            return self._writer.message(chunk, first, end, self.simulation.state, self._news(), marks)
         held = held_positions(sim, self.orders)
         levels = trail_levels(sim, held, marks, self.orders)
         account = self._account(self.orders)
@@ -299,7 +315,7 @@ class Delivery:
 
     def _news(self) -> int:
         """Return the first row of the account updates that were not sent before; from now on they are sent."""
-        sent, self._updates_sent = self._updates_sent, int(self.simulation.sim.account["updates"][0])
+        sent, self._updates_sent = self._updates_sent, int(self.simulation.sim.account[0]["updates"])
         return sent
 
     def _with_trails(self, marks: Marks) -> Marks:
@@ -341,18 +357,19 @@ class Delivery:
         simulation.advance(chunk.quotes, incoming[~before], last, reach)
         return reach - end
 
-    def _consumed_moment(self, answer: Answer, chunk: Chunk, first: int, end: int, seq: int, count: int) -> int:
+    @staticmethod
+    def _consumed_moment(consumed: int, chunk: Chunk, first: int, end: int, seq: int, count: int) -> int:
         """Return the end of the moments that were consumed."""
         offset = int(chunk.event_offset[first])
-        target = offset + answer.consumed
+        target = offset + consumed
         # Undelivered moments share an offset with the moment before them: the first that reaches it counts.
-        moment = first + answer.consumed
+        moment = first + consumed
         if moment > end or chunk.event_offset[moment] != target or chunk.event_offset[moment - 1] == target:
             moment = int(np.searchsorted(chunk.event_offset, target, side="left"))
-        if not 1 <= answer.consumed <= count or moment > end or int(chunk.event_offset[moment]) != target:
+        if not 1 <= consumed <= count or moment > end or int(chunk.event_offset[moment]) != target:
             raise protocol_error(
                 "PROTO_SEQ",
-                f"consumed is {answer.consumed}",
+                f"consumed is {consumed}",
                 seq=seq,
                 expected=f"1 to {count}, at the end of a moment",
             )
@@ -402,9 +419,15 @@ class Delivery:
     def _nothing(self) -> Records:
         return _NO_SIGNALS if self.orders is None else _NO_INTENTS
 
-    def _receive(self, seq: int, count: int, *, warmup: bool = False) -> Answer:
+    def _receive_raw(self, seq: int, count: int) -> bytes:
         raw = self.stream.receive(self.reply_deadline_s(count), seq=seq)
         self.round_trips += 1
+        return raw
+
+    def _receive(self, seq: int, count: int, *, warmup: bool = False) -> Answer:
+        return self._read(self._receive_raw(seq, count), seq, warmup=warmup)
+
+    def _read(self, raw: bytes, seq: int, *, warmup: bool = False) -> Answer:
         orders = self.orders is not None
         continues = orders and self.feedback and not warmup
         try:

@@ -272,7 +272,7 @@ def _interpret_records(simulation: Any, intake: Any, quotes: Any) -> None:
 
     simulation.Simulation._make_room = make_room
     simulation.loop.step = on_records(simulation.loop.step)
-    for module, name in ((intake, "_on_grid"), (intake, "_first_fault"), (quotes, "_fill")):
+    for module, name in ((intake, "put_on_grid"), (intake, "first_fault"), (quotes, "_fill")):
         setattr(module, name, on_records(getattr(module, name)))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from plain_tape import plain_moments, tapes
 from test_wire import expected_marks, expected_window
 
+from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.records import (
     ACCOUNT,
     BOOK,
@@ -26,11 +26,15 @@ from boxgate_engine.kernel.records import (
     UPDATE_REJECTION,
     UPDATE_ROW,
     Marks,
+    Sim,
 )
+from boxgate_engine.kernel.state import state_of
+from boxgate_engine.rules import AccountRules
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Source, Tape
 from boxgate_proto.strategy.v1 import account_pb2, signal_pb2
 from boxgate_proto.strategy.v1.strategy_pb2 import OnEventRequest
-from boxgate_server.sessions._feedback_rows import FeedbackRows
+from boxgate_server.sessions._feedback_windows import FeedbackWindows
 from boxgate_server.sessions._wire import Held
 
 INSTRUMENTS = 3
@@ -43,7 +47,7 @@ def test_a_window_with_feedback_has_the_bytes_of_the_generated_code(
 ) -> None:
     chance = random.Random(seed)  # which account is tried, no secret
     tape = Tape(sources, first_seq=first_seq)
-    rows = FeedbackRows()
+    rows = FeedbackWindows()
     start = 0
     while start < tape.merged_events:  # one writer for all chunks and states, which it tells apart
         chunk = tape.chunk(start, events_max)
@@ -52,7 +56,7 @@ def test_a_window_with_feedback_has_the_bytes_of_the_generated_code(
         sim = random_state(chance)
         sent = chance.randint(0, int(sim.account[0]["updates"]))
         marks = random_marks(chance, len(chunk.quotes.events))
-        written = rows.message(chunk, first, end, sim, sent, marks)
+        written = rows.message(chunk, first, end, state_of(sim), sent, marks)
 
         moments = plain_moments(sources)
         done = sum(len(moment) for moment in _before(moments, start))
@@ -89,20 +93,17 @@ def test_columns_of_every_length_are_written(count: int) -> None:
     book["lots"], book["trail"], book["stand_until_ns"] = 5, 0.5, NO_EXPIRY
     spec = np.zeros(1, SPEC)
     spec["lot_num"] = spec["lot_den"] = 1
-    sim: Any = SimpleNamespace(
-        account=np.zeros(1, ACCOUNT), book=book, specs=spec, signals=np.zeros(1, SIGNAL_ROW),
-        updates=np.zeros(0, UPDATE_ROW), fills=np.zeros(0, FILL_ROW),
-    )  # fmt: skip
+    sim = plain_sim()._replace(book=book, specs=spec, signals=np.zeros(1, SIGNAL_ROW))
     marks = Marks.for_chunk(count, 1)
     marks.equity[:] = np.arange(count)
     marks.level[:] = -np.arange(count)
-    request = OnEventRequest.FromString(FeedbackRows().message(chunk, 0, count, sim, 0, marks))
+    request = OnEventRequest.FromString(FeedbackWindows().message(chunk, 0, count, state_of(sim), 0, marks))
     assert request.window.bars.close == columns["close"].tolist()
     assert request.window.marks.equity == marks.equity.tolist()
     assert request.window.marks.instruments[0].trail_level == marks.level[0].tolist()
 
 
-def expected_account(sim: Any, sent: int) -> account_pb2.Account:
+def expected_account(sim: Sim, sent: int) -> account_pb2.Account:
     """The account as the contract tells it, one field at a time."""
     message = account_pb2.Account(version=sim.account[0]["version"], cash=sim.account[0]["cash"])
     for i, (book, spec) in enumerate(zip(sim.book, sim.specs, strict=True)):
@@ -139,7 +140,7 @@ def expected_account(sim: Any, sent: int) -> account_pb2.Account:
     return message
 
 
-def random_state(chance: random.Random) -> Any:
+def random_state(chance: random.Random) -> Sim:
     """What of a state an account is written from, with values at which fields are left out or grow."""
 
     def price() -> float:
@@ -173,7 +174,15 @@ def random_state(chance: random.Random) -> Any:
         fill["qty"], fill["price"], fill["fee"] = price(), price(), amount()
     account = np.zeros(1, ACCOUNT)
     account["version"], account["cash"], account["updates"] = count(), amount(), len(updates)
-    return SimpleNamespace(account=account, book=book, specs=specs, signals=signals, updates=updates, fills=fills)
+    return plain_sim()._replace(account=account, book=book, specs=specs, signals=signals, updates=updates, fills=fills)
+
+
+def plain_sim() -> Sim:
+    """A state of the types that the kernel takes."""
+    instrument = Instrument(
+        symbol="X", asset_class="forex", quote_currency="X", tick_size=Fraction(1), lot_size=Fraction(1)
+    )
+    return Simulation([instrument], AccountRules(cash=1.0), start_ns=0).sim
 
 
 def random_marks(chance: random.Random, count: int) -> Marks:

@@ -1,34 +1,33 @@
 """Windows with FEEDBACK, written by one compiled call: columns, account and marks, without the generated code.
 
 A session of targets has an account of a few fixed fields, so that writing it is a matter of tags. That both read the
-same is a property of random accounts in tests/server/sessions/test_feedback_rows.py; sessions of orders, whose
+same is a property of random accounts in tests/server/sessions/test_feedback_windows.py; sessions of orders, whose
 accounts have names, are left to the generated code.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 
+from boxgate_engine.instruments import Instrument
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import (
-    ACCOUNT,
-    BOOK,
-    FILL_ROW,
-    SIGNAL_ROW,
-    SPEC,
     UPDATE_FILL,
     UPDATE_LIQUIDATION,
     UPDATE_REJECTION,
-    UPDATE_ROW,
     Marks,
     Record,
     Records,
     Sim,
 )
+from boxgate_engine.rules import AccountRules
+from boxgate_engine.simulation import Simulation
 from boxgate_engine.tape import Chunk
+from boxgate_server.sessions._feedback_answers import compile_intake
 from boxgate_server.sessions._fields import (
     varint_size,
     write_closed,
@@ -62,56 +61,41 @@ class _Columns(NamedTuple):
     """The delivered events of a chunk as bytes.
 
     times, series: shape (bytes,); series is empty where the windows name none. bars, ticks: shape (columns, bytes), by
-    kind, with the fields of these columns in bar_fields and tick_fields. event_offset, bar_offset, tick_offset,
-    quote_index: as in the chunk.
+    kind. fields: numbers of these columns in their messages, bars first. offsets: events, bars and ticks before each
+    moment, shape (3, moments + 1). quote_index: as in the chunk.
     """
 
     times: np.ndarray
     series: np.ndarray
     bars: np.ndarray
-    bar_fields: np.ndarray
     ticks: np.ndarray
-    tick_fields: np.ndarray
-    event_offset: np.ndarray
-    bar_offset: np.ndarray
-    tick_offset: np.ndarray
+    fields: np.ndarray
+    offsets: np.ndarray
     quote_index: np.ndarray
 
 
-class _State(NamedTuple):
-    """Of the kernel's state what an account is written from."""
-
-    account: Records
-    book: Records
-    specs: Records
-    signals: Records
-    updates: Records
-    fills: Records
-
-
-class FeedbackRows:
+class FeedbackWindows:
     """Writes the windows of one chunk after another."""
 
     def __init__(self) -> None:
         """Begin without a chunk."""
         self._chunk: tuple[Chunk, _Columns] | None = None
-        self._sim: tuple[Sim, _State] | None = None
         self._marks: tuple[Marks, tuple[np.ndarray, ...]] | None = None
         self._out = np.empty(0, np.uint8)
 
-    def message(self, chunk: Chunk, first: int, end: int, sim: Sim, updates_sent: int, marks: Marks) -> bytes:
+    def message(self, chunk: Chunk, first: int, end: int, state: Sim, updates_sent: int, marks: Marks) -> bytes:
         """Return what window_message makes of moments [first, end), with the account and its marks.
 
-        updates_sent: the first row of the updates that are news. marks: of the chunk's quotes.
+        state: as the kernel takes it. updates_sent: the first row of the updates that are news. marks: of the chunk's
+        quotes.
         """
         # What belongs together is exchanged as a whole, so identity tells whether it is the same.
         if self._chunk is None or self._chunk[0] is not chunk:
             self._chunk = chunk, _columns_of(chunk)
-        if self._sim is None or self._sim[0] is not sim:
-            self._sim = sim, _State(sim.account, sim.book, sim.specs, sim.signals, sim.updates, sim.fills)
         if self._marks is None or self._marks[0] is not marks:
             self._marks = marks, tuple(values.view(np.uint8) for values in marks[:4])
-        arguments: Any = (chunk.first_seq, self._chunk[1], first, end, self._sim[1], updates_sent, *self._marks[1])
+        # One by one: for tuples with names the compiled function takes longer to be called than to run.
+        arguments: Any = (chunk.first_seq, first, end, state, updates_sent, *self._chunk[1], *self._marks[1])
         begin, stop = _write(self._out, *arguments)
         if begin < 0:
             self._out = np.empty(2 * stop, np.uint8)
@@ -120,11 +104,15 @@ class FeedbackRows:
 
 
 def compile_writer() -> None:
-    """Compile what writes a window with FEEDBACK, and keep it for later processes."""
+    """Compile what writes a window with FEEDBACK and takes in its answer, and keep it for later processes."""
     none, table, numbers = np.zeros(0, np.uint8), np.zeros((0, 0), np.uint8), np.zeros(1, np.int64)
-    columns = _Columns(none, none, table, numbers, table, numbers, numbers, numbers, numbers, numbers)
-    records = (np.zeros(0, kind) for kind in (BOOK, SPEC, SIGNAL_ROW, UPDATE_ROW, FILL_ROW))
-    _write(none, 0, columns, 0, 0, _State(np.zeros(1, ACCOUNT), *records), 0, none, none, table, table)
+    columns = _Columns(none, none, table, table, numbers, np.zeros((3, 1), np.int64), numbers)
+    instrument = Instrument(
+        symbol="X", asset_class="forex", quote_currency="X", tick_size=Fraction(1), lot_size=Fraction(1)
+    )
+    simulation = Simulation([instrument], AccountRules(cash=1.0), start_ns=0)
+    _write(none, 0, 0, 0, simulation.state, 0, *columns, none, none, table, table)
+    compile_intake(simulation.specs)
 
 
 def _columns_of(chunk: Chunk) -> _Columns:
@@ -136,22 +124,19 @@ def _columns_of(chunk: Chunk) -> _Columns:
         _bytes_of(columns.time_ns),
         _bytes_of(series),
         bars,
-        bar_fields,
         ticks,
-        tick_fields,
-        chunk.event_offset,
-        chunk.bar_offset,
-        chunk.tick_offset,
+        np.array(bar_fields + tick_fields, np.int64),
+        np.stack([chunk.event_offset, chunk.bar_offset, chunk.tick_offset]),
         chunk.quote_index,
     )
 
 
-def _table(columns: dict[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _table(columns: dict[str, np.ndarray], names: tuple[str, ...]) -> tuple[np.ndarray, list[int]]:
     """Return the bytes of the columns that there are, shape (columns, bytes), and the number of the field of each."""
     present = [(number, columns[name]) for number, name in enumerate(names, 1) if name in columns]
     if not present:
-        return np.zeros((0, 0), np.uint8), np.zeros(0, np.int64)
-    return np.stack([_bytes_of(column) for _, column in present]), np.array([number for number, _ in present])
+        return np.zeros((0, 0), np.uint8), []
+    return np.stack([_bytes_of(column) for _, column in present]), [number for number, _ in present]
 
 
 def _bytes_of(column: np.ndarray) -> np.ndarray:
@@ -162,11 +147,17 @@ def _bytes_of(column: np.ndarray) -> np.ndarray:
 def _write(
     out: np.ndarray,
     first_seq: int,
-    columns: _Columns,
     first: int,
     end: int,
-    state: _State,
+    state: Sim,
     updates_sent: int,
+    times: np.ndarray,
+    series: np.ndarray,
+    bars: np.ndarray,
+    ticks: np.ndarray,
+    fields: np.ndarray,
+    offsets: np.ndarray,
+    quote_index: np.ndarray,
     equity: np.ndarray,
     free_margin: np.ndarray,
     profit: np.ndarray,
@@ -176,16 +167,12 @@ def _write(
 
     equity, free_margin, profit, level: marks, as bytes.
     """
-    events = columns.event_offset[first]
-    count = columns.event_offset[end] - events
-    bars = columns.bar_offset[first]
-    bar_count = columns.bar_offset[end] - bars
-    ticks = columns.tick_offset[first]
-    tick_count = columns.tick_offset[end] - ticks
+    events = offsets[0, first]
+    count = offsets[0, end] - events
     book = state.book
     entries = 3 * book.shape[0] + state.account[0].updates - updates_sent
     account_room = _HEAD_BYTES_MAX + _ENTRY_BYTES_MAX * entries
-    wide = 5 + columns.bars.shape[0] + columns.ticks.shape[0] + 3 * book.shape[0]
+    wide = 5 + fields.shape[0] + 3 * book.shape[0]
     room = 2 * account_room + wide * (_TAG_BYTES_MAX + 8 * count)
     if out.shape[0] < room:
         return -1, room
@@ -199,14 +186,14 @@ def _write(
     if count:
         out[at] = 0x15
         at = write_four(out, at + 1, count)
-    at = write_column(out, at, 0x1A, columns.times, 8 * events, 8 * count)
-    if columns.series.shape[0]:
-        at = write_column(out, at, 0x22, columns.series, 4 * events, 4 * count)
-    at = _kind(out, at, 0x2A, columns.bars, columns.bar_fields, 8 * bars, 8 * bar_count)
-    at = _kind(out, at, 0x32, columns.ticks, columns.tick_fields, 8 * ticks, 8 * tick_count)
+    at = write_column(out, at, 0x1A, times, 8 * events, 8 * count)
+    if series.shape[0]:
+        at = write_column(out, at, 0x22, series, 4 * events, 4 * count)
+    at = _kind(out, at, 0x2A, bars, fields[: bars.shape[0]], offsets[1, first], offsets[1, end])
+    at = _kind(out, at, 0x32, ticks, fields[bars.shape[0] :], offsets[2, first], offsets[2, end])
     if account_size:
         at = write_column(out, at, 0x3A, out, account, account_size)
-    at = _marks(out, at, columns.quote_index[events : events + count], book, equity, free_margin, profit, level)
+    at = _marks(out, at, quote_index[events : events + count], book, equity, free_margin, profit, level)
     size = at - body
     begin = body - 1 - varint_size(size)
     out[begin] = 0x12
@@ -215,14 +202,15 @@ def _write(
 
 
 @njit(cache=True, nogil=True)
-def _kind(out: np.ndarray, at: int, tag: int, columns: np.ndarray, fields: np.ndarray, start: int, size: int) -> int:
-    """Write the columns of one kind of event. start, size: in bytes of each column."""
+def _kind(out: np.ndarray, at: int, tag: int, columns: np.ndarray, fields: np.ndarray, first: int, end: int) -> int:
+    """Write rows [first, end) of the columns of one kind of event."""
+    size = 8 * (end - first)
     if not size:
         return at
     out[at] = tag
     at = write_varint(out, at + 1, columns.shape[0] * (1 + varint_size(size) + size))
     for k in range(columns.shape[0]):
-        at = write_column(out, at, fields[k] << 3 | 2, columns[k], start, size)
+        at = write_column(out, at, fields[k] << 3 | 2, columns[k], 8 * first, size)
     return at
 
 
@@ -267,7 +255,7 @@ def _mark_size(book: Record, i: int, column: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _account(out: np.ndarray, at: int, state: _State, updates_sent: int) -> int:
+def _account(out: np.ndarray, at: int, state: Sim, updates_sent: int) -> int:
     """Write the account; return where it ends."""
     account = state.account[0]
     book = state.book
@@ -327,7 +315,7 @@ def _order(out: np.ndarray, at: int, i: int, seq: int, book: Record, spec: Recor
 @njit(cache=True, nogil=True)
 def _target(out: np.ndarray, at: int, i: int, book: Record, spec: Record, cell: np.ndarray) -> int:
     wanted = _wanted(book)
-    granted = min(abs(book.lots), abs(wanted)) if book.lots * wanted > 0 else 0
+    granted = min(abs(book.lots), abs(wanted)) if (book.lots > 0) == (wanted > 0) else 0
     at = write_number(out, at, 0x0D, i)
     at = write_enum(out, at, 0x10, _side(book.stand_side))
     at = write_double(out, at, 0x19, grid_value(abs(wanted), spec.lot_num, spec.lot_den), cell)
