@@ -143,7 +143,7 @@ class Market:
         if start is None:
             start = self._first_start(warmup_events)
         if end is None:
-            end = max(int(available(feed.series)[-1]) for feed in self.feeds)
+            end = max(available_ns(feed.series, -1) for feed in self.feeds)
         if self._is_empty(start, end):
             raise ConfigInvalid([self._window_empty()])
         return start, end
@@ -161,7 +161,7 @@ class Market:
         window = self._config.window
         series = [*self.executing, *(feed.series for feed in self.feeds)]
         start = min(int(one.times_ns[0]) for one in series)
-        end = max(int(available(one)[-1]) for one in series)
+        end = max(available_ns(one, -1) for one in series)
         if window.start_ns is not None:
             start = max(start, window.start_ns - max(one.duration_ns for one in series))
         return start, (end if window.end_ns is None else min(end, window.end_ns)) + 1
@@ -174,8 +174,8 @@ class Market:
         """Return a clause for each execution series that begins or ends more than a long weekend inside the window."""
         clauses = []
         for series in self.executing:
-            times = available(series)
-            if int(times[0]) > start_ns + _LONG_WEEKEND_NS or int(times[-1]) < end_ns - _LONG_WEEKEND_NS:
+            first_ns, last_ns = available_ns(series, 0), available_ns(series, -1)
+            if first_ns > start_ns + _LONG_WEEKEND_NS or last_ns < end_ns - _LONG_WEEKEND_NS:
                 clauses.append(f"{series.symbol} {series.frame} has data from {_span(series)} only")
         return clauses
 
@@ -196,11 +196,11 @@ class Market:
             if need > feed.series.rows:
                 raise warmup_short(feed, told_need(need, self._config.mode), feed.series.rows)
             if need:
-                starts.append(int(available(feed.series)[need - 1]))
+                starts.append(available_ns(feed.series, need - 1))
         if starts:
             return max(starts)
         # Without warm-up the first event is on the tape: available after the start.
-        first = min(self.feeds, key=lambda feed: int(available(feed.series)[0])).series
+        first = min(self.feeds, key=lambda feed: available_ns(feed.series, 0)).series
         return int(first.times_ns[0]) - (1 if first.frame == TICK else 0)
 
     def warmup_tape(self, start_ns: int, events: Sequence[int]) -> Tape:
@@ -297,9 +297,9 @@ class Market:
         return None if spread == "data" else 0.0
 
 
-def available(series: Series) -> Integers:
-    """Return the availability of each row, shape (rows,), nanoseconds."""
-    return series.times_ns + series.duration_ns if series.duration_ns else series.times_ns
+def available_ns(series: Series, row: int) -> int:
+    """Return when a row is available; of a negative one, counted from the end."""
+    return int(series.times_ns[row]) + series.duration_ns
 
 
 def history_events(series: Series, start_ns: int) -> int:
@@ -368,5 +368,5 @@ def _problem(path: str, error: BoxgateError) -> Problem:
 
 
 def _span(series: Series) -> str:
-    first, last = np.array([available(series)[0], available(series)[-1]]).astype("datetime64[ns]").astype(str)
+    first, last = np.array([available_ns(series, 0), available_ns(series, -1)]).astype("datetime64[ns]").astype(str)
     return f"{first}Z to {last}Z"
