@@ -198,10 +198,10 @@ def stays_quiet(sim: Sim) -> bool:
     if rules.maintenance > 0.0 and not rules.isolated and is_below(book, specs, account.cash, rules.maintenance):
         return False
     if rules.margin_call > 0.0:
-        called = is_below(book, specs, account.cash, rules.margin_call)
-        if called and not account.called:
+        below = is_below(book, specs, account.cash, rules.margin_call)
+        if below and account.called == 0:
             return False
-        account.called = called
+        account.called = below
     return True
 
 
