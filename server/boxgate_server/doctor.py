@@ -26,7 +26,7 @@ EXTRAS: Final = {
         "'boxgate-engine[calendars]'",
     ),
     "matplotlib": ("pictures of charts: boxgate report --png", "'boxgate-engine[png]'"),
-    "s3fs": ("datasets in S3 by fsspec, where pyarrow's own S3 does not do", "s3fs"),
+    "s3fs": ("datasets and stores of matrices in S3 by fsspec, where pyarrow's own S3 does not do", "s3fs"),
 }
 """Module -> (what it is for, what to install); each is installed only by whom needs it."""
 TOOL_CHAINS: Final = {
