@@ -1,8 +1,8 @@
 """The strategies in Boxgate: `play_boxgate.py FOLDER vector|bar|ticks`.
 
 A repeat is a whole run: from opening the dataset to the renamed artefacts, in a session of its own with a sidecar that
-served the repeat before. Nothing is taken off. The first run, which starts that process, is not counted. As in a matrix,
-nobody waits until the disk has what was written: the other systems do not either.
+served the repeat before. Nothing is taken off. The first run, which starts that process, is not counted. As in a
+matrix, nobody waits until the disk has what was written: the other systems do not either.
 """
 
 from __future__ import annotations
