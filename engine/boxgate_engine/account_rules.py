@@ -23,6 +23,7 @@ from boxgate_engine.timestamps import format_utc
 _PERPETUAL: Final = re.compile(r"[-_.]?(PERP|SWAP)$", re.ASCII | re.IGNORECASE)
 _DAY_NS: Final = 86_400_000_000_000
 _NONE: Final = (np.zeros(0, np.int64), np.zeros(0, np.float64))
+_NO_NIGHTS: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 def account_rules(
@@ -57,7 +58,7 @@ def account_rules(
             None if one is None else SwapTerms(model=one.model, long=one.long, short=one.short, lot_qty=one.lot_qty)
             for one in swaps
         ],
-        swap_stamps=[swap_stamps(None if one is None else one.triple_day, start_ns, end_ns) for one in swaps],
+        swap_stamps=[_NO_NIGHTS if one is None else swap_stamps(one.triple_day, start_ns, end_ns) for one in swaps],
         volume_limit=config.execution.volume_limit,
         latency=Latency(fixed_ns=latency.fixed_ns, jitter_ns=latency.jitter_ns, seed=seed),
     )

@@ -77,7 +77,7 @@ matrix:
 {instruments}
   params:
     env_len: {{from: 20, to: 60, step: 10}}
-    env_dev: {{from: 1.5, to: 3.0, step: 0.5}}
+    env_dev: {{from: 2.0, to: 3.5, step: 0.5}}
     trend_len: {{from: 30, to: 50, step: 5}}
 runner: {{concurrency: {{max_workers: {workers}}}}}
 determinism: {{master_seed: 1337}}
@@ -96,6 +96,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as temporary:
         folder = given.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "datasets").exists():
             import_series(folder)
         chosen = list(PARAMS) if given.variant == "both" else [given.variant]

@@ -15,7 +15,7 @@ import pytest
 from rates import legs_of
 
 from boxgate_engine.account_rules import account_rules, funding_problems, rate_problems, swap_stamps
-from boxgate_engine.config import RunConfig
+from boxgate_engine.config import CostsConfig, RunConfig
 from boxgate_engine.datasets.funding_quality import missing_rates
 from boxgate_engine.instruments import Instrument
 
@@ -110,6 +110,15 @@ def test_the_nights_of_years_are_those_of_the_calendar_of_new_york() -> None:
     exact = expected[7][0]
     assert swap_stamps(None, exact - 1, exact)[0].tolist() == [exact]
     assert swap_stamps(None, exact, exact + 1)[0].tolist() == []
+
+
+def test_an_instrument_without_swap_has_no_nights() -> None:
+    week = 7 * 24 * HOUR_NS
+    found = instruments_of([("EUR", "USD"), ("GBP", "USD")])
+    swap = {"instruments": {"GBPUSD": {"swap": {"model": "points", "long": -1.0, "short": 0.5}}}}
+    config = config_of(["EURUSD", "GBPUSD"]).model_copy(update={"costs": CostsConfig.model_validate(swap)})
+    rules = account_rules(config, Stored(), found, start_ns=0, end_ns=week)  # type: ignore[arg-type]
+    assert [len(times) for times, _ in rules.swap_stamps] == [0, 5]
 
 
 def test_rates_that_are_missing_are_found_between_before_and_behind() -> None:
