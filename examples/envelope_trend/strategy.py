@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from boxgate_sdk.columns import Columns, SeriesBars
 
 DAY_NS = 86_400_000_000_000
+WHOLE_INT = 2**160
+WHOLE = float(WHOLE_INT)
 
 
 class State:
@@ -98,8 +100,7 @@ class EnvelopeTrend(Strategy):
 
         wanted = 1 if close > mean and close > trend else -1 if close < mean and close < trend else 0
         if wanted and wanted != state.side:  # else it does not matter where the edge of the envelope is
-            edge = mean + wanted * (self.env_dev * state.envelope.deviation())
-            wanted = wanted if (close - edge) * wanted > 0.0 else 0
+            wanted = wanted if state.envelope.is_beyond(close, wanted, self.env_dev) else 0
         side = state.turn(wanted, close - mean)
         if side is None or (side and self.halted):
             return None
@@ -188,25 +189,45 @@ class EnvelopeTrend(Strategy):
 
 
 class Deviation:
-    """Mean and standard deviation (divisor n) of the last n values by exact sums, NaN until there are n."""
+    """Mean and standard deviation (divisor n) of the last n values by exact sums, NaN until there are n.
+
+    The sums are kept as whole numbers of 2^-160, in which every price is exact: what comes is added, what goes is
+    taken away, and nothing is rounded but the mean.
+    """
 
     def __init__(self, n: int) -> None:
         self.n = n
-        self.values: deque[float] = deque(maxlen=n)
+        self.values: deque[int] = deque(maxlen=n)
+        self.sum = self.squares = 0
         self.mean = nan
 
     def push(self, value: float) -> float:
         """Take the next value and return the mean."""
-        values = self.values
-        values.append(value)
+        values, whole = self.values, int(value * WHOLE)
         if len(values) == self.n:
-            self.mean = fsum(values) / self.n
+            oldest = values[0]
+            self.sum -= oldest
+            self.squares -= oldest * oldest
+        values.append(whole)
+        self.sum += whole
+        self.squares += whole * whole
+        if len(values) == self.n:
+            self.mean = self.sum / WHOLE_INT / self.n
         return self.mean
 
     def deviation(self) -> float:
-        """Return the deviation, which takes longer than the mean: ask only where it matters."""
-        mean = self.mean
-        return sqrt(fsum([(value - mean) * (value - mean) for value in self.values]) / self.n)
+        """Return the deviation, rounded as over columns. It takes n steps: ask only where it matters."""
+        mean, values = self.mean, [whole / WHOLE_INT for whole in self.values]
+        return sqrt(fsum([(value - mean) * (value - mean) for value in values]) / self.n)
+
+    def is_beyond(self, value: float, side: int, width: float) -> bool:
+        """Return whether a value lies more than `width` deviations above (side 1) or below (-1) the mean."""
+        quick = width * sqrt((self.n * self.squares - self.sum * self.sum) / (self.n * WHOLE_INT) ** 2)
+        distance = (value - self.mean) * side
+        if abs(distance - quick) > 1e-9 * quick + 1e-12 * value:  # else rounding decides, and must be that of columns
+            return distance > quick
+        edge = self.mean + side * (width * self.deviation())
+        return (value - edge) * side > 0.0
 
 
 class ColumnDeviation:

@@ -76,7 +76,7 @@ matrix:
   instruments:
 {instruments}
   params:
-    env_len: {{from: 20, to: 60, step: 10}}
+    env_len: {{from: 40, to: 120, step: 20}}
     env_dev: {{from: 2.0, to: 3.5, step: 0.5}}
     trend_len: {{from: 30, to: 50, step: 5}}
 runner: {{concurrency: {{max_workers: {workers}}}}}
