@@ -163,7 +163,7 @@ def test_a_process_is_not_trusted_after_a_fault(pool: SidecarPool, folder: Path,
         converse(sidecar).stop()
         assert sidecar.pid is not None
         os.kill(sidecar.pid, signal.SIGKILL)
-        assert until_gone(sidecar) == []
+        assert until_empty(lambda: [] if sidecar.exit else [sidecar.pid]) == []
     else:
         sidecar.stop()
     with lease(pool, folder) as after:
