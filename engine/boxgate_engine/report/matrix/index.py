@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 from boxgate_engine.errors import UserMistake
 from boxgate_engine.report.matrix.facts import Objective
@@ -17,6 +23,8 @@ LISTED_MAX: Final = 30_000
 """Runs of one page; of a larger matrix it holds a part."""
 _BEST_SETS: Final = 100
 """Parameter sets that are in the page of any matrix, because they are the best."""
+_BATCH_ROWS: Final = 10_000
+"""Rows of the index that are looked at together."""
 _NEEDED: Final = (
     "run_id", "status", "error_code", "attempts", "instrument", "frame", "window_start_ns", "window_end_ns", "fold",
     "segment", "params", "cost_set", "result_digest",
@@ -78,11 +86,14 @@ def read_index(folder: Path, objective: Objective) -> MatrixIndex:
         missing = [name for name in _NEEDED if name not in names]
         if missing:
             raise ValueError(f"columns are missing: {', '.join(missing)}")
-        states = dict(lazy.group_by("status").len().collect().iter_rows())
-        digests = lazy.filter(pl.col("status") == "complete").select("run_id", "result_digest").sort("run_id").collect()
-        wanted = _listed(lazy, sum(states.values()), objective)
-        listed = lazy if wanted is None else lazy.filter(pl.col("params").is_in(wanted))
-        runs = listed.drop(_UNUSED, strict=False).sort("run_id").collect()
+        parts = sorted(folder.glob("part-*.parquet"))
+        states, digest = _counted(parts)
+        listed = lazy
+        if sum(states.values()) > LISTED_MAX:
+            column = metric_column(objective.metric)
+            wanted = _listed(parts, column if column in names else None, objective.is_better_large)
+            listed = lazy.filter(pl.col("params").is_in(wanted))
+        runs = listed.drop(_UNUSED, strict=False).sort("run_id").collect(engine="streaming")
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise UserMistake(
             f"the index cannot be read: {str(error).splitlines()[0]}",
@@ -98,7 +109,7 @@ def read_index(folder: Path, objective: Objective) -> MatrixIndex:
         complete=states.get("complete", 0),
         failed=states.get("failed", 0),
         pending=states.get("pending", 0),
-        digest=_digest(digests),
+        digest=digest,
     )
 
 
@@ -113,27 +124,53 @@ def metric_column(path: str) -> str:
     return f"m_{path.replace('.', '_', 1)}"
 
 
-def _digest(complete: pl.DataFrame) -> str:
+def _counted(parts: Sequence[Path]) -> tuple[Counter[str], str]:
+    """Return how many runs have which status, and the digest of the matrix."""
+    states: Counter[str] = Counter()
     state = hashlib.sha256()
-    for run_id, digest in complete.iter_rows():
-        state.update(f"{run_id} {digest}\n".encode())
-    return f"sha256:{state.hexdigest()}"
+    before = ""
+    for rows in _batches(parts, ["run_id", "status", "result_digest"]):
+        states.update(rows["status"])
+        for run_id, status, digest in zip(rows["run_id"], rows["status"], rows["result_digest"], strict=True):
+            if run_id <= before:
+                raise ValueError(f"the rows are not in the order of run_id at {run_id}")
+            before = run_id
+            if status == "complete":
+                state.update(f"{run_id} {digest}\n".encode())
+    return states, f"sha256:{state.hexdigest()}"
 
 
-def _listed(lazy: pl.LazyFrame, total: int, objective: Objective) -> list[str] | None:
-    """Return the parameter sets whose runs the page holds, None for all."""
-    import polars as pl
+def _listed(parts: Sequence[Path], column: str | None, is_better_large: bool) -> list[str]:
+    """Return the parameter sets whose runs the page holds. column: of the objective, None where the index has none.
 
-    if total <= LISTED_MAX:
-        return None
-    by_hash = lazy.select(pl.col("params").unique()).collect()["params"].to_list()
-    by_hash.sort(key=lambda text: hashlib.sha256(text.encode()).digest())
-    column = metric_column(objective.metric)
-    best: list[str] = []
-    if column in lazy.collect_schema().names():
-        of_sets = lazy.group_by("params").agg(
-            pl.col(column).max() if objective.is_better_large else pl.col(column).min()
-        )
-        ranked = of_sets.drop_nulls().sort([column, "params"], descending=[objective.is_better_large, False])
-        best = ranked.head(_BEST_SETS).select("params").collect()["params"].to_list()
-    return list(dict.fromkeys([*best, *by_hash]))[: max(1, len(by_hash) * LISTED_MAX // total)]
+    Holds a few texts and one number for each run, however many sets there are.
+    """
+    best: dict[str, float] = {}
+    smallest: dict[bytes, str] = {}
+    marks: list[npt.NDArray[np.uint64]] = []
+    total = 0
+    for rows in _batches(parts, ["params", *([column] if column else [])]):
+        total += len(rows["params"])
+        digests = {hashlib.sha256(text.encode()).digest(): text for text in dict.fromkeys(rows["params"])}
+        marks.append(np.array([int.from_bytes(digest[:8]) for digest in digests], np.uint64))
+        smallest |= digests
+        if len(smallest) > 2 * LISTED_MAX:
+            smallest = {digest: smallest[digest] for digest in heapq.nsmallest(LISTED_MAX, smallest)}
+        for text, value in zip(rows["params"], rows[column] if column else (), strict=bool(column)):
+            if value is not None:
+                worth = value if is_better_large else -value
+                best[text] = max(worth, best.get(text, worth))
+        best = dict(heapq.nsmallest(_BEST_SETS, best.items(), key=lambda entry: (-entry[1], entry[0])))
+    sets = len(np.unique(np.concatenate(marks)))
+    by_hash = [smallest[digest] for digest in sorted(smallest)]
+    return list(dict.fromkeys([*best, *by_hash]))[: max(1, sets * LISTED_MAX // total)]
+
+
+def _batches(parts: Sequence[Path], columns: list[str]) -> Iterator[dict[str, list[Any]]]:
+    """Yield some columns of the index, some rows at a time."""
+    import pyarrow.parquet as pq
+
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+                yield batch.to_pydict()
