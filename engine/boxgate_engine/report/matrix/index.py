@@ -19,7 +19,7 @@ from boxgate_engine.report.matrix.facts import Objective
 if TYPE_CHECKING:
     import polars as pl
 
-LISTED_MAX: Final = 30_000
+LISTED_MAX: Final = 20_000
 """Runs of one page; of a larger matrix it holds a part."""
 _BEST_SETS: Final = 100
 """Parameter sets that are in the page of any matrix, because they are the best."""
