@@ -74,7 +74,9 @@ def _progress_line(progress: Progress) -> str:
     if progress.computed and progress.seconds > 0:
         speed = progress.computed / progress.seconds
         shown = f"{speed:.1f}/s" if speed < 100 else rate(speed)
-        text += f", {shown}, {duration((progress.planned - progress.done) / speed)} left"
+        text += f", {shown}"
+        if progress.done < progress.planned:
+            text += f", {duration((progress.planned - progress.done) / speed)} left"
     return text
 
 

@@ -142,7 +142,7 @@ function drawParallel() {
     pen.font = `11px ${family}`;
     const thinned = axis.labels.length > 12 ? axis.labels.filter((_, at) => at % Math.ceil(axis.labels.length / 12) === 0) : axis.labels;
     for (const [at, text] of thinned) {
-      const shownText = text.length > LABEL_MAX ? `${text.slice(0, LABEL_MAX - 1)}…` : text;
+      const shownText = cut(text);
       const left = i === parallel.axes.length - 1 ? axis.x - 5 - pen.measureText(shownText).width : axis.x + 5;
       pen.fillStyle = rgb("card", 0.8);
       pen.fillRect(left - 2, height(at) - 7, pen.measureText(shownText).width + 4, 14);
@@ -155,6 +155,12 @@ function drawParallel() {
     ? `${number(kept.length, 0)} of ${counted(rows.length, "run")}; best of them ${shown(metric, metric.values[best])} with ${setText(best)}.`
     : "No run is left by these choices.";
   canvas.dataset.kept = kept.length;
+}
+
+// Texts that are alike, such as windows, often begin alike and end differently: both ends stay.
+function cut(text) {
+  const kept = LABEL_MAX - 1;
+  return text.length > LABEL_MAX ? `${text.slice(0, Math.ceil(kept / 2))}…${text.slice(-Math.floor(kept / 2))}` : text;
 }
 
 // A title in at most two lines.
