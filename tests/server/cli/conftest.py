@@ -35,6 +35,23 @@ mode: debug
 determinism: {master_seed: 7}
 limits: {handshake_s: 30, reply_base_s: 20, stop_grace_s: 1}
 """
+MATRIX = """\
+strategy: {command: [python, strategies/trader.py]}
+dataset: small
+frames: [M1]
+account: {currency: USD, cash: 100000, leverage: 30}
+costs: {fees_bps: 0.2, slippage_bps: 0.1, spread: {ticks: 2}}
+execution: {window_events: 64}
+determinism: {master_seed: 7}
+limits: {handshake_s: 30, reply_base_s: 20, stop_grace_s: 1}
+matrix:
+  instruments: [EURUSD]
+  windows:
+    - {start: 2024-01-03T08:00:00, end: 2024-01-03T10:00:00}
+    - {start: 2024-01-03T10:00:00, end: 2024-01-03T12:00:00}
+  params: {every: [10, 20], qty: {from: 1000, to: 2000, step: 500}}
+"""
+"""Twelve runs."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,14 @@ def workspace(tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "run.yaml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def matrix(workspace: Path) -> Path:
+    """The file of a matrix of twelve runs in the workspace."""
+    path = workspace / "matrix.yaml"
+    path.write_text(MATRIX)
+    return path
 
 
 @pytest.fixture

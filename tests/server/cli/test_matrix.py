@@ -25,31 +25,7 @@ from boxgate_server.matrix.planning.planner import make_plan
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-CONFIG = """\
-strategy: {command: [python, strategies/trader.py]}
-dataset: small
-frames: [M1]
-account: {currency: USD, cash: 100000, leverage: 30}
-costs: {fees_bps: 0.2, slippage_bps: 0.1, spread: {ticks: 2}}
-execution: {window_events: 64}
-determinism: {master_seed: 7}
-limits: {handshake_s: 30, reply_base_s: 20, stop_grace_s: 1}
-matrix:
-  instruments: [EURUSD]
-  windows:
-    - {start: 2024-01-03T08:00:00, end: 2024-01-03T10:00:00}
-    - {start: 2024-01-03T10:00:00, end: 2024-01-03T12:00:00}
-  params: {every: [10, 20], qty: {from: 1000, to: 2000, step: 500}}
-"""
 RUNS = 12
-
-
-@pytest.fixture
-def matrix(workspace: Path) -> Path:
-    """The file of a matrix of twelve runs in the workspace."""
-    path = workspace / "matrix.yaml"
-    path.write_text(CONFIG)
-    return path
 
 
 def _index(fields: dict[str, Any]) -> pl.DataFrame:
@@ -220,7 +196,8 @@ def test_c06_instruments_without_data_and_windows_without_events_are_told_at_onc
     matrix: Path, boxgate: Callable[..., Any]
 ) -> None:
     matrix.write_text(
-        CONFIG.replace("[EURUSD]", "[EURUSD, EURUDS]")
+        matrix.read_text()
+        .replace("[EURUSD]", "[EURUSD, EURUDS]")
         .replace("start: 2024-01-03T08", "start: 2023-01-03T08")
         .replace("end: 2024-01-03T10", "end: 2023-01-03T10")
         .replace("every: [10, 20]", "evry: [10, 20]")
@@ -305,7 +282,7 @@ def test_a_single_run_imports_nothing_of_the_matrix() -> None:
 def _alone(matrix: Path) -> Path:
     """Write the run config beside a matrix: the same keys with one instrument."""
     path = matrix.with_name("alone.yaml")
-    text, _, _ = CONFIG.partition("matrix:\n")
+    text, _, _ = matrix.read_text().partition("matrix:\n")
     window = json.dumps({"start": "2024-01-03", "end": "last"})
     path.write_text(f"{text}instruments: [EURUSD]\nwindow: {window}\nreport: {{html: false}}\n")
     return path

@@ -27,35 +27,11 @@ from boxgate_server.matrix.planning.planner import make_plan
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-CONFIG = """\
-strategy: {command: [python, strategies/trader.py]}
-dataset: small
-frames: [M1]
-account: {currency: USD, cash: 100000, leverage: 30}
-costs: {fees_bps: 0.2, slippage_bps: 0.1, spread: {ticks: 2}}
-execution: {window_events: 64}
-determinism: {master_seed: 7}
-limits: {handshake_s: 30, reply_base_s: 20, stop_grace_s: 1}
-matrix:
-  instruments: [EURUSD]
-  windows:
-    - {start: 2024-01-03T08:00:00, end: 2024-01-03T10:00:00}
-    - {start: 2024-01-03T10:00:00, end: 2024-01-03T12:00:00}
-  params: {every: [10, 20], qty: {from: 1000, to: 2000, step: 500}}
-"""
 RUNS = 12
 FAULT_AT = 5
 """Runs that are done when something breaks."""
 
 Drive = Callable[..., Driven]
-
-
-@pytest.fixture
-def matrix(workspace: Path) -> Path:
-    """The file of a matrix of twelve runs in the workspace."""
-    path = workspace / "matrix.yaml"
-    path.write_text(CONFIG)
-    return path
 
 
 @pytest.fixture
