@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -95,6 +96,7 @@ class Delivery:
     round_trips: int = 0
     warmup_signals: int = 0
     meta: list[dict[str, Any] | None] = field(default_factory=list)
+    _unanswered: deque[Callable[[], None]] = field(default_factory=deque)
     _updates_sent: int = 0
     _writer: FeedbackWindows = field(default_factory=FeedbackWindows)
 
@@ -103,19 +105,26 @@ class Delivery:
         self._answers = FeedbackAnswers(self.simulation.specs)
 
     def warm_up(self, tape: Tape) -> None:
-        """Deliver the events before the tape; what the sidecar signals is counted and goes no further."""
-        self.stream.drive(self._warm_up_steps(tape))
+        """Deliver the events before the tape; what the sidecar signals is counted and goes no further.
+
+        Where several windows may be in flight, the last of them are answered while the tape begins.
+        """
+        if self.feedback or self.lockstep:
+            self.stream.drive(self._warm_up_steps(tape))
+            return
+        for chunk in self._chunks(tape):
+            self._send(_warm_up_message(chunk), partial(self._receive_warm_up, chunk))
 
     def _warm_up_steps(self, tape: Tape) -> Iterator[bytes]:
-        start = 0
-        while start < tape.merged_events:
-            chunk = tape.chunk(start, self._events_max())
-            yield window_message(chunk, 0, chunk.moments, warmup=True)
-            count = int(chunk.event_offset[-1])
-            answer = self._receive(chunk.first_seq, count, warmup=True)
-            self._expect_all(answer, chunk.first_seq, count)
-            self.warmup_signals += len(answer.signals) + len(answer.intents)
-            start += len(chunk.quotes.events)
+        for chunk in self._chunks(tape):
+            yield _warm_up_message(chunk)
+            self._receive_warm_up(chunk)
+
+    def _receive_warm_up(self, chunk: Chunk) -> None:
+        count = int(chunk.event_offset[-1])
+        answer = self._receive(chunk.first_seq, count, warmup=True)
+        self._expect_all(answer, chunk.first_seq, count)
+        self.warmup_signals += len(answer.signals) + len(answer.intents)
 
     def run(self, tape: Tape) -> None:
         """Deliver the tape and settle every moment of it."""
@@ -157,32 +166,34 @@ class Delivery:
         self.progress(chunk.first_seq + int(chunk.event_offset[end]))
 
     def _run_plain(self, tape: Tape) -> None:
-        pending: deque[tuple[Chunk, int, int]] = deque()
         with settler(self.simulation, beside=tape.merged_events > self._events_max()) as settle:
-            for chunk, first, end in self._windows(tape):
-                self.stream.send(window_message(chunk, first, end))
-                pending.append((chunk, first, end))
-                if len(pending) == WINDOWS_IN_FLIGHT_MAX:
-                    self._settle_plain(*pending.popleft(), settle)
-            while pending:
-                self._settle_plain(*pending.popleft(), settle)
+            for chunk in self._chunks(tape):
+                self._send(window_message(chunk, 0, chunk.moments), partial(self._settle_plain, chunk, settle))
+            while self._unanswered:
+                self._unanswered.popleft()()
 
-    def _windows(self, tape: Tape) -> Any:
-        """Yield (chunk, first moment, end moment) of each window of a plain session."""
+    def _chunks(self, tape: Tape) -> Iterator[Chunk]:
+        """Yield the chunks of a tape of which each is a window."""
         start = 0
         while start < tape.merged_events:
             chunk = tape.chunk(start, self._events_max())
-            yield chunk, 0, chunk.moments
+            yield chunk
             start += len(chunk.quotes.events)
 
-    def _settle_plain(self, chunk: Chunk, first: int, end: int, settle: Settle) -> None:
-        offset = int(chunk.event_offset[first])
-        count = int(chunk.event_offset[end]) - offset
-        seq = chunk.first_seq + offset
+    def _send(self, payload: bytes, receive: Callable[[], None]) -> None:
+        """Send a window and take the oldest answer where as many are awaited as may be. receive: takes its answer."""
+        self.stream.send(payload)
+        self._unanswered.append(receive)
+        if len(self._unanswered) == WINDOWS_IN_FLIGHT_MAX:
+            self._unanswered.popleft()()
+
+    def _settle_plain(self, chunk: Chunk, settle: Settle) -> None:
+        count = int(chunk.event_offset[-1])
+        seq = chunk.first_seq
         answer = self._receive(seq, count)
         self._expect_all(answer, seq, count)
-        incoming = self._take(answer, chunk, first, end)
-        settle(chunk.quotes, incoming, first, end)
+        incoming = self._take(answer, chunk, 0, chunk.moments)
+        settle(chunk.quotes, incoming, 0, chunk.moments)
         self.progress(seq + count)
 
     def _feedback_steps(self, tape: Tape) -> Iterator[bytes]:
@@ -466,6 +477,10 @@ def _last_within(offsets: np.ndarray, reach: int, guess: int) -> int:
     if guess + 1 < len(offsets) and offsets[guess] == reach < offsets[guess + 1]:
         return guess
     return int(np.searchsorted(offsets, reach, side="right")) - 1
+
+
+def _warm_up_message(chunk: Chunk) -> bytes:
+    return window_message(chunk, 0, chunk.moments, warmup=True)
 
 
 def _more_with_latency() -> ConfigInvalid:

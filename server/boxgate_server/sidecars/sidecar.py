@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from boxgate_server.sidecars.process import Exit, SidecarProcess
 _POLL_S = 0.001
 _GONE_TIMEOUT_S = 5.0
 _SIGTERM, _SIGKILL = 15, 9
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Sidecar:
@@ -115,10 +117,9 @@ class Sidecar:
 
     def memory_bytes(self) -> int:
         """Return the anonymous memory of the process that was started; 0 if it is over or not ours."""
-        with contextlib.suppress(OSError):
-            for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
-                if line.startswith("RssAnon:"):
-                    return int(line.split()[1]) * 1024
+        with contextlib.suppress(OSError, ValueError):
+            _, resident, of_files = Path(f"/proc/{self.pid}/statm").read_bytes().split()[:3]
+            return (int(resident) - int(of_files)) * _PAGE_BYTES
         return 0
 
     def settle_output(self) -> None:

@@ -34,7 +34,6 @@ SOCKET_PATH_BYTES_MAX = 107
 _FOLDER_BYTES_MAX = SOCKET_PATH_BYTES_MAX - len("/bg-01234567/99999999/s")
 _START_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
-_DRAIN_TIMEOUT_S = 2.0
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -104,11 +103,10 @@ class Spawner:
             self._post(lambda: self._send_order(message))
 
     def drain(self, identity: int) -> None:
-        """Return when all is read that the process wrote before the call."""
-        done = threading.Event()
-        if not self._closing:
-            self._post(lambda: self._drain_pipes(identity, done))
-            done.wait(_DRAIN_TIMEOUT_S)
+        """Return when all is read that the process wrote before the call. Reads it in the thread that calls."""
+        running = self._running.get(identity)
+        if running is not None:
+            running.read_waiting()
 
     def close(self) -> None:
         """Kill what still runs, end guard and thread. Idempotent."""
@@ -259,29 +257,18 @@ class Spawner:
         starting.future.set_result(process)
         return running
 
-    def _drain_pipes(self, identity: int, done: threading.Event) -> None:
-        if identity in self._running:
-            running = self._running[identity]
-            for output in list(running.outputs):
-                self._drain(running, output)  # a chunk is as much as a pipe holds
-        done.set()
-
     def _drain(self, running: _Running, output: int, *, to_the_end: bool = False) -> None:
         # One chunk for each turn of the loop, so that a flood of one sidecar does not starve the others.
-        while output in running.outputs:  # else it was drained to the end earlier in this turn
-            try:
-                data = os.read(output, _CHUNK_BYTES)
-            except BlockingIOError:
-                data = None
-            if data:
-                running.outputs[output].append(data)
-            if not data and (data == b"" or to_the_end):
-                self._selector.unregister(output)
-                del running.outputs[output]
-                os.close(output)
-                return
-            if not to_the_end:
-                return
+        with running.reading:
+            while output in running.outputs:  # else it was drained to the end earlier in this turn
+                data = running.read(output)
+                if not data and (data == b"" or to_the_end):
+                    self._selector.unregister(output)
+                    del running.outputs[output]
+                    os.close(output)
+                    return
+                if not to_the_end:
+                    return
 
     def _lose_guard(self) -> None:
         assert self._guard_pidfd is not None
@@ -320,16 +307,32 @@ class _Starting:
 
 
 class _Running:
-    """A process and the outputs that are still open."""
+    """A process and the outputs that are still open. reading: held by who reads or closes one of them."""
 
     def __init__(self, process: SidecarProcess, outputs: dict[int, Tail]) -> None:
         self.process = process
         self.outputs = outputs
+        self.reading = threading.Lock()
+
+    def read(self, output: int) -> bytes | None:
+        """Keep a chunk, as much as a pipe holds, and return it: None for nothing now, empty for nothing ever again."""
+        try:
+            data = os.read(output, _CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        self.outputs[output].append(data)
+        return data
+
+    def read_waiting(self) -> None:
+        with self.reading:
+            for output in self.outputs:
+                self.read(output)
 
     def close(self) -> None:
-        for output in self.outputs:
-            os.close(output)
-        self.outputs = {}
+        with self.reading:
+            for output in self.outputs:
+                os.close(output)
+            self.outputs = {}
 
 
 def _short_folder(wanted: Path | None) -> Path:
