@@ -14,10 +14,10 @@ from boxgate_engine.digest import DigestBeside
 from boxgate_engine.kernel import records
 from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
-from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Floats, Records
+from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Floats, Integers, Records
 from boxgate_engine.ledger import build_ledger
 from boxgate_engine.order_table import REJECT_REASONS, order_counts, orders_table
-from boxgate_engine.simulation import Simulation
+from boxgate_engine.simulation import Simulation, raw
 from boxgate_engine.tables import Tables, build_table, coded, named, nullable
 
 __all__ = ["REJECT_REASONS", "Results", "finish"]
@@ -131,7 +131,7 @@ def _assert_ledger(simulation: Simulation) -> None:
 def _signals(rows: Records, names: list[str], specs: Records, meta: list[str | None] | None) -> pa.Table:
     # The kernel takes a moment's signals by instrument; readers find them by event.
     order = np.lexsort((rows["instrument"], rows["seq"]))
-    row = _columns(rows[order])
+    row = _columns(_in_order(rows, order))
     instrument, side = row["instrument"], row["side"]
     columns: dict[str, Any] = {
         "seq": row["seq"],
@@ -173,7 +173,7 @@ def _fills(rows: Records, names: list[str], signals: Records) -> pa.Table:
 
 
 def _trades(rows: Records, names: list[str]) -> pa.Table:
-    row = _columns(rows[np.lexsort((rows["exit_seq"], rows["exit_time_ns"]))])
+    row = _columns(_in_order(rows, np.lexsort((rows["exit_seq"], rows["exit_time_ns"]))))
     same = ("qty", "entry_seq", "entry_time_ns", "entry_price", "exit_seq", "exit_time_ns", "exit_price")
     rest = ("gross_pnl", "fees", "funding", "swap", "slippage_cost", "mae", "mfe", "bars_held")
     return build_table(
@@ -203,6 +203,11 @@ def _equity(curve: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
         np.clip(fall, 0.0, 1.0, out=fall)
     columns = {"time" if name == "time_ns" else name: column for name, column in curve.items()}
     return build_table("equity", {**columns, "drawdown": drawdown})
+
+
+def _in_order(rows: Records, order: Integers) -> Records:
+    ordered: Records = raw(rows)[order].view(rows.dtype)
+    return ordered
 
 
 def _columns(rows: Records) -> dict[str, npt.NDArray[Any]]:

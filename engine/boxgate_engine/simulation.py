@@ -247,8 +247,8 @@ class Simulation:
             return reach
         # Planning stops at the first change, so one moment's room is enough for the outputs of the copy; of the
         # signal table only what works or waits can change, so those rows are kept instead of the whole table.
-        table = _raw(self._sim.intents if self.orders else self._sim.signals)
-        orders = _raw(self._sim.orders)
+        table = raw(self._sim.intents if self.orders else self._sim.signals)
+        orders = raw(self._sim.orders)
         rows = self._rows_at_work()
         order_rows = self._open_order_rows() if self.orders else []
         kept = table[rows] if rows else None
@@ -267,8 +267,8 @@ class Simulation:
         updates: room for those that are no fills. The copy is written over by the next call.
         """
         copy, state = self._room_to_plan(updates)
-        _raw(copy.book)[:] = _raw(self._sim.book)
-        _raw(copy.account)[:] = _raw(self._sim.account)
+        raw(copy.book)[:] = raw(self._sim.book)
+        raw(copy.account)[:] = raw(self._sim.account)
         record = copy.account[0]
         record["fills"] = record["trades"] = record["updates"] = 0
         return state
@@ -379,7 +379,10 @@ class Simulation:
             if used + more > length:
                 # Memory that is never written is never resident, so generous room costs nothing.
                 larger = np.empty((*array.shape[:-1], max(2 * length, used + more)), array.dtype)
-                larger[..., :used] = array[..., :used]
+                if array.dtype.names is None:
+                    larger[..., :used] = array[..., :used]
+                else:
+                    raw(larger)[:used] = raw(array)[:used]
                 grown[name] = larger
         if grown:
             self._sim = self._sim._replace(**grown)
@@ -394,7 +397,7 @@ _MOMENTS_WITH_PLACES: Final = 64
 """Moments that are settled at a time where positions have names."""
 
 
-def _raw(records: Records) -> Records:
+def raw(records: Records) -> Records:
     """Return a view of the records without their fields: NumPy copies these one by one, and bytes at once."""
     return records.view(f"V{records.itemsize}")
 

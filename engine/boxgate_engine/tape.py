@@ -108,11 +108,15 @@ class Chunk:
     @cached_property
     def moment(self) -> Integers:
         """Moment of each quote, shape (quotes,)."""
+        if self.moments == len(self.quotes.events):  # one each
+            return self.quotes.moment_start[:-1]
         return np.repeat(np.arange(self.moments), np.diff(self.quotes.moment_start))
 
     @cached_property
     def moment_of_event(self) -> Integers:
         """Moment of each delivered event, shape (n,)."""
+        if len(self.quote_index) == len(self.quotes.events):  # all are
+            return self.moment
         of_event: Integers = self.moment[self.quote_index]
         return of_event
 
