@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -57,10 +58,11 @@ class Course:
         store: Path,
         recorder: Recorder | None,
         durable: bool,
+        executor: Executor,
     ) -> None:
         """Prepare a run. folder: where relative paths start. store: where it is published. recorder: of the session.
 
-        durable: wait until what is published is on the disk.
+        durable: wait until what is published is on the disk. executor: has a thread for what goes on beside the run.
         """
         self.recorder = recorder
         self.config = config
@@ -72,6 +74,7 @@ class Course:
         self.watcher = watcher
         self.store = store
         self.durable = durable
+        self.executor = executor
         self.debug = config.mode == "debug"
         self.log = RunLog(clock_ns=time.time_ns, mode=config.mode, echo=watcher.log)
         self.session_id: str | None = None
@@ -269,9 +272,7 @@ class Course:
             delivery.warm_up(market.warmup_tape(self.start_ns, counts))
             delivery.run(tape)
         self.clock.seconds["sidecar_wait"] = stream.wait_s
-        stream.close()
-        self.session_id = None
-        self._ending = Ending(self.sidecar, session_id, log=self.log, debug=self.debug)
+        self._ending = Ending(self.sidecar, stream, session_id, executor=self.executor, log=self.log, debug=self.debug)
         with self.clock.measure("results"):
             if config.execution.close_at_end and tape.events:
                 simulation.close_all(tape.events - 1)
@@ -309,8 +310,8 @@ class Course:
 
     def _abort(self) -> None:
         """End the session of a sidecar that lives on, so that it is free for the next run; others are killed."""
-        if self._ending is not None:
-            self._ending.wait()
+        if self._ending is not None and self._ending.is_orderly():
+            return
         if self.attachment is not None and self.session_id is not None:
             self.sidecar.connection.abort_streams()
             self.sidecar.connection.on_stop(pb.OnStopRequest(session_id=self.session_id, reason=pb.STOP_REASON_ABORTED))
@@ -376,6 +377,7 @@ class Course:
             store=self.store,
             recorder=None,
             durable=self.durable,
+            executor=self.executor,
         )
         variant.start_ns, variant.end_ns, variant.warmups = self.start_ns, self.end_ns, self.warmups
         variant.seed, variant.run_id, variant.digest = self.seed, self.run_id, self.digest

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import Executor, Future
 
 from boxgate_engine.artefacts import RunLog
 from boxgate_proto.strategy.v1 import strategy_pb2 as pb
 from boxgate_server.sessions._wire import plain_struct
-from boxgate_server.sidecars import Lease, Sidecar
+from boxgate_server.sidecars import EventStream, Lease, Sidecar
 
 
 class Ending:
-    """A sidecar on its way out; the results stand whatever it does now. debug: what it tells goes to the log."""
+    """A sidecar on its way out; the results stand whatever it does now, unless it answers more than it was asked.
 
-    def __init__(self, sidecar: Sidecar | Lease, session_id: str, *, log: RunLog, debug: bool) -> None:
-        """End the session on a thread, for results and metrics do not wait for it."""
+    debug: what it tells goes to the log.
+    """
+
+    def __init__(
+        self,
+        sidecar: Sidecar | Lease,
+        stream: EventStream,
+        session_id: str,
+        *,
+        executor: Executor,
+        log: RunLog,
+        debug: bool,
+    ) -> None:
+        """End stream and session on a thread of the executor, for results and metrics do not wait for it."""
         self.sidecar = sidecar
         self.log = log
         self.debug = debug
+        self._stream = stream
         self._session_id = session_id
         self._answer: pb.OnStopResponse | None = None
-        self._stopping = threading.Thread(target=self._stop, name="boxgate-stop")
-        self._stopping.start()
+        self._stopping: Future[None] = executor.submit(self._stop)
 
     def wait(self) -> None:
-        """Wait for the end of the session: the process is gone, or is given back where it was leased."""
-        self._stopping.join()
+        """Wait for the end of the session: the process is gone, or is given back where it was leased.
+
+        Raises Unsolicited if there was one answer too many.
+        """
+        self._stopping.result()
+
+    def is_orderly(self) -> bool:
+        """Wait for the end of the session; return whether it came to it as `wait` expects."""
+        return self._stopping.exception() is None
 
     def note(self) -> None:
         """Wait for the end of the sidecar and note what it left."""
@@ -44,6 +63,7 @@ class Ending:
                 self.log.write(name, line, level="debug", source="sidecar")
 
     def _stop(self) -> None:
+        self._stream.close()
         request = pb.OnStopRequest(session_id=self._session_id, reason=pb.STOP_REASON_COMPLETED)
         self._answer = self.sidecar.connection.on_stop(request)
         self.sidecar.stop()

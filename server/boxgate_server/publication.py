@@ -121,8 +121,9 @@ class Publication:
 
     def _note_rejections(self, tables: Tables) -> None:
         signals = tables.signals
-        for row in signals.filter(signals["reject_reason"].is_valid()).to_pylist():
-            self._note_rejection(f"{row['instrument']} {row['side']}", row["reject_reason"], row["seq"])
+        if _has_rejected(signals):
+            for row in signals.filter(signals["reject_reason"].is_valid()).to_pylist():
+                self._note_rejection(f"{row['instrument']} {row['side']}", row["reject_reason"], row["seq"])
         if tables.orders is not None:
             for row in _rejected(tables.orders).to_pylist():
                 name = f"order {row['number']}, {row['instrument']} {row['side']} {row['type']}"
@@ -183,11 +184,19 @@ def reused(stored: StoredRun, config: RunConfig, *, seed: int, clock: Stopwatch)
 
 def _rejections(tables: Tables) -> dict[str, int]:
     """Return how many signals or orders were rejected for each reason, the most frequent first."""
-    reasons = tables.signals["reject_reason"].drop_null()
     if tables.orders is not None:
         reasons = _rejected(tables.orders)["reason"]
+    elif _has_rejected(tables.signals):
+        reasons = tables.signals["reject_reason"].drop_null()
+    else:
+        return {}
     ordered = sorted(reasons.value_counts().to_pylist(), key=lambda entry: (-entry["counts"], entry["values"]))
     return {entry["values"]: entry["counts"] for entry in ordered}
+
+
+def _has_rejected(signals: Any) -> bool:
+    """Return whether any signal was rejected: most runs have none, and looking for them takes longer than this."""
+    return bool(signals["reject_reason"].null_count < signals.num_rows)
 
 
 def _rejected(orders: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ class Runner:
         self._closing = ExitStack()
         self._host = host or self._closing.enter_context(SidecarHost())
         self._pool = self._closing.enter_context(SidecarPool(self._host)) if pooled else None
+        self._executor = self._closing.enter_context(ThreadPoolExecutor(1, thread_name_prefix="boxgate-beside"))
         self._files = StrategyFiles(folder)
         self._stock: Stock | None = None
 
@@ -99,6 +101,7 @@ class Runner:
                 store=store,
                 recorder=recorder,
                 durable=durable,
+                executor=self._executor,
             )
             return course.execute(reuse)
 
