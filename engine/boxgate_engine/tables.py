@@ -201,10 +201,10 @@ class Tables:
 
     def __post_init__(self) -> None:
         for name in self.names:
-            table, schema = self.table(name), ALL_SCHEMAS[name]
+            table, schema = getattr(self, name), ALL_SCHEMAS[name]
             assert tuple(table.column_names[: len(schema)]) == tuple(schema.names), name
             assert set(table.column_names) <= set(_DEBUG.get(name, schema).names), name
-            assert [table.schema.field(column).type for column in schema.names] == schema.types, name
+            assert table.schema.types[: len(schema)] == schema.types, name
 
     @property
     def names(self) -> tuple[str, ...]:
