@@ -16,6 +16,7 @@ from boxgate_engine.kernel.fills import unrealised
 from boxgate_engine.kernel.grid import grid_value
 from boxgate_engine.kernel.records import NO_EXPIRY, UNEXECUTED, Floats, Integers, Records
 from boxgate_engine.ledger import build_ledger
+from boxgate_engine.metrics.drawdowns import drawdown
 from boxgate_engine.order_table import REJECT_REASONS, order_counts, orders_table
 from boxgate_engine.simulation import Simulation, raw
 from boxgate_engine.tables import Tables, build_table, coded, named, nullable
@@ -38,7 +39,7 @@ _FILL_REASONS: Final = {
     records.END: "END",
 }
 _BLOCK: Final = 1 << 13
-"""Rows of the equity curve that are taken apart together: few enough to stay in the processor's cache."""
+"""Records that are taken apart together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,18 +192,8 @@ def _trades(rows: Records, names: list[str]) -> pa.Table:
 
 
 def _equity(curve: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
-    drawdown = np.empty(len(curve["equity"]))
-    highest = -np.inf
-    for start in range(0, len(drawdown), _BLOCK):
-        equity, fall = curve["equity"][start : start + _BLOCK], drawdown[start : start + _BLOCK]
-        peak = np.maximum.accumulate(equity)
-        np.maximum(peak, highest, out=peak)
-        highest = peak[-1]
-        np.divide(equity, peak, out=fall)
-        np.subtract(1.0, fall, out=fall)
-        np.clip(fall, 0.0, 1.0, out=fall)
     columns = {"time" if name == "time_ns" else name: column for name, column in curve.items()}
-    return build_table("equity", {**columns, "drawdown": drawdown})
+    return build_table("equity", {**columns, "drawdown": drawdown(curve["equity"])})
 
 
 def _in_order(rows: Records, order: Integers) -> Records:

@@ -53,7 +53,8 @@ def stored_curve(equity: pa.Table, resolution: str) -> pa.Table:
     times_ns = integers(equity["time"])
     spans = ("hour", "day") if resolution == "auto" else (resolution,)
     for span in spans:
-        rows = np.union1d([0], last_of_each(times_ns, _SPANS_NS[span]))
+        rows = last_of_each(times_ns, _SPANS_NS[span])
+        rows = rows if rows[0] == 0 else np.append(0, rows)
         if len(rows) <= MARKS_MAX:
             break
     if len(rows) == marks:

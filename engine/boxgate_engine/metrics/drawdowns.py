@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from boxgate_engine.metrics.arrays import Figures, Float64Array, Int64Array, finite, mean
+
+_BLOCK: Final = 1 << 13
+"""Marks that are looked at together: few enough to stay in the processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,19 +38,30 @@ def drawdown(equity: Float64Array) -> Float64Array:
     equity: shape (n,), account currency, n >= 1, the first value > 0, oldest first. Returns shape (n,), a fraction in
     [0, 1]: 0.0 at each new peak, 1.0 where nothing or less is left.
     """
-    return _peaks_and_shares(equity)[1]
+    shares = np.empty(len(equity))
+    peak = -math.inf
+    for start in range(0, len(equity), _BLOCK):
+        worth, fall = equity[start : start + _BLOCK], shares[start : start + _BLOCK]
+        highest = float(worth.max())
+        # Following the peak takes longer than all else, and most blocks have no new one.
+        peaks = np.maximum(np.maximum.accumulate(worth), peak) if highest > peak else peak
+        peak = max(highest, peak)
+        np.divide(worth, peaks, out=fall)
+        np.subtract(1.0, fall, out=fall)
+        np.clip(fall, 0.0, 1.0, out=fall)
+    return shares
 
 
 def drawdowns(times_ns: Int64Array, equity: Float64Array) -> list[Drawdown]:
     """Return every time below a peak, oldest first. times_ns, equity: shape (n,), n >= 1, oldest first."""
-    peak, shares = _peaks_and_shares(equity)
-    return _falls(equity, peak).listed(times_ns, equity, shares)
+    shares = drawdown(equity)
+    return _falls(shares).listed(times_ns, equity, shares)
 
 
 def deepest_drawdowns(times_ns: Int64Array, equity: Float64Array, most: int) -> tuple[int, list[Drawdown]]:
     """Return how many times below a peak there were, and the deepest of them, deepest first, then the earlier."""
-    peak, shares = _peaks_and_shares(equity)
-    falls = _falls(equity, peak)
+    shares = drawdown(equity)
+    falls = _falls(shares)
     order = np.lexsort((falls.starts, -falls.depths(shares)))[:most]
     chosen = _Falls(starts=falls.starts[order], ends=falls.ends[order])
     return len(falls.starts), chosen.listed(times_ns, equity, shares)
@@ -57,8 +72,8 @@ def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64A
 
     daily: shape (days,).
     """
-    peak, shares = _peaks_and_shares(equity)
-    falls = _falls(equity, peak)
+    shares = drawdown(equity)
+    falls = _falls(shares)
     depths, lengths_ns = falls.depths(shares), times_ns[falls.ends] - times_ns[falls.starts]
     daily_falls = drawdown(daily) if daily[0] > 0 else None
     figures: Figures = {
@@ -72,17 +87,7 @@ def drawdown_figures(times_ns: Int64Array, equity: Float64Array, daily: Float64A
         if daily_falls is None
         else finite(math.sqrt(math.fsum((daily_falls * daily_falls).tolist()) / len(daily_falls))),
     }
-    return figures, float(np.subtract(peak, equity, out=peak).max())
-
-
-def _peaks_and_shares(equity: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Return the running peak and the relative fall from it, each of shape (n,), in one piece of memory."""
-    peak, shares = np.empty((2, len(equity)))
-    np.maximum.accumulate(equity, out=peak)
-    np.divide(equity, peak, out=shares)
-    np.subtract(1.0, shares, out=shares)
-    np.clip(shares, 0.0, 1.0, out=shares)
-    return peak, shares
+    return figures, float(falls.depths_in_money(equity).max(initial=0.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +101,19 @@ class _Falls:
         """Return how deep each was. shares: of the curve, see `drawdown`."""
         if not len(self.starts):
             return np.zeros(0)
+        return np.maximum(np.maximum.reduceat(shares, self._bounds)[::2], shares[self.ends])
+
+    def depths_in_money(self, equity: Float64Array) -> Float64Array:
+        """Return how deep each was, account currency."""
+        if not len(self.starts):
+            return np.zeros(0)
+        lowest = np.minimum(np.minimum.reduceat(equity, self._bounds)[::2], equity[self.ends])
+        return np.subtract(equity[self.starts], lowest)
+
+    @property
+    def _bounds(self) -> Int64Array:
         # The stretches between the falls, which are every other one, are looked at for nothing.
-        bounds = np.column_stack([self.starts, self.ends]).ravel()
-        return np.maximum(np.maximum.reduceat(shares, bounds)[::2], shares[self.ends])
+        return np.column_stack([self.starts, self.ends]).ravel()
 
     def listed(self, times_ns: Int64Array, equity: Float64Array, shares: Float64Array) -> list[Drawdown]:
         """Return them in their order."""
@@ -117,10 +132,10 @@ class _Falls:
         return found
 
 
-def _falls(equity: Float64Array, peak: Float64Array) -> _Falls:
-    # Compared, not divided: a fall by one unit in the last place is a fall.
-    at_peak = np.flatnonzero(equity == peak)
-    ends = np.append(at_peak[1:], len(equity) - 1)
+def _falls(shares: Float64Array) -> _Falls:
+    # A fall by one unit in the last place is one: the quotient of different doubles is never rounded to 1.
+    at_peak = np.flatnonzero(shares == 0.0)
+    ends = np.append(at_peak[1:], len(shares) - 1)
     below = ends - at_peak > 1
     below[-1] = ends[-1] > at_peak[-1]
     return _Falls(starts=at_peak[below], ends=ends[below])

@@ -48,7 +48,9 @@ def last_of_each(times_ns: Int64Array, span_ns: int) -> Int64Array:
         return np.append(np.flatnonzero(np.diff(times_ns // span_ns)), len(times_ns) - 1)
     # Far fewer spans than times: each end is looked up instead of dividing every time.
     ends = np.searchsorted(times_ns, np.arange(first + 1, last + 1, dtype=np.int64) * span_ns)
-    return np.append(np.unique(ends), len(times_ns)) - 1
+    ends = np.append(ends, len(times_ns))
+    last_rows: Int64Array = ends[np.append(ends[1:] > ends[:-1], True)] - 1
+    return last_rows
 
 
 def period_figures(daily: DailyMarks) -> Figures:
