@@ -67,8 +67,8 @@ class Publication:
         config, tables = self.config, self.results.tables
         with self.clock.measure("artefacts"):
             self._note_rejections(tables)
-            self.ending.note()
-            benchmark = table_bytes(benchmark_table(self.held))
+            files = {**self.files.value(), BENCHMARK_FILE: table_bytes(benchmark_table(self.held))}
+            self.ending.note()  # after what can be done without: it may wait
             digest = self.results.digest.value()
             self.log.write("run_completed", "run completed", fields={"result_digest": digest})
             resolved = resolve_config(
@@ -92,7 +92,7 @@ class Publication:
                     resolved=semantic_keys(resolved),
                     params=self.described.params,
                     metrics=self.metrics,
-                    tables={**self.files.value(), BENCHMARK_FILE: benchmark},
+                    tables=files,
                     result_digest=digest,
                     log=self.log.ndjson(),
                     environment=self._environment(),
