@@ -1,4 +1,4 @@
-"""The crew: the workers of a host, which are given one run after another, and replaced where they die."""
+"""The crew: the workers of a host, which are given a few runs at a time, and replaced where they die."""
 
 from __future__ import annotations
 
@@ -20,33 +20,49 @@ from boxgate_server.cluster.worker import Worker
 from boxgate_server.matrix.execution.compute import failure_of
 from boxgate_server.matrix.execution.work import Outcome, Task
 
-_AHEAD_S: Final = 0.1
-_AHEAD_MAX: Final = 4
-"""A worker has more than one run at a time only where runs are short: what waits at one is kept from the others."""
+_PARCEL_S: Final = 0.2
+_PARCEL_MAX: Final = 32
+"""What a worker is given at a time: one run, or as many short ones, whose messages would else take as long as they."""
+_AHEAD_S: Final = 0.25
+_PARCELS_MAX: Final = 4
+"""A worker has more to do than that only by its last parcel: what waits at one is kept from the others."""
 _LOOK_S: Final = 0.02
 _CONFIGS_MAX: Final = 64
 """Configs that a worker remembers, more than it can have runs of in flight."""
 _TROUBLES_MAX: Final = 5
 """Workers that may die, one after another, before they could do anything."""
-_WAIT_READY_S: Final = 180.0
+_WAIT_READY_S: Final = 300.0
+"""On a new machine each worker compiles the kernel before it joins."""
 _MEMORY: Final = 0.2
 """Weight of the last run in what a run is expected to take."""
 
 
 @dataclass(eq=False)
 class _Item:
-    """A run that waits or is in flight. series: what runs of one worker have in common. key: of its config."""
+    """A run that waits or is in flight. series: what runs of one worker have in common. key: of its config.
+
+    alone: a worker died with it and others, so it is computed by itself, to tell which of them it was.
+    """
 
     series: Any
     key: bytes
     config: RunConfig
     task: Task
     again: bool
+    alone: bool = False
+
+
+@dataclass(eq=False)
+class _Parcel:
+    """Runs that a worker was given together, of one config. answer: what Ray will have for them."""
+
+    answer: Any
+    items: list[_Item]
 
 
 @dataclass(eq=False)
 class _Hand:
-    """A worker. join: its answer to come, None once it has joined. flights: its runs, in the order it computes them.
+    """A worker. join: its answer to come, None once it has joined. parcels: in the order in which it computes them.
 
     known: keys of configs that it was told, the oldest first.
     """
@@ -57,14 +73,19 @@ class _Hand:
     since: float
     series: Any = None
     known: dict[bytes, None] = field(default_factory=dict)
-    flights: deque[tuple[Any, _Item]] = field(default_factory=deque)
+    parcels: deque[_Parcel] = field(default_factory=deque)
+
+    @property
+    def answer(self) -> Any:
+        """What is heard of it next, None if it has nothing to do."""
+        return self.join if self.join is not None else self.parcels[0].answer if self.parcels else None
 
 
 class Crew:
-    """Hands out runs one at a time, those of one series to the same worker as long as there are some.
+    """Hands out runs, a long one or some short ones at a time, of one series to the same worker while there are some.
 
-    So all workers end within about one run of each other, whatever the runs take. At most so much is on its way:
-    the memory that is needed does not grow with the number of runs.
+    Parcels get smaller as the runs come to an end, so all workers end within about one run of each other. At most so
+    much is on its way: the memory that is needed does not grow with the number of runs.
     """
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -84,7 +105,7 @@ class Crew:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits and nothing is under way."""
-        return not any(self._waiting.values()) and all(one.join is None and not one.flights for one in self._hands)
+        return not any(self._waiting.values()) and all(one.answer is None for one in self._hands)
 
     def add(self, work: Work) -> None:
         """Take runs."""
@@ -100,10 +121,10 @@ class Crew:
         """
         for hand in self._hands:
             self._fill(hand)
-        heads = {hand.join if hand.join is not None else hand.flights[0][0]: hand for hand in self._busy()}
+        heads = {hand.answer: hand for hand in self._hands if hand.answer is not None}
         if not heads:
             return []
-        if any(one.join is None and not one.flights for one in self._hands):
+        if len(heads) < len(self._hands):
             wait_s = min(wait_s, _LOOK_S)  # somebody is free, and new runs may have come
         ready, _ = ray.wait(list(heads), timeout=wait_s)
         outcomes: list[Outcome] = []
@@ -111,8 +132,8 @@ class Crew:
             for ref in ready:
                 hand = heads.pop(ref)
                 outcomes += self._hear(hand, ref)
-                if hand in self._hands and hand.flights:
-                    heads[hand.flights[0][0]] = hand
+                if hand in self._hands and hand.parcels:
+                    heads[hand.answer] = hand
             ready = ray.wait(list(heads), num_returns=len(heads), timeout=0)[0] if heads else []
         self._check_waiting()
         return outcomes
@@ -122,9 +143,6 @@ class Crew:
         while self._joined:
             yield self._joined.pop()
 
-    def _busy(self) -> Iterator[_Hand]:
-        return (hand for hand in self._hands if hand.join is not None or hand.flights)
-
     def _hire(self) -> _Hand:
         actor = self._worker.remote(self._told)
         self._hired += 1
@@ -132,17 +150,28 @@ class Crew:
 
     def _fill(self, hand: _Hand) -> None:
         """Give a worker as much as it needs until it is heard again."""
-        while hand.join is None and len(hand.flights) < self._depth(hand):
+        while hand.join is None and len(hand.parcels) < _PARCELS_MAX and self._owed_s(hand) < _AHEAD_S:
             series = self._choose(hand)
             if series is None:
                 return
-            item = self._waiting[series].popleft()
-            if not self._waiting[series]:
-                del self._waiting[series]
             hand.series = series
-            if item.key not in hand.known:
-                self._teach(hand, item)
-            hand.flights.append((hand.actor.compute.remote(item.key, item.task, item.again), item))
+            items = self._take(series)
+            if items[0].key not in hand.known:
+                self._teach(hand, items[0])
+            tasks = tuple(one.task for one in items)
+            hand.parcels.append(_Parcel(hand.actor.compute.remote(items[0].key, tasks, items[0].again), items))
+
+    def _take(self, series: Any) -> list[_Item]:
+        """Take the next parcel of a series: runs of one config, no more than a fair share of all that waits."""
+        share = sum(map(len, self._waiting.values())) // (2 * len(self._hands))
+        most = max(1, min(_PARCEL_MAX, share, int(_PARCEL_S / max(self._expected_s(series), 1e-3))))
+        waiting = self._waiting[series]
+        items = [waiting.popleft()]
+        while len(items) < most and waiting and _fit(items[0], waiting[0]):
+            items.append(waiting.popleft())
+        if not waiting:
+            del self._waiting[series]
+        return items
 
     def _teach(self, hand: _Hand, item: _Item) -> None:
         forget = next(iter(hand.known)) if len(hand.known) >= _CONFIGS_MAX else None
@@ -151,9 +180,12 @@ class Crew:
             del hand.known[forget]
         hand.actor.learn.remote(item.key, item.config, forget)
 
-    def _depth(self, hand: _Hand) -> int:
-        expected_s = self._seconds.get(hand.series)
-        return 1 if expected_s is None else max(1, min(_AHEAD_MAX, 1 + int(_AHEAD_S / max(expected_s, 1e-3))))
+    def _owed_s(self, hand: _Hand) -> float:
+        return sum(len(one.items) * self._expected_s(one.items[0].series) for one in hand.parcels)
+
+    def _expected_s(self, series: Any) -> float:
+        """Return what a run is expected to take: before the first one, so much that it is given by itself."""
+        return self._seconds.get(series, _AHEAD_S)
 
     def _choose(self, hand: _Hand) -> Any:
         """Return the series of the next run: that of the last one, else the one with the most work for each worker."""
@@ -172,18 +204,21 @@ class Crew:
         """Take an answer of a worker: that it has joined, or what became of a run."""
         if ref == hand.join:
             return self._welcome(hand)
-        item = hand.flights[0][1]
+        parcel = hand.parcels[0]
         try:
-            outcome: Outcome = ray.get(ref)
+            outcomes: list[Outcome] = ray.get(ref)
         except RayTaskError as error:
-            outcome = _lost(item.task, f"the worker met a fault of Boxgate ({type(error.cause).__name__})", "INTERNAL")
+            fault = f"the worker met a fault of Boxgate ({type(error.cause).__name__})"
+            outcomes = [_lost(one.task, fault, "INTERNAL") for one in parcel.items]
         except RayError:
             return self._replace(hand)
-        hand.flights.popleft()
+        hand.parcels.popleft()
         self._troubles = 0
-        before = self._seconds.get(item.series, outcome.seconds)
-        self._seconds[item.series] = before + _MEMORY * (outcome.seconds - before)
-        return [outcome]
+        series = parcel.items[0].series
+        for one in outcomes:
+            before = self._seconds.get(series, one.seconds)
+            self._seconds[series] = before + _MEMORY * (one.seconds - before)
+        return outcomes
 
     def _welcome(self, hand: _Hand) -> list[Outcome]:
         try:
@@ -211,16 +246,19 @@ class Crew:
     def _replace(self, hand: _Hand) -> list[Outcome]:
         """Put a new worker in the place of one that is gone.
 
-        The first of its runs was under way: it counts as an attempt. The others had not begun; that one of them was
-        published nevertheless is possible, so they are looked for.
+        A run that it had alone was under way: it counts as an attempt. Of several one was, and which is seen when each
+        is computed by itself. That any of them was published nevertheless is possible, so they are looked for.
         """
         ray.kill(hand.actor)
-        lost = [item for _, item in hand.flights]
         self._hands[self._hands.index(hand)] = self._hire()
-        for item in reversed(lost[1:]):
+        first = hand.parcels[0].items if hand.parcels else []
+        is_known = len(first) == 1
+        lost = [one for parcel in hand.parcels for one in parcel.items][is_known:]
+        for item in reversed(lost):
             item.again = True
+            item.alone = item.alone or item in first
             self._waiting.setdefault(item.series, deque()).appendleft(item)
-        return [_lost(item.task, f"worker {hand.number} died", "WORKER_LOST") for item in lost[:1]]
+        return [_lost(one.task, f"worker {hand.number} died", "WORKER_LOST") for one in first[:is_known]]
 
     def _check_waiting(self) -> None:
         oldest = min(hand.since for hand in self._hands)
@@ -238,6 +276,11 @@ def _series(config: RunConfig, job: Job) -> Any:
     """Return what runs have in common that shall be computed by the same worker."""
     parts = {"symbol": config.instruments, "frame": config.frames}
     return tuple(parts[name] for name in job.group_by)
+
+
+def _fit(first: _Item, other: _Item) -> bool:
+    """Return whether two runs may go in one parcel."""
+    return (first.key, first.again, first.alone) == (other.key, other.again, other.alone) and not first.alone
 
 
 def _lost(task: Task, what: str, code: str) -> Outcome:

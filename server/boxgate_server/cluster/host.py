@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final, NoReturn
@@ -23,7 +24,7 @@ from typing import Final, NoReturn
 from boxgate_engine.errors import BoxgateError, RunFailed
 from boxgate_server.cluster.crew import Crew
 from boxgate_server.cluster.messages import LOST, START_FAILED, Done, Job, Ready, Stopped, Work
-from boxgate_server.cluster.reach import attach
+from boxgate_server.cluster.reach import attach, cpus
 from boxgate_server.cluster.settings import embedded_arguments
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -78,7 +79,7 @@ class Host:
     def serve(self) -> NoReturn:
         """Never return. Raises BoxgateError where nothing can be computed here."""
         workers = self._start()
-        crew = Crew(self._job, workers)
+        crew = Crew(replace(self._job, is_full=workers >= cpus()), workers)
         told = False
         while True:
             idle = crew.is_idle

@@ -57,7 +57,7 @@ class Job:
 
     folder: where relative paths start. store: where runs are published. address: of a cluster; None starts Ray here.
     shipment: for a cluster. build: what the driver runs. store_address: to which runs are uploaded from the store; then
-    each node of a cluster has a store of its own.
+    each node of a cluster has a store of its own. is_full: there is a worker for every CPU of Ray.
     """
 
     folder: str
@@ -69,6 +69,7 @@ class Job:
     address: str | None = None
     shipment: Shipment | None = None
     store_address: str | None = field(default=None, repr=False)
+    is_full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,8 +81,14 @@ def attach(job: Job, give_up: Callable[[BoxgateError], None]) -> int:
     finally:
         watch.cancel()
     _check_nodes(job, [node for node in ray.nodes() if node["Alive"]])  # type: ignore[no-untyped-call]
-    cpus = int(ray.cluster_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
-    return min(job.workers or cpus, cpus) or job.workers or 1
+    return min(job.workers or cpus(), cpus()) or job.workers or 1
+
+
+def cpus() -> int:
+    """Return how many CPUs Ray has to give, on all nodes together."""
+    import ray
+
+    return int(ray.cluster_resources().get("CPU", 0.0))  # type: ignore[no-untyped-call]
 
 
 def _check_nodes(job: Job, nodes: list[dict[str, Any]]) -> None:

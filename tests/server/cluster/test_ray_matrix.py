@@ -65,6 +65,8 @@ def test_two_workers_make_the_runs_that_one_process_makes(matrices: Any, two_wor
         for name in ("manifest.json", "equity_curve.parquet", "trades.csv", "metrics.json"):
             assert (ours / run / name).read_bytes() == (theirs / run / name).read_bytes()
     assert len({one.pid for one in two_workers.joined}) == 2
+    cores = len(os.sched_getaffinity(0))
+    assert {len(os.sched_getaffinity(one.pid)) for one in two_workers.joined} == {1 if cores <= 2 else cores}
     assert two_workers.startup_s > 0
 
 

@@ -421,8 +421,8 @@ def test_a_node_without_the_folder_of_the_driver_uploads_from_its_own(
     assert isinstance(worker.join(), Joined)
     try:
         worker.learn(b"key", plan.settings[one.setting].config, None)
-        first = worker.compute(b"key", task, again=True)
-        found = worker.compute(b"key", replace(task, attempt=2), again=True)
+        [first] = worker.compute(b"key", [task], again=True)
+        [found] = worker.compute(b"key", [replace(task, attempt=2)], again=True)
     finally:
         assert worker._runner is not None
         worker._runner.close()

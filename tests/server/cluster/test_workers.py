@@ -48,8 +48,8 @@ def test_k12_a_run_whose_answer_was_lost_is_found_and_not_computed_again(
     assert isinstance(joined, Joined)
     try:
         worker.learn(b"key", config, None)
-        first = worker.compute(b"key", task, again=False)
-        found = worker.compute(b"key", replace(task, attempt=2), again=True)
+        [first] = worker.compute(b"key", [task], again=False)
+        [found] = worker.compute(b"key", [replace(task, attempt=2)], again=True)
         assert (first.reused, found.reused, found.attempt) == (False, True, 2)
         assert (found.result_digest, found.metrics) == (first.result_digest, first.metrics)
     finally:

@@ -21,6 +21,7 @@ from boxgate_server.matrix.keeping.ledger import Ledger
 from boxgate_server.matrix.keeping.published import publish_page
 from boxgate_server.matrix.planning.plan import Plan
 from boxgate_server.matrix.search.generations import sets_to_come
+from boxgate_server.own_process import leave_pandas_out
 
 
 def drive_matrix(config: Path, overrides: list[str] | None, *, resume: bool, as_json: bool, debug: bool) -> None:
@@ -34,6 +35,7 @@ def drive_matrix(config: Path, overrides: list[str] | None, *, resume: bool, as_
     def work() -> JsonObject:
         file, plan, folder = planned(config, overrides)
         known["matrix_id"] = plan.matrix_id
+        leave_pandas_out()
         (begun if resume else fetched)(folder)
         # Imported here: the other commands of the matrix compute nothing.
         from boxgate_server.cluster.choice import execution_of
