@@ -76,14 +76,16 @@ def encode_signal_rows(
     has = np.full(len(event_index), everywhere)
     for name, mask in somewhere.items():
         has += mask * _BITS[name]
-    kinds, kind_of_row = np.unique(has, return_inverse=True)
-    rows_of_kind = [np.flatnonzero(kind_of_row == number) for number in range(len(kinds))]
+    kinds = np.flatnonzero(np.bincount(has))
+    rows_of_kind = [np.flatnonzero(has == kind) for kind in kinds]
     written = [
         np.frombuffer(_records(int(kind), {name: column[rows] for name, column in columns.items()}), np.uint8)
         for kind, rows in zip(kinds, rows_of_kind, strict=True)
     ]
-    lengths = np.array([len(part) // len(rows) for part, rows in zip(written, rows_of_kind, strict=True)])
-    ends = np.cumsum(lengths[kind_of_row])
+    lengths = [len(part) // len(rows) for part, rows in zip(written, rows_of_kind, strict=True)]
+    length_of_kind = np.zeros(kinds[-1] + 1, np.int64)
+    length_of_kind[kinds] = lengths
+    ends = np.cumsum(length_of_kind[has])
     out = np.empty(int(ends[-1]), dtype=np.uint8)
     for part, rows, length in zip(written, rows_of_kind, lengths, strict=True):
         out[(ends[rows] - length)[:, None] + np.arange(length)] = part.reshape(len(rows), length)
