@@ -68,7 +68,8 @@ bench: peers ## Measure Boxgate beside other systems in one sitting: ARGS="--onl
 	@$(BIN)/python tests/bench/suite $(ARGS)
 
 bench-matrix: setup ## Measure the matrix: workers, memory, planning, what it adds to a run, Ray Tune
-	@for name in thousand_runs two_workers same_digest memory planning overhead tpe ray_tune; do \
+	@BOXGATE_BENCH_SCRATCH=$$(mktemp -d) && export BOXGATE_BENCH_SCRATCH; trap 'rm -rf "$$BOXGATE_BENCH_SCRATCH"' EXIT; \
+	for name in thousand_runs two_workers same_digest memory planning overhead tpe ray_tune; do \
 	  echo "$$name" >&2; $(BIN)/python tests/bench/matrix/$$name.py; done
 
 peers: setup ## Install the independent systems that Boxgate is compared with, each below .venv-peers

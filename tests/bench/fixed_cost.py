@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
 from end_to_end import CONFIG, MINUTE_NS, REPOSITORY, START_NS, freeze_walk
+from scratch import scratch
 
 from boxgate_engine.artefacts import sync_store
 from boxgate_engine.config import RunConfig, parse_config
@@ -42,11 +41,8 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=1_000)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="boxgate-bench-", dir=arguments.folder))
-    try:
+    with scratch(arguments.folder) as folder:
         print(json.dumps(measure(folder, arguments.bars, arguments.runs), indent=2))
-    finally:
-        shutil.rmtree(folder)
 
 
 def measure(folder: Path, bars: int, runs: int) -> dict[str, object]:

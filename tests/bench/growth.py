@@ -13,7 +13,6 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -76,13 +75,14 @@ def _size(folder: Path, bars: int, repeats: int) -> dict[str, Any]:
 def _runs(folder: Path, repeats: int) -> dict[str, Any]:
     """Run in this process; row_bytes: of all that the engine notes of one run."""
     from play_boxgate import play, run_config_of
+    from scratch import scratch
 
     from boxgate_engine.kernel.records import CURVE, FILL_ROW, SIGNAL_ROW, TRADE_ROW
     from boxgate_server.runner import Runner
 
     config = run_config_of(folder, "vector")
-    with Runner(folder=folder) as runner, tempfile.TemporaryDirectory(dir=folder) as store:
-        outcomes = [play(config, runner, Path(store)) for _ in range(repeats + 1)]
+    with Runner(folder=folder) as runner, scratch(folder) as store:
+        outcomes = [play(config, runner, store) for _ in range(repeats + 1)]
     last = outcomes[-1]
     row_bytes = (
         (last["events"] + 1) * 8 * (1 + len(CURVE))

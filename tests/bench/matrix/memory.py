@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import axes, machine, matrix_run, prepare
+from scratch import scratch
 
 DRIVER_BYTES_MAX = 500_000_000
 PSS_RATIO_MAX = 1.3
@@ -45,8 +45,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--bars", type=int, default=400_000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        figures = {"driver": driver(Path(folder) / "driver", given.runs), "data": data(Path(folder), given.bars)}
+    with scratch() as folder:
+        figures = {"driver": driver(folder / "driver", given.runs), "data": data(folder, given.bars)}
     print(json.dumps({**figures, **machine()}, indent=2))
 
 

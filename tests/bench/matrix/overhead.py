@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import axes, machine, matrix_run, measured, prepare, spread
+from scratch import scratch
 
 from boxgate_engine.artefacts import prepare_store, sync_store
 from boxgate_server.matrix.config.load import load_matrix
@@ -42,8 +42,8 @@ def main() -> None:
     if given.loop is not None:
         print(json.dumps(loop(*given.loop)))
         return
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        print(json.dumps(measure(Path(folder), given.bars, given.runs, given.repeats), indent=2))
+    with scratch() as folder:
+        print(json.dumps(measure(folder, given.bars, given.runs, given.repeats), indent=2))
 
 
 def measure(folder: Path, bars: int, runs: int, repeats: int) -> dict[str, object]:

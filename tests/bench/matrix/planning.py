@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import axes, machine, measured, prepare, spread
+from scratch import scratch
 
 from boxgate_server.matrix.config.load import load_matrix
 from boxgate_server.matrix.keeping.ledger import Ledger
@@ -38,8 +39,8 @@ def main() -> None:
     if given.plan is not None:
         print(json.dumps(plan(given.plan)))
         return
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        print(json.dumps(measure(Path(folder), given.runs, given.repeats), indent=2))
+    with scratch() as folder:
+        print(json.dumps(measure(folder, given.runs, given.repeats), indent=2))
 
 
 def measure(folder: Path, runs: int, repeats: int) -> dict[str, object]:

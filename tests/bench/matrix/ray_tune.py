@@ -23,13 +23,13 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import Measured, machine, matrix_run, measured, prepare, spread
+from scratch import scratch
 
 from boxgate_engine.config import RunConfig
 from boxgate_server.matrix.config.load import load_matrix
@@ -60,8 +60,8 @@ def main() -> None:
         file, store = given.tune
         print(json.dumps(tune_run(file, store, given.workers)))
         return
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        print(json.dumps(measure(Path(folder), given.bars, given.trials, given.repeats, given.workers), indent=2))
+    with scratch() as folder:
+        print(json.dumps(measure(folder, given.bars, given.trials, given.repeats, given.workers), indent=2))
 
 
 def measure(folder: Path, bars: int, trials: int, repeats: int, workers: int) -> dict[str, object]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import axes, machine, matrix_run, prepare
+from scratch import scratch
 
 _WAYS: Final[dict[str, tuple[int, int | None]]] = {
     "in_process": (0, None),
@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=5_000)
     parser.add_argument("--ways", nargs="+", choices=_WAYS, default=list(_WAYS))
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        figures = measure(Path(folder), given.bars, given.runs, given.ways)
+    with scratch() as folder:
+        figures = measure(folder, given.bars, given.runs, given.ways)
     print(json.dumps(figures, indent=2))
     sys.exit(not figures["equal"])
 

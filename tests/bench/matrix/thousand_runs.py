@@ -25,6 +25,9 @@ from pathlib import Path
 
 import polars as pl
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from scratch import scratch
+
 from boxgate_engine.datasets import open_dataset
 from boxgate_engine.timestamps import format_utc
 
@@ -94,8 +97,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="work here and keep it; default a temporary folder")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as temporary:
-        folder = given.folder or Path(temporary)
+    with scratch() as temporary:
+        folder = given.folder or temporary
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "datasets").exists():
             import_series(folder)

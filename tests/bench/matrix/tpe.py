@@ -13,12 +13,12 @@ import argparse
 import hashlib
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import machine, matrix_run, prepare
+from scratch import scratch
 
 _WAYS: Final = {"in_process": 0, "workers_1": 1, "workers_4": 4}
 
@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=96)
     parser.add_argument("--bars", type=int, default=5_000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        figures = measure(Path(folder), given.bars, given.trials)
+    with scratch() as folder:
+        figures = measure(folder, given.bars, given.trials)
     print(json.dumps(figures, indent=2))
     sys.exit(not figures["equal"])
 

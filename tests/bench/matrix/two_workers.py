@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from matrix.bed import Measured, axes, machine, matrix_run, prepare, spread
+from scratch import scratch
 
 FASTER_MIN = 1.7
 CPU_MAX = 1.2
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--bars", type=int, default=15_000)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="boxgate-bench-") as folder:
-        print(json.dumps(measure(Path(folder), given.bars, given.runs, given.repeats), indent=2))
+    with scratch() as folder:
+        print(json.dumps(measure(folder, given.bars, given.runs, given.repeats), indent=2))
 
 
 def measure(folder: Path, bars: int, runs: int, repeats: int) -> dict[str, object]:

@@ -20,10 +20,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 from duel import REPOSITORY, SUITE, Duel, fight, seconds
 from market import prepare_bars, prepare_ticks
 from pipe import Failed
 from rows import DUELS, SCRIPTS, Row, Script, rows_of_duel
+from scratch import sitting
 from table import markdown, number, text, write_between_markers
 
 NAMES = [part.key for part in (*DUELS, *SCRIPTS)]
@@ -39,18 +41,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     speeds: list[dict[str, Any]] = []
     report: dict[str, Any] = {"schema": "boxgate.bench/1", "machine": machine(), "pairs": arguments.pairs}
     failed = []
-    for part in [part for part in (*DUELS, *SCRIPTS) if part.key in arguments.only]:
-        try:
-            if isinstance(part, Script):
-                report[part.key] = _run(part, arguments.pairs)
-                rows += part.rows(report[part.key])
-            elif (found := _fight(part, arguments)) is not None:
-                rows += rows_of_duel(part, found["outcomes"])
-                speeds += speeds_of(part, found["outcomes"])
-                report[part.key] = found
-        except Failed as fault:
-            failed.append(part.key)
-            tell(str(fault))
+    with sitting(arguments.folder):
+        for part in [part for part in (*DUELS, *SCRIPTS) if part.key in arguments.only]:
+            try:
+                if isinstance(part, Script):
+                    report[part.key] = _run(part, arguments.pairs)
+                    rows += part.rows(report[part.key])
+                elif (found := _fight(part, arguments)) is not None:
+                    rows += rows_of_duel(part, found["outcomes"])
+                    speeds += speeds_of(part, found["outcomes"])
+                    report[part.key] = found
+            except Failed as fault:
+                failed.append(part.key)
+                tell(str(fault))
     report["rows"], report["speeds"] = [row.report() for row in rows], speeds
     report["load_before"], report["load_after"] = load[0], os.getloadavg()[0]
     report["minutes"] = round((time.time() - began) / 60, 1)

@@ -7,7 +7,6 @@ matrix, nobody waits until the disk has what was written: the other systems do n
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
@@ -15,7 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 from pipe import Outcome, serve
+from scratch import scratch
 
 from boxgate_engine.config import RunConfig
 from boxgate_server.runner import Runner
@@ -28,21 +29,22 @@ def main() -> None:
     folder, form = sys.argv[1:]
     place = Path(folder).resolve()
     config = run_config_of(place, form)
-    with Runner(folder=place) as runner, tempfile.TemporaryDirectory(dir=place) as store:
+    with Runner(folder=place) as runner, scratch(place) as store:
 
         def repeat() -> Outcome:
-            return play(config, runner, Path(store))
+            return play(config, runner, store)
 
         names = ("boxgate", "numba", "numpy", "grpcio")
         serve(repeat, {"python": sys.version.split()[0], **{name: version(name) for name in names}})
 
 
 def play(config: RunConfig, runner: Runner, store: Path) -> dict[str, Any]:
-    """Run once, and leave nothing in the store."""
+    """Run once, in a part of the store that nothing else is in."""
+    store = Path(tempfile.mkdtemp(dir=store))
     runner._stock = None  # it would keep the dataset open, which is part of a run
     started = time.perf_counter()
     finished = runner.run(config, store=store, durable=False)
-    outcome = {
+    return {
         "seconds": time.perf_counter() - started,
         "phases_s": dict(finished.timing_s),
         "events": finished.metrics["counts"]["events"],
@@ -51,8 +53,6 @@ def play(config: RunConfig, runner: Runner, store: Path) -> dict[str, Any]:
         "equity_final": finished.metrics["equity"]["final"],
         "result_digest": finished.result_digest,
     }
-    shutil.rmtree(finished.folder)
-    return outcome
 
 
 def run_config_of(folder: Path, form: str, **execution: Any) -> RunConfig:
