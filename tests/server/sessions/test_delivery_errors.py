@@ -16,6 +16,7 @@ from scripted import (
     WAYS,
     Answer,
     Played,
+    ScriptedStream,
     Way,
     bars_of,
     play,
@@ -313,6 +314,23 @@ def test_a_warm_up_is_consumed_as_a_whole(way: Way) -> None:
     with pytest.raises(BoxgateError) as caught:
         play(half, way, warmup=two_instruments(first_seq=-2 * BARS))
     assert (caught.value.error_code, seq_of(caught.value)) == ("PROTO_SEQ", -24)
+
+
+@in_every_way
+def test_the_tape_begins_before_the_warm_up_is_answered_where_several_windows_may_be_in_flight(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[int] = []
+    answered = ScriptedStream.receive
+
+    def receive(stream: ScriptedStream, deadline_s: float, *, seq: int) -> bytes:
+        waiting.append(len(stream.windows))
+        return answered(stream, deadline_s, seq=seq)
+
+    monkeypatch.setattr(ScriptedStream, "receive", receive)
+    play(saying({}), way, warmup=two_instruments(first_seq=-2, bars=1), tape=two_instruments(bars=1))
+    sent_before_each_answer = [1, 2] if way.lockstep or way.feedback else [2, 2]
+    assert waiting == sent_before_each_answer
 
 
 @pytest.mark.parametrize("feedback", [False, True])
