@@ -195,9 +195,9 @@ def _folder_aside(store: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as held:
         # Sweeping and making under one lock of the store: a folder not locked yet is never taken for abandoned.
         with _locked(store, wait=True):
-            if str(store.resolve()) not in _swept:
+            if (name := str(store.absolute())) not in _swept:
                 _sweep(store)
-                _swept.add(str(store.resolve()))
+                _swept.add(name)
             aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=store))
             held.callback(shutil.rmtree, aside, ignore_errors=True)
             aside.chmod(0o755)
