@@ -44,6 +44,7 @@ class Worker:
                 check_build(self._job.build, this_build(), node=socket.gethostname())
             shipment = self._job.shipment
             self._supplied = None if shipment is None else receive(shipment)
+            self._load()
         except BoxgateError as error:
             return Stopped.of(error)
         supplied = self._supplied
@@ -54,7 +55,6 @@ class Worker:
             except BoxgateError as error:
                 return replace(Stopped.of(error), where=f"{error.where}, seen from {socket.gethostname()}")
         folder = Path(self._job.folder) if supplied is None else supplied.folder
-        self._load()
         limits = self._job.limits
         self._runner = LimitedRunner(folder=folder, memory_bytes=limits.memory_bytes, runtime_s=limits.runtime_s)
         return Joined(

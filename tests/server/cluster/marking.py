@@ -10,13 +10,16 @@ from pathlib import Path
 from boxgate_sdk import Bar, IntParameter, Signal, Strategy, serve
 
 MARKS = Path("marks")
-"""Symbol, parameter, time of the first event; process and when it was started; number of the run in this process."""
+"""Symbol, parameter, time of the first event; process, by its number and what that counts in, and when it was started;
+number of the run in this process."""
 HURRY = Path("hurry")
 """While it is not there a run takes a while."""
 
 
-def _started() -> str:
-    return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+def _process() -> str:
+    """Return who this is: two strategies that start at once in name spaces of their own have the same number."""
+    space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    return f"{os.getpid()}-{space}.{Path('/proc/self/stat').read_text().rpartition(')')[2].split()[19]}"
 
 
 class Marking(Strategy):
@@ -35,7 +38,7 @@ class Marking(Strategy):
     def on_event(self, event: Bar) -> Signal | None:
         if event.seq == 0 and not HURRY.exists():
             what = f"{event.symbol}.{self.every}.{event.time_ns}"
-            (MARKS / f"{what}.{os.getpid()}.{_started()}.{next(self.numbers)}").touch()
+            (MARKS / f"{what}.{_process()}.{next(self.numbers)}").touch()
             time.sleep(0.05)
         if event.seq % self.every:
             return None

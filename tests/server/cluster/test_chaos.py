@@ -37,6 +37,8 @@ PUBLISHING: Final = 4
 SETS: Final = round(250 * SHARE)
 """Parameter sets; each is four runs."""
 STORE_BYTES: Final = 600 << 20
+ORPHANS_S: Final = 60.0
+"""Ray's own agents look some seconds apart whether their raylet lives, if it was killed together with the host."""
 
 
 class Monkey:
@@ -181,11 +183,12 @@ def started(pid: int) -> str:
 
 
 def process_name(pid: int) -> str:
-    """Return what a process calls itself in its marks: its number as it sees it, and when it was started."""
+    """Return what a process calls itself in its marks: its number as it sees it, where, and when it was started."""
     with suppress(OSError):
+        space = os.readlink(f"/proc/{pid}/ns/pid").strip("pid:[]")
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("NSpid:"):
-                return f"{line.split()[-1]}.{started(pid)}"
+                return f"{line.split()[-1]}-{space}.{started(pid)}"
     return ""
 
 
@@ -300,8 +303,10 @@ def test_a_thousand_runs_survive_a_hundred_kills_and_a_full_disk(
     assert sorted(os.listdir(monkey.store)) == sorted(runs.values()), "one folder for each run, and nothing else"
     for run, digest in zip(index["run_id"], index["result_digest"], strict=True):
         assert read_run(monkey.store / run).result_digest == digest
-    left = [pid for pid, began in monkey.met if began and started(pid) == began]
-    assert not left, "what was killed, or lost what it worked for, is gone"
+    deadline = time.monotonic() + ORPHANS_S
+    while left := [pid for pid, began in monkey.met if began and started(pid) == began]:
+        assert time.monotonic() < deadline, f"{sorted(map(kind_of, left))} have lost what they worked for, and live on"
+        time.sleep(0.1)
 
 
 class Drivers:
