@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
@@ -144,20 +144,43 @@ def read_account(data: bytes, symbols: Sequence[str], *, news: bool = True) -> A
         message = account_pb2.Account.FromString(data)
     except DecodeError as failure:
         raise WindowMalformed("the account of a window cannot be parsed", "a serialised Account") from failure
-    stated = {symbols[t.instrument]: t for t in message.targets}
-    targets = {
-        symbol: _target(stated[symbol], symbol) if symbol in stated else flat_target(symbol) for symbol in symbols
-    }
     positions = [_position(p, symbols) for p in message.positions]
     return Account(
         version=message.version,
         cash=message.cash,
         positions=MappingProxyType({p.symbol: p for p in positions if not p.name}),
-        orders=tuple(_order(o, symbols) for o in message.orders),
-        targets=MappingProxyType(targets),
-        updates=tuple(_update(u, symbols) for u in message.updates) if news else (),
-        named=tuple(p for p in positions if p.name),
+        orders=tuple([_order(o, symbols) for o in message.orders]),
+        targets=_Targets({symbols[t.instrument]: t for t in message.targets}, symbols),
+        updates=tuple([_update(u, symbols) for u in message.updates]) if news else (),
+        named=tuple([p for p in positions if p.name]),
     )
+
+
+class _Targets(Mapping[str, Target]):
+    """The target of every instrument, made when it is asked for: few strategies look at their own targets again."""
+
+    __slots__ = ("_stated", "_symbols")
+
+    def __init__(self, stated: Mapping[str, account_pb2.StandingTarget], symbols: Sequence[str]) -> None:
+        self._stated = stated
+        self._symbols = symbols
+
+    def __getitem__(self, symbol: str) -> Target:
+        stated = self._stated.get(symbol)
+        if stated is not None:
+            return _target(stated, symbol)
+        if symbol not in self._symbols:
+            raise KeyError(symbol)
+        return flat_target(symbol)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._symbols)
+
+    def __len__(self) -> int:
+        return len(self._symbols)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def flat_target(symbol: str) -> Target:
