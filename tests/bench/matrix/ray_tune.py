@@ -36,6 +36,8 @@ from boxgate_server.matrix.config.load import load_matrix
 from boxgate_server.matrix.execution.limits import LimitedRunner
 from boxgate_server.matrix.execution.work import Task
 from boxgate_server.matrix.planning.planner import make_plan
+from boxgate_server.own_process import leave_pandas_out
+from boxgate_server.warming import warm_up
 
 OBJECTIVE: Final = "return.total"
 _ENVIRONMENT: Final = {
@@ -125,6 +127,8 @@ def tune_run(file: Path, store: Path, workers: int) -> dict[str, Any]:
     class Trial(tune.Trainable):
         def setup(self, config: dict[str, Any], **given: Any) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # as a worker of a matrix
+            leave_pandas_out()
+            warm_up()
             self.ready_at = time.time()
             self.run_config: RunConfig = given["run_config"]
             self.runs: Path = given["runs"]
