@@ -32,6 +32,9 @@ LEDGER_FILE: Final = "ledger.parquet"
 ROW_GROUP_ROWS: Final = 1 << 17
 """Rows in one row group of a Parquet file."""
 
+_CSV_ROWS: Final = 1 << 14
+"""Rows that are made text together."""
+
 _PLAIN: Final = frozenset({bool, int, str})
 _MANY_ROWS: Final = 4_096
 """Trades from which on equal numbers are looked for."""
@@ -168,7 +171,7 @@ def trades_csv(trades: pa.Table) -> bytes:
         columns.append(column)
     sink = pa.BufferOutputStream()
     sink.write((",".join(TRADES.names) + "\n").encode())
-    options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="none", batch_size=_CSV_ROWS)
     pa.csv.write_csv(pa.table(columns, names=TRADES.names), sink, options)
     return bytes(sink.getvalue())
 

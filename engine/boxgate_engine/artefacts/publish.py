@@ -21,9 +21,12 @@ from typing import Any, Final, Literal
 
 from boxgate_engine.artefacts.content import LEDGER_FILE, RunArtefacts, json_bytes
 from boxgate_engine.artefacts.stored import MANIFEST, REPORT, UNLISTED, StoredRun, read_run
+from boxgate_engine.beside import Beside
 from boxgate_engine.errors import NotDeterministic, RunDamaged, RunNotFound, StoreFailed
 
 _ASIDE: Final = ".tmp-"
+_LARGE_BYTES: Final = 1 << 20
+"""From here on the files of a run are hashed while they are written."""
 _swept: Final[set[str]] = set()
 """Stores that this process has looked through for what dead writers left: among very many runs it takes a while."""
 _CODES: Final = {
@@ -133,12 +136,16 @@ def prepare_store(store: Path) -> None:
 
 
 def _write_files(artefacts: RunArtefacts, aside: Path, between_steps: Callable[[str], None]) -> None:
-    listed: dict[str, dict[str, Any]] = {}
-    for name, content in artefacts.files().items():
+    files = artefacts.files()
+    facts = Beside(
+        lambda: {name: _facts(content) for name, content in files.items() if name not in UNLISTED},
+        name="boxgate-hash",
+        threaded=sum(map(len, files.values())) > _LARGE_BYTES,
+    )
+    for name, content in files.items():
         (aside / name).write_bytes(content)
-        if name not in UNLISTED:
-            listed[name] = _facts(content)
         between_steps(name)
+    listed = facts.value()
     if artefacts.render is not None:
         page = artefacts.render(aside).encode()
         (aside / REPORT).write_bytes(page)
