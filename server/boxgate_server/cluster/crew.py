@@ -216,8 +216,9 @@ class Crew:
         self._troubles = 0
         series = parcel.items[0].series
         for one in outcomes:
-            before = self._seconds.get(series, one.seconds)
-            self._seconds[series] = before + _MEMORY * (one.seconds - before)
+            if one.failure is None and not one.reused:  # the others do not tell what computing takes
+                before = self._seconds.get(series, one.seconds)
+                self._seconds[series] = before + _MEMORY * (one.seconds - before)
         return outcomes
 
     def _welcome(self, hand: _Hand) -> list[Outcome]:

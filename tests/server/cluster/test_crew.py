@@ -63,7 +63,8 @@ class Actor:
             if one.run_id in self._ray.deadly:
                 self._dead = True
                 raise ActorDiedError
-            found.append(Outcome(run_id=one.run_id, attempt=one.attempt, seconds=self._ray.seconds))
+            reused = not self._ray.seconds
+            found.append(Outcome(run_id=one.run_id, attempt=one.attempt, seconds=self._ray.seconds, reused=reused))
         return found
 
 
@@ -77,7 +78,7 @@ class Method:
 
 
 class Ray:
-    """What a crew uses of Ray. deadly: runs that end their worker. seconds: what the others take."""
+    """What a crew uses of Ray. deadly: runs that end their worker. seconds: what others take, 0.0 if they are there."""
 
     def __init__(self, seconds: float, deadly: Sequence[str] = ()) -> None:
         self.seconds = seconds
@@ -149,6 +150,14 @@ def test_long_runs_are_given_one_by_one_to_who_is_free(play: Callable[..., list[
     assert len(play(ray, 20)) == 20
     assert all(len(runs) == 1 for _, runs, _ in ray.parcels)
     assert [number for number, _, _ in ray.parcels[:6]] == [1, 2, 1, 2, 1, 2]
+
+
+def test_what_is_found_in_the_store_tells_nothing_about_what_computing_takes(
+    play: Callable[..., list[Outcome]],
+) -> None:
+    ray = Ray(seconds=0.0)
+    assert len(play(ray, 100)) == 100
+    assert all(len(runs) == 1 for _, runs, _ in ray.parcels)
 
 
 def test_of_runs_that_a_worker_died_with_the_one_that_ends_it_is_found(play: Callable[..., list[Outcome]]) -> None:
