@@ -59,15 +59,16 @@ def test_the_walk_is_the_same_each_time_and_its_bars_are_sound() -> None:
 
 @pytest.mark.parametrize("form", ["vector", "bar"])
 def test_a_run_on_the_walk_makes_what_a_plain_loop_makes(tmp_path: Path, form: str) -> None:
-    folder = prepare_bars(tmp_path, BARS)
+    folder, store = prepare_bars(tmp_path, BARS), tmp_path / "store"
+    store.mkdir()
     with Runner(folder=folder) as runner:
-        outcome = play(run_config_of(folder, form), runner, tmp_path / "store")
+        outcome = play(run_config_of(folder, form), runner, store)
     fills, equity = crossing(folder)
     assert (outcome["events"], outcome["fills"]) == (BARS, fills)
     assert fills > 50
     assert math.isclose(outcome["equity_final"], equity, rel_tol=1e-9)
     assert outcome["seconds"] > 0.0
-    assert not list((tmp_path / "store").glob("*/*"))
+    assert len(list(store.glob("*/r_*/manifest.json"))) == 1
 
 
 def crossing(folder: Path) -> tuple[int, float]:
