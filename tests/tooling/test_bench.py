@@ -94,9 +94,10 @@ def crossing(folder: Path) -> tuple[int, float]:
 
 @pytest.mark.slow
 def test_a_run_on_the_ticks_makes_as_many_fills_as_a_plain_loop(tmp_path: Path, shared_data: Path) -> None:
-    folder = prepare_ticks(tmp_path, shared_data)
+    folder, store = prepare_ticks(tmp_path, shared_data), tmp_path / "store"
+    store.mkdir()
     with Runner(folder=folder) as runner:
-        outcome = play(run_config_of(folder, "ticks"), runner, tmp_path / "store")
+        outcome = play(run_config_of(folder, "ticks"), runner, store)
     arrays = np.load(folder / "arrays.npz")
     middles: deque[int] = deque(maxlen=21)
     fills = 0
