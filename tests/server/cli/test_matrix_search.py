@@ -13,30 +13,18 @@ import pytest
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-CONFIG = """\
-strategy: {command: [python, strategies/trader.py]}
-dataset: small
-frames: [M1]
-account: {currency: USD, cash: 100000, leverage: 30}
-costs: {fees_bps: 0.2, slippage_bps: 0.1, spread: {ticks: 2}}
-execution: {window_events: 64}
-limits: {handshake_s: 30, reply_base_s: 20, stop_grace_s: 1}
-matrix:
-  instruments: [EURUSD]
-  windows:
-    - {start: 2024-01-03T08:00:00, end: 2024-01-03T10:00:00}
-    - {start: 2024-01-03T10:00:00, end: 2024-01-03T12:00:00}
+SEARCH = """\
   params: {every: {from: 5, to: 30}, qty: {from: 1000, to: 3000, step: 500}}
   search: {method: tpe, trials: 6, generation: 3, seed: 3, objective: return.total}
 """
 
 
 @pytest.fixture
-def matrix(workspace: Path) -> Path:
-    """The file of a search over two windows in the workspace."""
-    path = workspace / "matrix.yaml"
-    path.write_text(CONFIG)
-    return path
+def matrix(matrix: Path) -> Path:
+    """The file of a search over the windows of that matrix."""
+    head, _, _ = matrix.read_text().partition("  params:")
+    matrix.write_text(head + SEARCH)
+    return matrix
 
 
 def test_a_search_is_computed_gone_on_with_and_its_best_taken_over(

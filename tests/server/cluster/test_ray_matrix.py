@@ -73,7 +73,8 @@ def test_two_workers_make_the_runs_that_one_process_makes(matrices: Any, two_wor
 def test_k01_a_worker_that_is_killed_loses_nothing(
     matrices: Any, two_workers: RayExecution, witness: Path, descendants: Callable[[int], list[int]]
 ) -> None:
-    overrides = ("matrix.params.every=[31, 32]", "strategy.params.only=31", "matrix.params.will=[pause]")
+    # One run of each config: a worker has none of them together with others, which would not count at once.
+    overrides = ("matrix.params.every=[31]", "matrix.params.will=[pause]")
     orphans: list[int] = []
 
     def kill() -> None:
@@ -85,14 +86,13 @@ def test_k01_a_worker_that_is_killed_loses_nothing(
 
     with meanwhile(kill):
         done = matrices.drive(two_workers, *overrides)
-    assert (done.counts.complete, done.counts.failed) == (8, 0), told(matrices, *overrides)
+    assert (done.counts.complete, done.counts.failed) == (4, 0), told(matrices, *overrides)
     (witness / "go").touch()
     assert done.matrix_digest == matrices.alone(*overrides).matrix_digest
     _, _, folder = matrices.plan(*overrides)
     with Ledger(folder.ledger) as ledger:
         attempts = sorted(one.attempts for one in ledger.entries())
-    # A run that its worker had together with others counts from the next death: then it is known which one it was.
-    assert attempts in ([1] * 7 + [2], [1] * 8)
+    assert attempts == [1] * 3 + [2]
     assert orphans
     wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
 
